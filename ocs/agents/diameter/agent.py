@@ -1,0 +1,370 @@
+"""The Diameter agent: listeners, peers, requests of the server, and the end of it all in order."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from ocs.agents.diameter.admission import AdmissionRules, RefusedPeer
+from ocs.agents.diameter.control import (
+    RecordingIdentifiers,
+    abort_session_request,
+    control_result,
+    re_auth_request,
+)
+from ocs.agents.diameter.listening import listen
+from ocs.agents.diameter.mapping.answer import AnswerWriter
+from ocs.agents.diameter.mapping.credit_control import Client, note_state
+from ocs.agents.diameter.mapping.options import gy_options
+from ocs.agents.diameter.mapping.profiles import ClientProfile
+from ocs.agents.diameter.mapping.request import GyReader
+from ocs.agents.diameter.metrics import DiameterMetrics
+from ocs.agents.diameter.peer import PeerProtocol, PendingAnswer
+from ocs.charging.control import ControlResult, SessionAddress
+from ocs.charging.events import ChargingAnswer, ChargingEvent
+from ocs.config.settings import SECOND, Settings
+from ocs.diameter.capabilities import Admission, LocalCapabilities, PeerCapabilities
+from ocs.diameter.codes import Command
+from ocs.diameter.connection import Connection
+from ocs.diameter.limits import Limits, Timers
+from ocs.diameter.message import Message
+
+log = structlog.get_logger()
+
+NAME = "diameter"
+REQUESTS_AT_ONCE = 64  # of this node, over all peers
+PATHS_TRIED = 2
+JITTER_NS = 2 * SECOND  # of the watchdog (RFC 3539 3.4.1)
+RESTART_S = 60.0
+WATCH_GRACE_S = 1.0
+
+
+class ChargingDoor(Protocol):
+    """What the agent needs of the charging service."""
+
+    def submit(self, event: ChargingEvent, deliver: Callable[[ChargingAnswer], None]) -> None:
+        """Charge an event; `deliver` gets the answer once."""
+
+    async def client_restarted(self, client: str) -> int:
+        """Close the sessions of a client that lost them."""
+        ...
+
+
+class PeerInfo(msgspec.Struct, frozen=True):
+    """A connection as shown to the operator; `since_ns` is the wall clock."""
+
+    origin_host: str
+    realm: str
+    address: str
+    state: str
+    product: str
+    profile: str
+    since_ns: int
+    requests: int
+    answers: int
+    refused: int
+    shed: int
+    late: int
+    in_flight: int
+    is_suspected: bool
+
+
+class DiameterAgent:
+    """All Diameter peers of a server; `origin_state_id` rises only when sessions were lost."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        service: ChargingDoor,
+        metrics: DiameterMetrics,
+        origin_state_id: int = 1,
+    ) -> None:
+        self.settings = settings.diameter
+        self.limits = settings.diameter.limits
+        self.metrics = metrics
+        self.origin_host = settings.identity.origin_host
+        self.origin_realm = settings.identity.origin_realm
+        options = gy_options(settings)
+        self.reader = GyReader(options)
+        self.writer = AnswerWriter(
+            self.origin_host, self.origin_realm, options.currency_code, options.currency_decimals
+        )
+        self.rules = AdmissionRules(settings.diameter, metrics)
+        self._service = service
+        self._identity = settings.identity
+        self._origin_state_id = origin_state_id
+        self._identifiers = RecordingIdentifiers(int(time.time()), secrets.randbits(52))
+        self._codec_limits, self._timers = _codec_limits(settings), _timers(settings)
+        self._longest_answer_s = self._timers.answer_ns / SECOND + WATCH_GRACE_S
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[PeerProtocol] = set()
+        self._open: dict[str, PeerProtocol] = {}
+        self._per_address: dict[str, int] = {}
+        self._pace = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._deferred: dict[
+            str, list[PendingAnswer]
+        ] = {}  # until the lost sessions are closed
+
+    # --- life
+
+    async def start(self) -> None:
+        """Open every listener, or none: raises ListenError."""
+        loop = asyncio.get_running_loop()
+        try:
+            for listener in self.settings.listen:
+                server = await listen(loop, listener, lambda: PeerProtocol(self, loop))
+                self._servers.append(server)
+                log.info("diameter.listening", address=listener.address, transport=listener.transport)
+        except BaseException:
+            self._stop_listening()
+            raise
+
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where the listeners are, as the system bound them."""
+        found = [opened.getsockname()[:2] for server in self._servers for opened in server.sockets]
+        return [(str(address), int(port)) for address, port in found]
+
+    async def drain(self) -> None:
+        """Stop in order: no new connections, answers out, DPR (cause REBOOTING), DPA, close."""
+        self._stop_listening()
+        await asyncio.gather(*[self._leave(peer) for peer in list(self._connections)])
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def _leave(self, peer: PeerProtocol) -> None:
+        if peer.is_open:
+            await peer.drain(self.settings.timers.drain_ns / SECOND)
+        if peer.is_open:
+            peer.disconnect()
+            try:
+                async with asyncio.timeout(
+                    self.settings.timers.disconnect_answer_ns / SECOND + WATCH_GRACE_S
+                ):
+                    await asyncio.shield(peer.gone)
+            except TimeoutError:
+                log.warning("peer.silent", peer=peer.name)
+        peer.abort()
+        async with asyncio.timeout(WATCH_GRACE_S):
+            await asyncio.shield(peer.gone)
+
+    # --- connections
+
+    def take(self, peer: PeerProtocol) -> bool:
+        """Count a new transport in; False when a limit is reached."""
+        limits, count = self.limits, self._per_address.get(peer.address, 0)
+        unopened = len(self._connections) - len(self._open)
+        if (
+            len(self._connections) >= limits.connections
+            or count >= limits.connections_per_address
+            or unopened >= limits.unopened_connections
+        ):
+            self.metrics.peer_refused("limit")
+            log.warning("connection.refused", address=peer.address, connections=len(self._connections))
+            return False
+        self._connections.add(peer)
+        self._per_address[peer.address] = count + 1
+        self._count()
+        return True
+
+    def new_connection(self, address: str, admit: Callable[[PeerCapabilities], Admission]) -> Connection:
+        """The protocol of an accepted transport; `address` is this side's."""
+        local = LocalCapabilities(
+            origin_host=self.origin_host,
+            origin_realm=self.origin_realm,
+            host_addresses=(address,),
+            origin_state_id=self._origin_state_id,
+            product_name=self._identity.product_name,
+            vendor_id=self._identity.vendor_id,
+        )
+        return Connection(
+            local,
+            admit,
+            self._identifiers,
+            limits=self._codec_limits,
+            timers=self._timers,
+            jitter_ns=lambda: random.randint(-JITTER_NS, JITTER_NS),
+        )
+
+    def open_peer(self, origin_host: str) -> PeerProtocol | None:
+        """The connection of that identity."""
+        return self._open.get(origin_host.lower())
+
+    def opened(self, peer: PeerProtocol, capabilities: PeerCapabilities) -> None:
+        """Capabilities were exchanged. An Origin-State-Id that rose says that its sessions are gone."""
+        self._open[peer.name.lower()] = peer
+        self._count()
+        client = self.reader.client(capabilities.origin_host, capabilities.origin_realm)
+        client.realm = capabilities.origin_realm
+        if capabilities.origin_state_id is not None and note_state(client, capabilities.origin_state_id):
+            self._restart(client)
+
+    def closed(self, peer: PeerProtocol) -> None:
+        """The connection takes and gives nothing any more."""
+        if self._open.get(peer.name.lower()) is peer:
+            del self._open[peer.name.lower()]
+            self._count()
+
+    def drop(self, peer: PeerProtocol) -> None:
+        """The transport is gone."""
+        if peer not in self._connections:
+            return
+        self._connections.discard(peer)
+        left = self._per_address[peer.address] - 1
+        if left:
+            self._per_address[peer.address] = left
+        else:
+            del self._per_address[peer.address]
+        self.closed(peer)
+        self._count()
+
+    def _count(self) -> None:
+        self.metrics.connections_open(len(self._connections), len(self._open))
+
+    # --- requests of clients
+
+    def submit(self, pending: PendingAnswer) -> None:
+        """Hand a mapped request to the core, behind the closing of its client's lost sessions."""
+        request = pending.request
+        if request.restarted:
+            self._restart(request.client)
+        if self._deferred and request.client.name in self._deferred:
+            self._deferred[request.client.name].append(pending)
+        else:
+            self._service.submit(request.event, pending)
+
+    def _restart(self, client: Client) -> None:
+        if client.name in self._deferred:
+            return
+        self._deferred[client.name] = []
+        task = asyncio.get_running_loop().create_task(self._close_lost_sessions(client))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _close_lost_sessions(self, client: Client) -> None:
+        try:
+            async with asyncio.timeout(RESTART_S):
+                closed = await self._service.client_restarted(client.name)
+            log.warning("client.restarted", client=client.name, sessions=closed)
+        except Exception:
+            log.exception("client.restart.failed", client=client.name)
+        finally:
+            for pending in self._deferred.pop(client.name):
+                self._service.submit(pending.request.event, pending)
+
+    # --- requests to clients
+
+    async def reauthorize(self, session: SessionAddress) -> ControlResult:
+        """Ask for a new report by RAR."""
+        client = self._client(session)
+        if not self._profile(client).rar:
+            return ControlResult.UNSUPPORTED
+        parts = re_auth_request(session, self.writer.identity, client.realm)
+        return await self._ask(Command.RE_AUTH, session, parts)
+
+    async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
+        """End the session by ASR; `cause` goes to the log only."""
+        client = self._client(session)
+        if not self._profile(client).asr:
+            return ControlResult.UNSUPPORTED
+        log.info("session.aborted", client=session.client, session=session.session_id, cause=cause)
+        parts = abort_session_request(session, self.writer.identity, client.realm)
+        return await self._ask(Command.ABORT_SESSION, session, parts)
+
+    def _client(self, session: SessionAddress) -> Client:
+        """The client with its realm; before its first message that of the peer, else this server's."""
+        path = self.open_peer(session.client) or self.open_peer(session.origin)
+        known = path.connection.peer if path is not None and path.connection is not None else None
+        return self.reader.client(session.client, known.origin_realm if known else self.origin_realm)
+
+    def _profile(self, client: Client) -> ClientProfile:
+        return client.own_profile or self.reader.options.profiles.default
+
+    async def _ask(self, command: Command, session: SessionAddress, parts: list[bytes]) -> ControlResult:
+        """Ask over the best path, and once more over another one (T set, the same End-to-End)."""
+        end_to_end: int | None = None
+        async with self._pace:
+            for peer in self._paths(session)[:PATHS_TRIED]:
+                answered = peer.ask(command, parts, end_to_end)
+                if answered is None:
+                    continue
+                if end_to_end is None:
+                    end_to_end = self._identifiers.last_end_to_end
+                answer = await self._answer(answered)
+                result = control_result(command, answer) if answer is not None else None
+                if result is not None:
+                    return result
+        return ControlResult.NO_ANSWER
+
+    async def _answer(self, answered: "asyncio.Future[Message | None]") -> Message | None:
+        """The answer; the connection's own timer says when there is none, this one guards it."""
+        try:
+            async with asyncio.timeout(self._longest_answer_s):
+                return await answered
+        except TimeoutError:
+            return None
+
+    def _paths(self, session: SessionAddress) -> list[PeerProtocol]:
+        """The peer of that name, the one the session was last heard over, then the relays."""
+        named = [self.open_peer(session.client), self.open_peer(session.origin)]
+        relays = [peer for peer in self._open.values() if peer.is_relay]
+        found = [peer for peer in (*named, *relays) if peer is not None and peer.is_open]
+        return list(dict.fromkeys(found))
+
+    # --- for the operator
+
+    def peers(self) -> list[PeerInfo]:
+        """Every connection, those not yet open included."""
+        return [_info(peer) for peer in sorted(self._connections, key=lambda peer: (peer.name, peer.address))]
+
+    def refused(self) -> list[RefusedPeer]:
+        """Peers that were not let in, the latest first, with the line of settings that would let them."""
+        return self.rules.refused()
+
+
+def _info(peer: PeerProtocol) -> PeerInfo:
+    connection, counters = peer.connection, peer.counters
+    capabilities = connection.peer if connection is not None else None
+    return PeerInfo(
+        origin_host=peer.name or (capabilities.origin_host if capabilities else ""),
+        realm=capabilities.origin_realm if capabilities else "",
+        address=peer.address,
+        state=connection.state.name.lower() if connection is not None else "closed",
+        product=capabilities.product_name if capabilities else "",
+        profile=peer.profile.name if peer.profile is not None else "default",
+        since_ns=peer.since_ns,
+        requests=counters.requests,
+        answers=counters.answers,
+        refused=counters.refused,
+        shed=counters.shed,
+        late=counters.late,
+        in_flight=peer.in_flight,
+        is_suspected=peer.suspected,
+    )
+
+
+def _codec_limits(settings: Settings) -> Limits:
+    limits = settings.diameter.limits
+    return Limits(message_octets=limits.message_size_octets, avps=limits.avps, depth=limits.depth)
+
+
+def _timers(settings: Settings) -> Timers:
+    timers = settings.diameter.timers
+    return Timers(
+        watchdog_ns=timers.watchdog_ns,
+        capabilities_ns=timers.capabilities_timeout_ns,
+        frame_ns=timers.frame_timeout_ns,
+        probe_ns=timers.probe_ns,
+        disconnect_ns=timers.disconnect_answer_ns,
+    )

@@ -1,0 +1,1 @@
+"""The Gy mapping: Credit-Control messages to charging events and back. Pure."""

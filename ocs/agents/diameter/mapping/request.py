@@ -1,0 +1,426 @@
+"""Credit-Control-Request (RFC 8506 3.1, TS 32.299 6.4.2) to charging event. Pure.
+
+The hot path of the server: one pass over the top level, groups that come again and again (subscriber, service
+information, the units asked for) are decoded once and remembered by their bytes, in bounded tables.
+"""
+
+from struct import Struct
+from typing import Final, NoReturn, TypeVar
+
+from ocs.agents.diameter.mapping.context import ROOT_FACTS, Facts, collect
+from ocs.agents.diameter.mapping.credit_control import Client, CreditControlRequest, ServiceKey, note_state
+from ocs.agents.diameter.mapping.identities import (
+    ordered,
+    subscription_id,
+    subscription_id_extension,
+    text_of,
+    user_name,
+)
+from ocs.agents.diameter.mapping.options import GyOptions
+from ocs.agents.diameter.mapping.profiles import ClientProfile
+from ocs.agents.diameter.mapping.recipients import per_recipient
+from ocs.agents.diameter.mapping.rules import (
+    KNOWN_AT_ROOT,
+    KNOWN_IN_SERVICE,
+    refuse_repeated,
+    refuse_unknown,
+    require_route,
+    text_key,
+)
+from ocs.agents.diameter.mapping.units import (
+    VODAFONE_REPORTING_REASON,
+    Asked,
+    asked,
+    measured,
+    reporting_reason,
+)
+from ocs.charging.events import (
+    Action,
+    ChargingContext,
+    ChargingEvent,
+    EventKind,
+    Identity,
+    ReportingReason,
+    RequestedUnits,
+    Unit,
+    UsageReport,
+    UsedUnits,
+)
+from ocs.diameter import avps
+from ocs.diameter.avp import (
+    RawAvp,
+    decode_i32,
+    decode_time,
+    decode_u32,
+    fault,
+    invalid_value,
+    missing,
+    octets_encoder,
+    scan_into,
+)
+from ocs.diameter.codes import AVP_MANDATORY, RETRANSMITTED, ResultCode
+from ocs.diameter.message import Message, proxy_infos
+
+_u32: Final = Struct(">I").unpack_from
+_session_id: Final = octets_encoder(avps.SESSION_ID)
+_KINDS: Final = {kind.to_bytes(4, "big"): kind for kind in EventKind}
+_ACTIONS: Final = {action.value: action for action in Action}
+_REASON_KEYS: Final = (avps.REPORTING_REASON, VODAFONE_REPORTING_REASON)
+_SERVICE: Final = avps.MULTIPLE_SERVICES_CREDIT_CONTROL
+_RATING_GROUP: Final = avps.RATING_GROUP
+_IDENTIFIER: Final = avps.SERVICE_IDENTIFIER
+_REQUESTED: Final = avps.REQUESTED_SERVICE_UNIT
+_USED: Final = avps.USED_SERVICE_UNIT
+_SUBSCRIPTIONS: Final = (avps.SUBSCRIPTION_ID, avps.SUBSCRIPTION_ID_EXTENSION)
+_LONGEST_REMEMBERED: Final = 4_096  # octets of a group worth remembering
+
+_V = TypeVar("_V")
+
+
+class _Services:
+    """What the MSCCs of one request add up to."""
+
+    __slots__ = ("ignored", "refund_token", "reports", "splits")
+
+    def __init__(self) -> None:
+        self.reports: list[UsageReport] = []
+        self.splits: dict[ServiceKey, tuple[int, int]] | None = None
+        self.refund_token: bytes | None = None
+        self.ignored = 0
+
+
+def remember(table: dict[bytes, _V], limit: int, key: bytes, value: _V) -> _V:
+    """Keep a decoded group; a full table starts afresh."""
+    if len(table) >= limit:
+        table.clear()
+    if len(key) <= _LONGEST_REMEMBERED:
+        table[key] = value
+    return value
+
+
+class GyReader:
+    """Maps requests by the rules of `options`; holds nothing but decoded groups and the names of clients."""
+
+    def __init__(self, options: GyOptions) -> None:
+        self.options = options
+        self.clients: dict[bytes, Client] = {}
+        self._services: dict[bytes, str] = {}
+        self._subscribers: dict[str, dict[bytes, tuple[Identity, ...]]] = {}
+        self._contexts: dict[bytes, tuple[ChargingContext, tuple[Identity, ...], tuple[str, ...]]] = {}
+        self._asked: dict[str, dict[bytes, Asked]] = {}
+
+    def read(
+        self, message: Message, origin: str, connection_profile: ClientProfile | None, now_ns: int
+    ) -> CreditControlRequest:
+        """The event a CCR is, or DecodeError with what to answer.
+
+        `origin` names the peer the message came from; a client without a profile of its own has that peer's.
+        """
+        frame = message.frame
+        single: dict[int, RawAvp] = {}
+        services: list[RawAvp] = []
+        subscriptions: list[RawAvp] = []
+        repeated: list[RawAvp] = []
+        for avp in message.avps:
+            key = avp[0]
+            if key == _SERVICE:
+                services.append(avp)
+            elif key in _SUBSCRIPTIONS:
+                subscriptions.append(avp)
+            elif key in single:
+                repeated.append(avp)
+            else:
+                single[key] = avp
+        if repeated:
+            refuse_repeated(frame, single, repeated)
+        session = single.get(avps.SESSION_ID) or _missing(frame, avps.SESSION_ID)
+        kind = _kind(frame, single)
+        number = decode_u32(
+            frame, single.get(avps.CC_REQUEST_NUMBER) or _missing(frame, avps.CC_REQUEST_NUMBER)
+        )
+        session_octets = frame[session[2] : session[3]]
+        if not session_octets or len(session_octets) > message.limits.session_id_octets:
+            raise invalid_value(frame, session)
+        client = self._client(frame, single)
+        profile = client.own_profile or connection_profile or self.options.profiles.default
+        require_route(message, single, self.options)
+        if profile.strict or self.options.strict:
+            refuse_unknown(message)
+        service = self._service(frame, single)
+        mapped = self._map_services(message, services, service)
+        root_level = self._root_report(message, single, repeated, service, mapped)
+        identities = self._identities(message, subscriptions, profile)
+        context, further, recipients = self._context(message, single)
+        if further:
+            identities = ordered((*identities, *further), profile.priority)
+        if not identities and avps.USER_NAME in single:
+            identities = user_name(frame, single[avps.USER_NAME])
+        reports = tuple(mapped.reports)
+        if len(recipients) > 1 and reports:
+            reports = per_recipient(reports, recipients)
+        action, money = None, None
+        if kind is EventKind.EVENT:
+            action = _action(frame, single)
+            money = _money(reports) if root_level and not services else None
+        event = ChargingEvent(
+            kind,
+            client.name,
+            _text(session_octets),
+            number,
+            service,
+            identities,
+            reports,
+            context,
+            action,
+            money,
+            mapped.refund_token,
+            self._occurred_at(frame, single, now_ns),
+            message.flags & RETRANSMITTED != 0,
+            _number(frame, single, avps.TERMINATION_CAUSE),
+            origin,
+            profile.name,
+            profile.tariff_time_change,
+            profile.denies_per_service,
+            profile.replaces_same_bearer,
+        )
+        request = CreditControlRequest(event, client, profile, _session_id(session_octets), number)
+        request.command_level = root_level and not services and profile.command_level_units
+        request.splits = mapped.splits
+        request.ignored = mapped.ignored + _unknown(single, KNOWN_AT_ROOT)
+        if avps.PROXY_INFO in single:
+            request.proxy_infos = proxy_infos(message)
+        state_id = single.get(avps.ORIGIN_STATE_ID)
+        if state_id is not None:
+            request.restarted = note_state(client, decode_u32(frame, state_id))
+        return request
+
+    # --- who
+
+    def _client(self, frame: bytes, single: dict[int, RawAvp]) -> Client:
+        host = single.get(avps.ORIGIN_HOST) or _missing(frame, avps.ORIGIN_HOST)
+        realm = single.get(avps.ORIGIN_REALM) or _missing(frame, avps.ORIGIN_REALM)
+        octets = frame[host[2] : host[3]]
+        client = self.clients.get(octets)
+        if client is None:
+            if not octets:
+                raise invalid_value(frame, host)
+            client = self.client(text_of(frame, host), text_of(frame, realm), octets)
+        return client
+
+    def client(self, name: str, realm: str, octets: bytes | None = None) -> Client:
+        """The client of that Origin-Host, new ones included."""
+        octets = name.encode("utf-8", "replace") if octets is None else octets
+        client = self.clients.get(octets)
+        if client is None:
+            own = self.options.profiles.configured(name)
+            client = remember(self.clients, self.options.remembered, octets, Client(name, realm, own))
+        return client
+
+    def _identities(
+        self, message: Message, groups: list[RawAvp], profile: ClientProfile
+    ) -> tuple[Identity, ...]:
+        """The subscriber's names in the profile's order; all groups together are one key of the table."""
+        if not groups:
+            return ()
+        if len(groups) > self.options.subscription_ids:
+            raise invalid_value(message.frame, groups[self.options.subscription_ids])
+        table = self._subscribers.get(profile.name)
+        if table is None:
+            table = self._subscribers[profile.name] = {}
+        octets = b"".join([message.frame[avp[2] - 8 : avp[3]] for avp in groups])
+        known = table.get(octets)
+        if known is not None:
+            return known
+        found: list[Identity] = []
+        for avp in groups:
+            read = subscription_id if avp[0] == avps.SUBSCRIPTION_ID else subscription_id_extension
+            found += read(message, avp)
+        return remember(table, self.options.remembered, octets, ordered(found, profile.priority))
+
+    # --- what
+
+    def _service(self, frame: bytes, single: dict[int, RawAvp]) -> str:
+        avp = single.get(avps.SERVICE_CONTEXT_ID) or _missing(frame, avps.SERVICE_CONTEXT_ID)
+        octets = frame[avp[2] : avp[3]]
+        service = self._services.get(octets)
+        if service is not None:
+            return service
+        name = text_key(octets)
+        found = next((value for ending, value in self.options.contexts if name.endswith(ending)), None)
+        found = found or self.options.unknown_context
+        if found is None:
+            raise fault(ResultCode.RATING_FAILED, frame, avp, "service context is not served")
+        return remember(self._services, 1_024, octets, found)
+
+    def _context(
+        self, message: Message, single: dict[int, RawAvp]
+    ) -> tuple[ChargingContext | None, tuple[Identity, ...], tuple[str, ...]]:
+        information = single.get(avps.SERVICE_INFORMATION)
+        at_root = not ROOT_FACTS.isdisjoint(single)
+        if information is None and not at_root:
+            return None, (), ()
+        octets = b"" if information is None else message.frame[information[2] : information[3]]
+        if not at_root:
+            known = self._contexts.get(octets)
+            if known is not None:
+                return known
+        facts = Facts()
+        if information is not None:
+            collect(message, message.members(information), facts)
+        if at_root:
+            collect(message, [avp for key, avp in single.items() if key in ROOT_FACTS], facts)
+        found = facts.context(), tuple(facts.identities), tuple(facts.recipients)
+        return found if at_root else remember(self._contexts, self.options.remembered, octets, found)
+
+    def _map_services(self, message: Message, groups: list[RawAvp], service: str) -> _Services:
+        mapped = _Services()
+        if len(groups) > self.options.services_per_request:
+            raise invalid_value(message.frame, groups[self.options.services_per_request])
+        for avp in groups:
+            self._map_service(message, avp, service, mapped)
+        return mapped
+
+    def _map_service(self, message: Message, avp: RawAvp, service: str, mapped: _Services) -> None:
+        """One Multiple-Services-Credit-Control (RFC 8506 8.16)."""
+        frame = message.frame
+        rating_group: int | None = None
+        identifiers: tuple[int, ...] = ()
+        wanted: Asked | None = None
+        used: tuple[UsedUnits, ...] = ()
+        reason: ReportingReason | None = None
+        members: list[RawAvp] = []
+        scan_into(members, frame, avp[2], avp[3], message.limits.avps - message.scanned_avps)
+        message.scanned_avps += len(members)
+        for member in members:
+            key = member[0]
+            if key == _RATING_GROUP:
+                rating_group = decode_u32(frame, member)
+            elif key == _IDENTIFIER:
+                identifiers += (decode_u32(frame, member),)
+            elif key == _REQUESTED:
+                wanted = self._wanted(message, member, service)
+            elif key == _USED:
+                usage = measured(message, member, self.options.currency_code)
+                used = used + usage.used if used else usage.used
+                reason = usage.reason if reason is None else reason
+            elif key in _REASON_KEYS:
+                reason = reporting_reason(frame, member)
+            elif key == avps.REFUND_INFORMATION:
+                mapped.refund_token = frame[member[2] : member[3]]
+            elif member[1] & AVP_MANDATORY and key not in KNOWN_IN_SERVICE:
+                mapped.ignored += 1
+        requested: RequestedUnits | None = None
+        if wanted is not None:
+            requested = wanted.units
+            if wanted.split is not None:
+                _split(mapped, rating_group, identifiers, wanted.split)
+        mapped.reports.append(UsageReport(rating_group, identifiers, requested, used, reason))
+
+    def _root_report(
+        self,
+        message: Message,
+        single: dict[int, RawAvp],
+        repeated: list[RawAvp],
+        service: str,
+        mapped: _Services,
+    ) -> bool:
+        """Units at command level (RFC 8506 5.1.1) as one more report; whether there were any."""
+        refund = single.get(avps.REFUND_INFORMATION)
+        if refund is not None:
+            mapped.refund_token = message.frame[refund[2] : refund[3]]
+        asking = single.get(avps.REQUESTED_SERVICE_UNIT)
+        usage = single.get(avps.USED_SERVICE_UNIT)
+        if asking is None and usage is None:
+            return False
+        identifier = _number(message.frame, single, avps.SERVICE_IDENTIFIER)
+        identifiers = () if identifier is None else (identifier,)
+        requested: RequestedUnits | None = None
+        if asking is not None:
+            wanted = self._wanted(message, asking, service)
+            requested = wanted.units
+            if wanted.split is not None:
+                _split(mapped, None, identifiers, wanted.split)
+        used: tuple[UsedUnits, ...] = ()
+        reason: ReportingReason | None = None
+        if usage is not None:
+            for avp in (usage, *(again for again in repeated if again[0] == avps.USED_SERVICE_UNIT)):
+                part = measured(message, avp, self.options.currency_code)
+                used += part.used
+                reason = part.reason if reason is None else reason
+        mapped.reports.append(UsageReport(None, identifiers, requested, used, reason))
+        return True
+
+    def _wanted(self, message: Message, avp: RawAvp, service: str) -> Asked:
+        table = self._asked.get(service)
+        if table is None:
+            table = self._asked[service] = {}
+        octets = message.frame[avp[2] : avp[3]]
+        known = table.get(octets)
+        if known is not None:
+            return known
+        found = asked(message, avp, service, self.options.currency_code)
+        return remember(table, self.options.remembered, octets, found)
+
+    def _occurred_at(self, frame: bytes, single: dict[int, RawAvp], now_ns: int) -> int | None:
+        """Event-Timestamp where it is believable; clients have been seen to send times never set."""
+        avp = single.get(avps.EVENT_TIMESTAMP)
+        if avp is None:
+            return None
+        at_ns = decode_time(frame, avp)
+        options = self.options
+        return (
+            at_ns if now_ns - options.oldest_event_ns <= at_ns <= now_ns + options.newest_event_ns else None
+        )
+
+
+def _missing(frame: bytes, key: int) -> NoReturn:
+    raise missing(frame, key)
+
+
+def _kind(frame: bytes, single: dict[int, RawAvp]) -> EventKind:
+    avp = single.get(avps.CC_REQUEST_TYPE) or _missing(frame, avps.CC_REQUEST_TYPE)
+    kind = _KINDS.get(frame[avp[2] : avp[3]])
+    if kind is None:
+        decode_i32(frame, avp)
+        raise invalid_value(frame, avp)
+    return kind
+
+
+def _action(frame: bytes, single: dict[int, RawAvp]) -> Action:
+    """Requested-Action, which only a one-time event has; clients send it in all requests."""
+    avp = single.get(avps.REQUESTED_ACTION) or _missing(frame, avps.REQUESTED_ACTION)
+    action = _ACTIONS.get(decode_i32(frame, avp))
+    if action is None:
+        raise invalid_value(frame, avp)
+    return action
+
+
+def _money(reports: tuple[UsageReport, ...]) -> int | None:
+    """CC-Money asked for at command level."""
+    requested = reports[0].requested if reports else None
+    return requested.amount if requested is not None and requested.unit is Unit.MONEY else None
+
+
+def _number(frame: bytes, single: dict[int, RawAvp], key: int) -> int | None:
+    avp = single.get(key)
+    return None if avp is None else decode_u32(frame, avp)
+
+
+def _text(octets: bytes) -> str:
+    """A Session-Id as text that any store takes; octets that are no UTF-8 are written out."""
+    return octets.decode("utf-8", "backslashreplace")
+
+
+def _split(
+    mapped: _Services, rating_group: int | None, identifiers: tuple[int, ...], split: tuple[int, int]
+) -> None:
+    if mapped.splits is None:
+        mapped.splits = {}
+    mapped.splits[rating_group, identifiers] = split
+
+
+def _unknown(single: dict[int, RawAvp], known: frozenset[int]) -> int:
+    """How many AVPs with the M bit are not in the grammar."""
+    if known.issuperset(single):
+        return 0
+    return sum(1 for key, avp in single.items() if avp[1] & AVP_MANDATORY and key not in known)

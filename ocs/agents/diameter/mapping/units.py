@@ -1,0 +1,168 @@
+"""Requested-Service-Unit and Used-Service-Unit (RFC 8506 8.18, 8.19) as units of the charging core. Pure."""
+
+from struct import Struct
+from typing import Final
+
+import msgspec
+
+from ocs.agents.diameter.mapping.money import cc_money
+from ocs.charging.events import ReportingReason, RequestedUnits, TariffChange, Unit, UsedUnits
+from ocs.diameter import avps
+from ocs.diameter.avp import RawAvp, decode_i32, decode_time, invalid_value, scan_into, wrong_size
+from ocs.diameter.message import Message
+
+SECOND_NS: Final = 1_000_000_000
+LARGEST_OCTETS: Final = (1 << 64) - 1
+VODAFONE_REPORTING_REASON: Final = 12645 << 32 | 261
+
+_u32: Final = Struct(">I").unpack_from
+_u64: Final = Struct(">Q").unpack_from
+
+_CC_TIME: Final = avps.CC_TIME
+_TOTAL: Final = avps.CC_TOTAL_OCTETS
+_INPUT: Final = avps.CC_INPUT_OCTETS
+_OUTPUT: Final = avps.CC_OUTPUT_OCTETS
+_UNITS: Final = avps.CC_SERVICE_SPECIFIC_UNITS
+_MONEY: Final = avps.CC_MONEY
+_REASONS: Final = {reason.value: reason for reason in ReportingReason}
+_CHANGES: Final = {change.value: change for change in TariffChange}
+
+_TIME_FIRST: Final = (Unit.TIME, Unit.OCTETS, Unit.EVENTS, Unit.MONEY)
+_EVENTS_FIRST: Final = (Unit.EVENTS, Unit.OCTETS, Unit.TIME, Unit.MONEY)
+_OCTETS_FIRST: Final = (Unit.OCTETS, Unit.TIME, Unit.EVENTS, Unit.MONEY)
+_PREFERENCE: Final = {"voice": _TIME_FIRST, "sms": _EVENTS_FIRST, "mms": _EVENTS_FIRST}
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """A Requested-Service-Unit; `split` holds input and output octets where the client named only these."""
+
+    units: RequestedUnits
+    split: tuple[int, int] | None = None
+
+
+class Measured(msgspec.Struct, gc=False):
+    """One Used-Service-Unit; more than one unit where the client counts several at once."""
+
+    used: tuple[UsedUnits, ...] = ()
+    reason: ReportingReason | None = None
+
+
+def reporting_reason(frame: bytes, avp: RawAvp) -> ReportingReason | None:
+    """Reporting-Reason; values of later releases say nothing here."""
+    return _REASONS.get(decode_i32(frame, avp))
+
+
+class Amounts:
+    """The amounts in an RSU or USU as they stand there; None is absent."""
+
+    __slots__ = ("money", "octets", "others", "split", "time", "units")
+
+    def __init__(self, message: Message, avp: RawAvp, currency_code: int) -> None:
+        self.time: int | None = None
+        self.units: int | None = None
+        self.money: int | None = None
+        self.octets: int | None = None
+        self.split: tuple[int, int] | None = None
+        self.others: list[RawAvp] | None = None
+        frame = message.frame
+        total = received = sent = None
+        members: list[RawAvp] = []
+        scan_into(members, frame, avp[2], avp[3], message.limits.avps - message.scanned_avps)
+        message.scanned_avps += len(members)
+        for member in members:
+            key, _, start, end = member
+            size = end - start
+            if key == _CC_TIME:
+                if size != 4:
+                    raise wrong_size(frame, member)
+                self.time = _u32(frame, start)[0] * SECOND_NS
+            elif key == _TOTAL:
+                if size != 8:
+                    raise wrong_size(frame, member)
+                total = _u64(frame, start)[0]
+            elif key == _INPUT:
+                if size != 8:
+                    raise wrong_size(frame, member)
+                received = _u64(frame, start)[0]
+            elif key == _OUTPUT:
+                if size != 8:
+                    raise wrong_size(frame, member)
+                sent = _u64(frame, start)[0]
+            elif key == _UNITS:
+                if size != 8:
+                    raise wrong_size(frame, member)
+                self.units = _u64(frame, start)[0]
+            elif key == _MONEY:
+                self.money = cc_money(message, member, currency_code)
+            elif self.others is None:
+                self.others = [member]
+            else:
+                self.others.append(member)
+        if total is not None:
+            self.octets = total
+        elif received is not None or sent is not None:
+            self.split = (received or 0, sent or 0)
+            self.octets = sum(self.split)
+            if self.octets > LARGEST_OCTETS:
+                raise invalid_value(frame, avp)
+
+    def of(self, unit: Unit) -> int | None:
+        """The amount of a unit."""
+        match unit:
+            case Unit.OCTETS:
+                return self.octets
+            case Unit.TIME:
+                return self.time
+            case Unit.EVENTS:
+                return self.units
+            case Unit.MONEY:
+                return self.money
+
+
+def asked(message: Message, avp: RawAvp, service: str, currency_code: int) -> Asked:
+    """A Requested-Service-Unit in one unit: the one that counts most for the service."""
+    amounts = Amounts(message, avp, currency_code)
+    for unit in _PREFERENCE.get(service, _OCTETS_FIRST):
+        amount = amounts.of(unit)
+        if amount is not None:
+            split = amounts.split if unit is Unit.OCTETS else None
+            return Asked(RequestedUnits(unit, amount), split)
+    return Asked(RequestedUnits())
+
+
+def measured(message: Message, avp: RawAvp, currency_code: int) -> Measured:
+    """A Used-Service-Unit: what is not zero, or one zero, as that report gives a quota back too."""
+    amounts = Amounts(message, avp, currency_code)
+    result = Measured()
+    change: TariffChange | None = None
+    at_ns: int | None = None
+    if amounts.others is not None:
+        change, at_ns = _circumstances(message.frame, amounts.others, result)
+    octets, time, units, money = amounts.octets, amounts.time, amounts.units, amounts.money
+    if octets and not time and not units and not money:
+        result.used = (UsedUnits(Unit.OCTETS, octets, change, at_ns),)
+        return result
+    pairs = ((Unit.OCTETS, octets), (Unit.TIME, time), (Unit.EVENTS, units), (Unit.MONEY, money))
+    present = [(unit, amount) for unit, amount in pairs if amount is not None]
+    counted = [(unit, amount) for unit, amount in present if amount] or present[:1]
+    result.used = tuple([UsedUnits(unit, amount, change, at_ns) for unit, amount in counted])
+    return result
+
+
+def _circumstances(
+    frame: bytes, members: list[RawAvp], result: Measured
+) -> tuple[TariffChange | None, int | None]:
+    """Tariff-Change-Usage and the first Event-Charging-TimeStamp; sets the reason of `result`."""
+    change: TariffChange | None = None
+    at_ns: int | None = None
+    for member in members:
+        key = member[0]
+        if key in (avps.REPORTING_REASON, VODAFONE_REPORTING_REASON):
+            result.reason = reporting_reason(frame, member)
+        elif key == avps.TARIFF_CHANGE_USAGE:
+            change = _CHANGES.get(decode_i32(frame, member))
+            if change is None:
+                raise invalid_value(frame, member)
+        elif key == avps.EVENT_CHARGING_TIMESTAMP and at_ns is None:
+            at_ns = decode_time(frame, member)
+    return change, at_ns

@@ -1,0 +1,206 @@
+"""The composition root: builds store, service, agents and RPC, runs them, and stops them in the right order.
+
+Stopping: listeners close, requests under way are answered, peers get a DPR, then the store is made durable and
+closed. A second signal ends the program at once; nothing acknowledged is lost by that either.
+"""
+
+import asyncio
+import fcntl
+import gc
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from ocs import __version__
+from ocs.agents.diameter.agent import DiameterAgent
+from ocs.charging import acts
+from ocs.charging.accounts_file import Template, read_accounts
+from ocs.charging.decision import Change
+from ocs.charging.service import ChargingService
+from ocs.charging.store import Store, StoreError
+from ocs.charging.store.memory import MemoryStore
+from ocs.charging.store.sqlite import SqliteStore
+from ocs.charging.tariff.catalogue import Catalogue
+from ocs.charging.tariff.files import read as read_tariff
+from ocs.config.settings import SHIPPED, Settings
+from ocs.config.shipped import demo_file
+from ocs.metrics import Metrics
+from ocs.policy import charging_policy, service_limits
+from ocs.rpc.activity import Activity
+from ocs.rpc.server import RpcServer
+
+log = structlog.get_logger()
+
+CONFIG_ERROR = 2
+STORE_ERROR = 3
+SEED_BATCH = 500  # accounts made durable together when a new store is filled
+GC_THRESHOLDS = (50_000, 20, 100)  # accounts and sessions live long; looking through them often is for nothing
+
+
+class StartError(Exception):
+    """The server cannot start as configured; the message says why, line by line."""
+
+
+def run(settings: Settings, data_dir: Path) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status of `ocs serve`."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, data_dir))
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return CONFIG_ERROR
+    except StoreError as error:
+        log.error("store.failed", error=str(error))
+        return STORE_ERROR
+    return 0
+
+
+async def serve(settings: Settings, data_dir: Path) -> None:
+    """Everything from the first file read to the last connection closed."""
+    catalogue = load_catalogue(settings)
+    templates = load_templates(settings)
+    metrics = Metrics()
+    stop = _stop_on_signals()
+    with _only_one_server(data_dir):
+        store = _open_store(settings, data_dir, metrics)
+        try:
+            service = ChargingService(
+                store, catalogue, charging_policy(settings), metrics, service_limits(settings)
+            )
+            await _seed(service, templates)
+            await _serve_until(stop, settings, service, metrics)
+        finally:
+            await store.close()
+    log.info("server.stopped")
+
+
+async def _serve_until(
+    stop: asyncio.Event, settings: Settings, service: ChargingService, metrics: Metrics
+) -> None:
+    activity = Activity()
+    agent = DiameterAgent(settings, service, metrics, activity.answered)
+    service.session_control["diameter"] = agent
+    rpc = RpcServer(service, settings, metrics, activity, peers=agent.peers, refused=agent.refused)
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    async with asyncio.TaskGroup() as tasks:
+        supervision = tasks.create_task(service.run())
+        try:
+            await rpc.start()
+            await agent.start()
+            log.info("server.ready", version=__version__, **_addresses(agent, rpc))
+            await stop.wait()
+            log.info("server.stopping", in_flight=service.in_flight, sessions=len(service.supervision))
+        finally:
+            await agent.drain()
+            await service.drained()
+            await rpc.stop()
+            supervision.cancel()
+
+
+def _addresses(agent: DiameterAgent, rpc: RpcServer) -> dict[str, object]:
+    return {"diameter": agent.addresses(), "jsonrpc": rpc.jsonrpc_address, "http": rpc.http_address}
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """The tariffs the settings name; StartError with every problem of the file."""
+    path = _shipped_or(settings.charging.tariffs, "tariffs.yaml")
+    tariff, problems = read_tariff(path)
+    if tariff is None or problems:
+        raise StartError("\n".join(map(str, problems)))
+    if tariff.currency != settings.charging.currency:
+        raise StartError(
+            f"{path}: prices are in {tariff.currency}, but charging.currency is {settings.charging.currency}"
+        )
+    return Catalogue(tariff)
+
+
+def load_templates(settings: Settings) -> tuple[Template, ...]:
+    """The accounts to begin with; StartError with every problem of the file."""
+    if settings.charging.accounts is None:
+        return ()
+    path = _shipped_or(settings.charging.accounts, "accounts.yaml")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"{path}:1:1: cannot be read: {error}") from error
+    templates, problems = read_accounts(text, str(path))
+    if problems:
+        raise StartError("\n".join(map(str, problems)))
+    return templates
+
+
+def _shipped_or(name: str, shipped: str) -> Path:
+    return demo_file(shipped) if name == SHIPPED else Path(name)
+
+
+def _open_store(settings: Settings, data_dir: Path, metrics: Metrics) -> Store:
+    if settings.store.kind == "memory":
+        return MemoryStore()
+    path = data_dir / settings.store.path
+    return SqliteStore(path, settings.store.batch_commits, on_commit=metrics.committed)
+
+
+async def _seed(service: ChargingService, templates: tuple[Template, ...]) -> None:
+    """Open the accounts a template names that the store does not have yet."""
+    opened = 0
+    for template in templates:
+        first = template.key.replace("{n}", str(template.first))
+        last = template.key.replace("{n}", str(template.first + template.count - 1))
+        if await service.store.load(first) is not None and await service.store.load(last) is not None:
+            continue
+        batch: list[asyncio.Task[None]] = []
+        for new in template.accounts():
+            if await service.store.load(new.key) is None:
+                batch.append(asyncio.create_task(_open_account(service, new)))
+                opened += 1
+            if len(batch) >= SEED_BATCH:
+                await asyncio.gather(*batch)
+                batch.clear()
+        await asyncio.gather(*batch)
+    if opened:
+        log.info("accounts.opened", count=opened)
+
+
+async def _open_account(service: ChargingService, new: acts.NewAccount) -> None:
+    act = acts.Act("seed", service.now_ns(), "accounts file")
+    account, posting = acts.create(new, act)
+    await service.create(Change(account, () if posting is None else (posting,), has_new_identities=True))
+
+
+@contextmanager
+def _only_one_server(data_dir: Path) -> Iterator[None]:
+    """A lock on the data folder: two servers on one store would not see each other's changes."""
+    with (data_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StartError(f"{data_dir}: another server uses this data folder") from error
+        yield
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, loop, stop, number)
+    return stop
+
+
+def _stop(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, number: signal.Signals) -> None:
+    """The first signal drains; the next one of its kind has its default effect."""
+    stop.set()
+    loop.remove_signal_handler(number)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

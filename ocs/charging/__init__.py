@@ -1,0 +1,1 @@
+"""The charging domain: everything but `service` and `store` is pure."""

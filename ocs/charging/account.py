@@ -1,0 +1,130 @@
+"""The account: balances, open sessions, what is held back for them, and the answers already given.
+
+An account is one small immutable record; a turn loads it, `engine` decides on it, a store compares and replaces
+it. A *balance* is credit on the account, a *hold* is the part of it set aside for a session, a *quota* is what
+one rating group of a session was told it may use.
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+from ocs.charging.events import ChargingContext, EventKind, Identity, Unit
+
+
+class Standing(IntEnum):
+    """Whether the account may be charged for new service."""
+
+    ACTIVE = 1
+    BARRED = 2
+
+
+class Balance(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Credit of one unit; available is `posted - reserved`.
+
+    Higher `priority` is used first, then the earlier expiry, then the older balance. Empty `services` and
+    `rating_groups` mean any.
+    """
+
+    id: str
+    unit: Unit
+    posted: int
+    reserved: int = 0
+    priority: int = 0
+    expires_at_ns: int | None = None
+    services: tuple[str, ...] = ()
+    rating_groups: tuple[int, ...] = ()
+
+
+class Hold(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A part of one balance, set aside for one quota."""
+
+    balance_id: str
+    amount: int
+
+
+class Quota(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One rating group of a session: what was granted and is still out, and what has been used.
+
+    `rated` counts the used units that money paid for: the position inside the rate, so that tiers and
+    increments go on over reports. `rated_at_ns` is where charged time has got to.
+    """
+
+    rating_group: int | None
+    service_identifiers: tuple[int, ...]
+    unit: Unit
+    granted: int = 0
+    holds: tuple[Hold, ...] = ()
+    used: int = 0
+    rated: int = 0
+    cost_nanos: int = 0
+    rated_at_ns: int | None = None
+    granted_at_ns: int = 0
+    is_final: bool = False
+    pool: tuple[int, int] | None = None
+
+
+class StoredAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The answer to one event of a session, kept for its repeats; `answer` is an encoded `ChargingAnswer`."""
+
+    kind: EventKind
+    event_id: int | str
+    answer: bytes
+
+
+class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One credit-control session; `seen` are the inclusive ranges of numbered updates already charged."""
+
+    key: str
+    client: str
+    session_id: str
+    service: str
+    plan: str
+    opened_at_ns: int
+    touched_at_ns: int
+    deadline_ns: int
+    opened_by: int | str
+    origin: str = ""
+    context: ChargingContext = ChargingContext()
+    quotas: tuple[Quota, ...] = ()
+    answers: tuple[StoredAnswer, ...] = ()
+    seen: tuple[tuple[int, int], ...] = ()
+    cost_nanos: int = 0
+    closed_at_ns: int | None = None
+
+
+class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Everything one request needs to know of a subscriber.
+
+    `credit_limit_nanos` is how far money may go below zero: 0 for prepaid, None for no limit.
+    """
+
+    key: str
+    plan: str
+    balances: tuple[Balance, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    closed: tuple[Session, ...] = ()
+    identities: tuple[Identity, ...] = ()
+    standing: Standing = Standing.ACTIVE
+    credit_limit_nanos: int | None = 0
+    low_balance_nanos: int = 0
+    version: int = 0
+
+
+def session_key(client: str, session_id: str) -> str:
+    """Name of a session everywhere: two clients using one Session-Id have two sessions."""
+    return f"{client}|{session_id}"
+
+
+def available(balance: Balance) -> int:
+    """What is neither spent nor held."""
+    return balance.posted - balance.reserved
+
+
+def money_available_nanos(account: Account, now_ns: int) -> int:
+    """Money of all balances that have not expired, less what is held."""
+    return sum(
+        balance.posted - balance.reserved
+        for balance in account.balances
+        if balance.unit is Unit.MONEY and (balance.expires_at_ns is None or balance.expires_at_ns > now_ns)
+    )

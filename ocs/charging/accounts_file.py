@@ -1,0 +1,171 @@
+"""Accounts to begin with, from a YAML file: single ones, or numbered ranges of equal ones. Pure.
+
+```yaml
+accounts:
+  - key: alice                 # or `count: 900` with `key: "{n}"`
+    plan: standard
+    msisdn: "15550100000"      # a range counts up from here, leading zeros kept
+    imsi: "001010000000000"
+    balances: [{money: "10.00"}, {volume: 100MB, id: welcome, priority: 10}]
+    credit_limit: "0"          # `unlimited` for postpaid without one
+    low_balance: "1.00"
+```
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ocs.charging.acts import NewAccount, TopUp
+from ocs.charging.events import Identity, IdentityKind, Unit
+from ocs.charging.ledger import MAIN
+from ocs.charging.tariff.quantities import amount_nanos, quantity, whole
+from ocs.charging.tariff.yaml_marks import Field, Problem, read_fields
+
+MOST = 100_000_000
+MEMBERS = (
+    "count",
+    "first",
+    "key",
+    "tenant",
+    "plan",
+    "msisdn",
+    "imsi",
+    "sip_uri",
+    "balances",
+    "credit_limit",
+    "low_balance",
+)
+AMOUNTS = ("money", "volume", "time", "events")
+
+
+class Template(msgspec.Struct, frozen=True):
+    """Accounts `first` up to `first + count`, equal but for their numbers; "{n}" in names is the number."""
+
+    count: int
+    first: int
+    key: str
+    plan: str
+    numbers: tuple[tuple[IdentityKind, str], ...]
+    topups: tuple[TopUp, ...]
+    credit_limit_nanos: int | None
+    low_balance_nanos: int
+
+    def accounts(self) -> Iterator[NewAccount]:
+        """Every account of the template."""
+        for offset in range(self.count):
+            number = str(self.first + offset)
+            identities = tuple(
+                Identity(kind, _counted(start, offset, number)) for kind, start in self.numbers
+            )
+            yield NewAccount(
+                self.key.replace("{n}", number),
+                self.plan,
+                identities,
+                self.topups,
+                self.credit_limit_nanos,
+                self.low_balance_nanos,
+            )
+
+
+def read_accounts(text: str, file: str) -> tuple[tuple[Template, ...], list[Problem]]:
+    """The templates of a file, or every problem with it."""
+    problems: list[Problem] = []
+    root = read_fields(text, file, problems)
+    if root is None:
+        return (), problems
+    found = root.members(("accounts",)).get("accounts")
+    if found is None:
+        root.problem("has no accounts")
+        return (), problems
+    templates = tuple(_template(item) for item in found.items())
+    return templates, sorted(problems)
+
+
+def _counted(start: str, offset: int, number: str) -> str:
+    if "{n}" in start or not start.isdecimal():
+        return start.replace("{n}", number)
+    return str(int(start) + offset).zfill(len(start))
+
+
+def _template(field: Field) -> Template:
+    members = field.members(MEMBERS)
+    count = _number(members.get("count"), 1, 1, MOST)
+    key = _word(members.get("key"), "")
+    if not key:
+        field.problem("an account needs a key")
+    elif count > 1 and "{n}" not in key:
+        members["key"].problem('the key of several accounts must contain "{n}"')
+    tenant = _word(members.get("tenant"), "default")
+    numbers = tuple(
+        (kind, _word(members[name], ""))
+        for name, kind in (
+            ("imsi", IdentityKind.IMSI),
+            ("msisdn", IdentityKind.E164),
+            ("sip_uri", IdentityKind.SIP_URI),
+        )
+        if name in members
+    )
+    balances = members.get("balances")
+    return Template(
+        count,
+        _number(members.get("first"), 0, 0, MOST),
+        f"{tenant}:{key}",
+        _word(members.get("plan"), "standard"),
+        numbers,
+        tuple(_topup(item) for item in balances.items()) if balances is not None else (),
+        _limit(members.get("credit_limit")),
+        _nanos(members.get("low_balance")),
+    )
+
+
+def _topup(field: Field) -> TopUp:
+    members = field.members((*AMOUNTS, "id", "priority"))
+    named = [name for name in AMOUNTS if name in members]
+    if len(named) != 1:
+        field.problem(f"a balance has exactly one of {', '.join(AMOUNTS)}")
+        return TopUp(0)
+    name = named[0]
+    if name == "money":
+        amount, unit = _nanos(members[name]), Unit.MONEY
+    else:
+        amount, unit = _units(members[name], name)
+    default_id = MAIN if name == "money" else name
+    return TopUp(
+        amount,
+        unit,
+        _word(members.get("id"), default_id),
+        _number(members.get("priority"), 0, -1000, 1000),
+    )
+
+
+def _units(field: Field, name: str) -> tuple[int, Unit]:
+    unit = {"volume": Unit.OCTETS, "time": Unit.TIME, "events": Unit.EVENTS}[name]
+    read = field.value(quantity)
+    if read is None:
+        return 0, unit
+    amount, written = read
+    if written is not None and written is not unit:
+        field.problem(f"is {written.name.lower()}, not {name}")
+    return amount, unit
+
+
+def _limit(field: Field | None) -> int | None:
+    if field is None:
+        return 0
+    return None if field.text() == "unlimited" else field.value(amount_nanos)
+
+
+def _nanos(field: Field | None) -> int:
+    return 0 if field is None else field.value(amount_nanos) or 0
+
+
+def _number(field: Field | None, default: int, least: int, most: int) -> int:
+    if field is None:
+        return default
+    value = field.value(lambda text: whole(text, least, most))
+    return default if value is None else value
+
+
+def _word(field: Field | None, default: str) -> str:
+    return default if field is None else field.text() or default

@@ -1,0 +1,138 @@
+"""Which plan and destination prices a call: profile, activations, longest prefix, fallback subjects."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ocs.charging.cgrates.call import Call, Refusal
+from ocs.charging.cgrates.plan import ANY, Activation, RateInterval, RatingPlan, Settings, Tariff
+from ocs.charging.cgrates.timings import is_active
+
+
+class Match(msgspec.Struct, frozen=True):
+    """Why a price applies."""
+
+    destination_id: str
+    prefix: str
+    plan_id: str
+    subject: str  # profile key, or the id of the balance that gave free units
+
+
+class Matched(msgspec.Struct, frozen=True):
+    """The candidates that price a call, and the moment at which another activation cuts it."""
+
+    match: Match
+    intervals: tuple[RateInterval, ...]
+    cut_ns: int | None = None
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """What one activation gives: a match, or None and whom to ask instead."""
+
+    active_ns: int
+    found: Matched | None
+    fallback_subjects: tuple[str, ...] = ()
+
+
+class _TooDeep(Exception):
+    """A chain of fallback subjects is longer than allowed: the search ends, whatever else could be tried."""
+
+
+def match_call(tariff: Tariff, call: Call, settings: Settings) -> Matched | Refusal:
+    """Finds the prices of a call.
+
+    Every activation of the period must have prices or leave the field to others, yet the last one before the call
+    prices it to its end; the next one only cuts it, and those after do nothing.
+    """
+    subject = _profile_subject(tariff, call, call.subject, settings)
+    if subject is None:
+        subject = _profile_subject(tariff, call, ANY, settings)
+    if subject is None:
+        return Refusal.RATING_PLAN_NOT_FOUND
+    try:
+        entries = _resolve(tariff, call, subject, settings, 1)
+    except _TooDeep:
+        return Refusal.UNAUTHORIZED_DESTINATION
+    entries.sort(key=lambda entry: entry.active_ns)
+    begun = [entry for entry in entries if entry.active_ns < call.start_ns] or entries[:1]
+    if not begun or begun[0].active_ns > call.start_ns or any(entry.found is None for entry in entries):
+        return Refusal.UNAUTHORIZED_DESTINATION
+    chosen = begun[-1].found
+    assert chosen is not None
+    cuts = [entry.active_ns for entry in entries if entry.active_ns > call.start_ns]
+    return msgspec.structs.replace(chosen, cut_ns=cuts[0] if cuts and cuts[0] < call.end_ns else None)
+
+
+def _profile_subject(tariff: Tariff, call: Call, subject: str, settings: Settings) -> str | None:
+    shortest = 1 if settings.subject_prefix_matching else len(subject)
+    for length in range(len(subject), shortest - 1, -1):
+        if (call.tenant, call.category, subject[:length]) in tariff.profiles:
+            return subject[:length]
+    return None
+
+
+def _resolve(tariff: Tariff, call: Call, subject: str, settings: Settings, depth: int) -> list[_Entry]:
+    """Entries of a profile; those without prices are replaced by what their fallback subjects give.
+
+    An activation that has neither prices nor fallback subjects is passed over.
+    """
+    entries: list[_Entry] = []
+    for entry in _own_entries(tariff, call, subject):
+        if entry.found is not None:
+            entries.append(entry)
+        elif entry.fallback_subjects:
+            entries.extend(_fall_back(tariff, call, entry, settings, depth) or [entry])
+    return entries
+
+
+def _own_entries(tariff: Tariff, call: Call, subject: str) -> list[_Entry]:
+    return [
+        _Entry(activation.active_ns, _match_plan(tariff, call, subject, activation), activation.fallback_subjects)
+        for activation in _activations(tariff, call, subject)
+    ]
+
+
+def _activations(tariff: Tariff, call: Call, subject: str) -> list[Activation]:
+    """The last activation before the call and those during it; an uncovered head falls back to `*any`."""
+    entries = tariff.profiles[call.tenant, call.category, subject]
+    begun = [entry for entry in entries if entry.active_ns <= call.start_ns]
+    during = [entry for entry in entries if call.start_ns < entry.active_ns <= call.end_ns]
+    head = begun[-1] if begun else Activation(call.start_ns, "", (ANY,))
+    return [head, *during] if begun or during else []
+
+
+def _fall_back(tariff: Tariff, call: Call, hole: _Entry, settings: Settings, depth: int) -> list[_Entry]:
+    """Entries of the first fallback subject that has any, be they without prices themselves."""
+    if depth >= settings.fallback_depth:
+        raise _TooDeep
+    for name in hole.fallback_subjects:
+        subject = _profile_subject(tariff, call, name, settings)
+        found = _resolve(tariff, call, subject, settings, depth + 1) if subject is not None else []
+        if found:
+            return found
+    return []
+
+
+def _match_plan(tariff: Tariff, call: Call, subject: str, activation: Activation) -> Matched | None:
+    plan = tariff.plans.get(activation.plan_id)
+    if plan is None:
+        return None
+    key = f"*out:{call.tenant}:{call.category}:{subject}"
+    for prefix, destination_id in _destinations(tariff, plan, call):
+        match = Match(destination_id, prefix, plan.plan_id, key)
+        return Matched(match, plan.intervals[destination_id])
+    return None
+
+
+def _destinations(tariff: Tariff, plan: RatingPlan, call: Call) -> Iterator[tuple[str, str]]:
+    """(prefix, destination id), best first: the longest prefix, then the heaviest destination that is active."""
+    local_ns = call.start_ns + call.offset_ns
+    number = call.destination
+    for length in range(len(number), 0, -1) if number != ANY else ():
+        prefix = number[:length]
+        ids = [name for name in tariff.destinations.get(prefix, ()) if name in plan.intervals]
+        ids = [name for name in ids if any(is_active(entry.timing, local_ns) for entry in plan.intervals[name])]
+        if ids:
+            yield prefix, max(ids, key=lambda name: max(entry.weight for entry in plan.intervals[name]))
+    if ANY in plan.intervals:
+        yield ANY, ANY

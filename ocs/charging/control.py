@@ -1,0 +1,39 @@
+"""What the charging core asks of an agent about a session that is running; agents implement `SessionControl`."""
+
+from enum import IntEnum
+from typing import Protocol
+
+import msgspec
+
+
+class SessionAddress(msgspec.Struct, frozen=True):
+    """Where a session lives: the client that opened it and the connection its last request came over."""
+
+    client: str
+    session_id: str
+    origin: str
+    service: str
+    rating_group: int | None = None
+
+
+class ControlResult(IntEnum):
+    """What the client said to a server-initiated request."""
+
+    ACCEPTED = 1  # it will send an update or end the session
+    UNDER_WAY = 2  # it was about to
+    UNKNOWN_SESSION = 3
+    REFUSED = 4
+    NO_ANSWER = 5
+    UNSUPPORTED = 6
+
+
+class SessionControl(Protocol):
+    """Requests of the server to the client that has the session."""
+
+    async def reauthorize(self, session: SessionAddress) -> ControlResult:
+        """Ask the client to ask for quota again (RAR, CoA)."""
+        ...
+
+    async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
+        """Tell the client to end the session (ASR, Disconnect-Request, hang-up)."""
+        ...

@@ -1,0 +1,430 @@
+"""Deciding: one event on one account, from a snapshot to what it becomes. Pure.
+
+RFC 8506 section 7 as amended by the rules of this server: used units are always debited, also where the answer
+refuses; a repeat gets the stored answer and changes nothing; a late report of a session just closed is taken.
+"""
+
+import msgspec
+
+from ocs.charging import onetime
+from ocs.charging.account import Account, Quota, Session, Standing, session_key
+from ocs.charging.decision import Decision, decode_answer, encode_answer
+from ocs.charging.entry import Cdr, Posting, UsageTotal
+from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Grant, Result
+from ocs.charging.ledger import Ledger
+from ocs.charging.quota import ChargingPolicy
+from ocs.charging.session import (
+    KEPT_CLOSED,
+    Admission,
+    admit,
+    find,
+    merged_reports,
+    overlay,
+    remember,
+    see,
+    stored_answer,
+    with_session,
+    without_session,
+)
+from ocs.charging.tariff.catalogue import Catalogue
+from ocs.charging.turn import Part, Turn
+
+CAUSE_TERMINATED = "terminated"
+CAUSE_REPLACED = "replaced"
+CAUSE_LATE = "late report"
+
+
+def decide(
+    account: Account, event: ChargingEvent, catalogue: Catalogue, policy: ChargingPolicy, now_ns: int
+) -> Decision:
+    """What an event makes of an account, and the answer to it."""
+    if event.kind is EventKind.EVENT:
+        return onetime.decide(account, event, catalogue, policy, now_ns)
+    opened = find(account.sessions, event.client, event.session_id)
+    closed = find(account.closed, event.client, event.session_id) if opened is None else None
+    match admit(event, opened, closed, now_ns - policy.closed_grace_ns):
+        case Admission.NEXT | Admission.LAST if opened is not None:
+            return _continue(account, opened, event, catalogue, policy, now_ns)
+        case Admission.NEW:
+            return _start(account, event, catalogue, policy, now_ns)
+        case Admission.REPEATED:
+            return _repeat(account, opened or closed, event)
+        case Admission.REPLACING if opened is not None:
+            return _replace(account, opened, event, catalogue, policy, now_ns)
+        case Admission.LATE if closed is not None:
+            return _settle_late(account, closed, event, catalogue, policy, now_ns)
+        case _:
+            return Decision(account, ChargingAnswer(Result.UNKNOWN_SESSION, failed="session_id"))
+
+
+def _start(
+    account: Account,
+    event: ChargingEvent,
+    catalogue: Catalogue,
+    policy: ChargingPolicy,
+    now_ns: int,
+    cdrs: tuple[Cdr, ...] = (),
+    closed_keys: tuple[str, ...] = (),
+) -> Decision:
+    """An INITIAL: settle what it reports, reserve what it asks for, open the session."""
+    if event.replaces_same_bearer:
+        twin = _same_bearer(account, event)
+        if twin is not None:
+            account, cdr = close(account, twin, policy, now_ns, CAUSE_REPLACED)
+            cdrs, closed_keys = (*cdrs, cdr), (*closed_keys, twin.key)
+    context = event.context or ChargingContext()
+    turn = Turn(account, event, catalogue, policy, now_ns, event.service, account.plan, context)
+    parts, total = _settle(turn, context)
+    key = session_key(event.client, event.session_id)
+    session = Session(
+        key,
+        event.client,
+        event.session_id,
+        event.service,
+        account.plan,
+        now_ns,
+        now_ns,
+        now_ns,
+        event.event_id,
+        event.origin,
+        context,
+    )
+    if account.standing is Standing.BARRED:
+        grants: tuple[Grant, ...] = ()
+        result = Result.DENIED
+    else:
+        grants = tuple([turn.grant(part) for part in parts])
+        result = _refusal(event, grants) or Result.SUCCESS
+    if result is not Result.SUCCESS:
+        turn.release_all()
+    answer = _answer(turn, result, grants, total)
+    session = _after(session, turn, event, grants, total, answer)
+    if result is Result.SUCCESS:
+        changed = _account(account, turn, with_session(account, session), account.closed)
+        posting = _posting(turn, key)
+        return Decision(
+            changed,
+            answer,
+            posting,
+            cdrs,
+            opened=session,
+            closed_keys=closed_keys,
+            deadline_ns=session.deadline_ns,
+        )
+    if turn.ledger.entries:  # what was used is debited all the same, and a repeat must find that
+        tombstone = msgspec.structs.replace(session, closed_at_ns=now_ns)
+        changed = _account(account, turn, account.sessions, _kept_closed(account, tombstone, policy, now_ns))
+        return Decision(changed, answer, _posting(turn, key), cdrs, closed_keys=closed_keys)
+    if closed_keys:
+        return Decision(account, answer, None, cdrs, closed_keys=closed_keys)
+    return Decision(account, answer)
+
+
+def _continue(
+    account: Account,
+    session: Session,
+    event: ChargingEvent,
+    catalogue: Catalogue,
+    policy: ChargingPolicy,
+    now_ns: int,
+) -> Decision:
+    """An UPDATE or a TERMINATION of an open session."""
+    is_last = event.kind is EventKind.TERMINATION
+    known = session.context
+    context = known if event.context is None else overlay(known, event.context)
+    turn = Turn(
+        account,
+        event,
+        catalogue,
+        policy,
+        now_ns,
+        session.service,
+        session.plan,
+        context,
+        session.quotas,
+        session.opened_at_ns,
+    )
+    parts, total = _settle(turn, known)
+    is_barred = account.standing is Standing.BARRED
+    if is_last or is_barred:
+        turn.release_all()
+        grants = _settled(parts)
+    else:
+        grants = tuple([turn.grant(part) for part in parts])
+    result = Result.DENIED if is_barred and not is_last else Result.SUCCESS
+    answer = _answer(turn, result, grants, session.cost_nanos + total)
+    after = _after(session, turn, event, grants, total, answer)
+    posting = _posting(turn, session.key)
+    if is_last or is_barred:
+        cause = CAUSE_TERMINATED if is_last else "account barred"
+        return _closed(account, turn, after, posting, answer, policy, cause)
+    changed = _account(account, turn, with_session(account, after), account.closed)
+    return Decision(changed, answer, posting, deadline_ns=after.deadline_ns)
+
+
+def _closed(
+    account: Account,
+    turn: Turn,
+    session: Session,
+    posting: Posting | None,
+    answer: ChargingAnswer,
+    policy: ChargingPolicy,
+    cause: str,
+) -> Decision:
+    tombstone = msgspec.structs.replace(session, closed_at_ns=turn.now_ns)
+    changed = _account(
+        account,
+        turn,
+        without_session(account, session.key),
+        _kept_closed(account, tombstone, policy, turn.now_ns),
+    )
+    cdr = cdr_of(account.key, session, turn.now_ns, cause)
+    return Decision(changed, answer, posting, (cdr,), closed_keys=(session.key,))
+
+
+def _repeat(account: Account, session: Session | None, event: ChargingEvent) -> Decision:
+    """The stored answer again; where it has been let go, what the session still has out."""
+    assert session is not None, "only an event of a known session is a repeat"
+    stored = stored_answer(session, event.kind, event.event_id)
+    if stored is not None:
+        return Decision(account, decode_answer(stored), is_repeat=True)
+    grants = tuple(
+        Grant(
+            quota.rating_group,
+            quota.service_identifiers,
+            Result.SUCCESS,
+            quota.unit if quota.granted else None,
+            quota.granted,
+        )
+        for quota in session.quotas
+    )
+    return Decision(account, ChargingAnswer(Result.SUCCESS, grants), is_repeat=True)
+
+
+def _replace(
+    account: Account,
+    session: Session,
+    event: ChargingEvent,
+    catalogue: Catalogue,
+    policy: ChargingPolicy,
+    now_ns: int,
+) -> Decision:
+    """An INITIAL under the id of an open session: the client has forgotten it."""
+    account, cdr = close(account, session, policy, now_ns, CAUSE_REPLACED)
+    account = msgspec.structs.replace(account, closed=without_key(account.closed, session.key))
+    return _start(account, event, catalogue, policy, now_ns, (cdr,), (session.key,))
+
+
+def _settle_late(
+    account: Account,
+    session: Session,
+    event: ChargingEvent,
+    catalogue: Catalogue,
+    policy: ChargingPolicy,
+    now_ns: int,
+) -> Decision:
+    """A report that arrives after its session was closed: debited once, nothing granted, not reopened."""
+    turn = Turn(
+        account,
+        event,
+        catalogue,
+        policy,
+        now_ns,
+        session.service,
+        session.plan,
+        session.context,
+        session.quotas,
+        session.opened_at_ns,
+    )
+    parts, total = _settle(turn, session.context)
+    grants = _settled(parts)
+    answer = _answer(turn, Result.SUCCESS, grants, session.cost_nanos + total)
+    after = _after(session, turn, event, grants, total, answer)
+    closed = (*without_key(account.closed, session.key), after)
+    changed = _account(account, turn, account.sessions, closed)
+    cdrs = (cdr_of(account.key, after, now_ns, CAUSE_LATE),) if turn.ledger.entries else ()
+    return Decision(changed, answer, _posting(turn, session.key), cdrs)
+
+
+# --- parts
+
+
+def _settle(turn: Turn, context: ChargingContext) -> tuple[list[Part], int]:
+    """Every report settled before any is granted, at the conditions that held while it was used."""
+    parts = [turn.part(report) for report in merged_reports(turn.event.reports)]
+    total = 0
+    for part in parts:
+        turn.settle(part, context)
+        total += part.nanos
+    return parts, total
+
+
+def _settled(parts: list[Part]) -> tuple[Grant, ...]:
+    """The answers to reports that are not granted anything any more."""
+    return tuple(
+        [
+            Grant(
+                part.report.rating_group,
+                part.report.service_identifiers,
+                Result.RATING_FAILED if part.is_unrated else Result.SUCCESS,
+                cost_nanos=part.nanos,
+            )
+            for part in parts
+        ]
+    )
+
+
+def close(
+    account: Account, session: Session, policy: ChargingPolicy, now_ns: int, cause: str
+) -> tuple[Account, Cdr]:
+    """End a session without its client: holds are released, nothing is debited."""
+    ledger = Ledger(account.balances, now_ns)
+    for quota in session.quotas:
+        ledger.release(quota.holds)
+    quotas = tuple(
+        msgspec.structs.replace(quota, granted=0, holds=(), is_final=False) for quota in session.quotas
+    )
+    tombstone = msgspec.structs.replace(session, quotas=quotas, closed_at_ns=now_ns)
+    changed = msgspec.structs.replace(
+        account,
+        balances=ledger.balances(),
+        sessions=without_session(account, session.key),
+        closed=_kept_closed(account, tombstone, policy, now_ns),
+        version=account.version + 1,
+    )
+    return changed, cdr_of(account.key, session, now_ns, cause)
+
+
+def without_key(sessions: tuple[Session, ...], key: str) -> tuple[Session, ...]:
+    """The sessions less one."""
+    return tuple(session for session in sessions if session.key != key)
+
+
+def _same_bearer(account: Account, event: ChargingEvent) -> Session | None:
+    context = event.context or ChargingContext()
+    for session in account.sessions:
+        if (
+            session.client == event.client
+            and session.service == event.service
+            and session.context.apn == context.apn
+            and session.context.rat == context.rat
+        ):
+            return session
+    return None
+
+
+def _refusal(event: ChargingEvent, grants: tuple[Grant, ...]) -> Result | None:
+    """The result of an INITIAL all of whose rating groups were refused, else None."""
+    if not grants or event.denies_per_service:
+        return None
+    if any(grant.result in (Result.SUCCESS, Result.FREE_OF_CHARGE) for grant in grants):
+        return None
+    return grants[0].result
+
+
+def _answer(turn: Turn, result: Result, grants: tuple[Grant, ...], cost_nanos: int) -> ChargingAnswer:
+    account = turn.account
+    remaining = turn.ledger.money_free_nanos()
+    return ChargingAnswer(
+        result,
+        grants,
+        cost_nanos,
+        remaining,
+        account.low_balance_nanos > 0 and remaining <= account.low_balance_nanos,
+        failed="rating_group" if result is Result.RATING_FAILED else "",
+    )
+
+
+def _after(
+    session: Session,
+    turn: Turn,
+    event: ChargingEvent,
+    grants: tuple[Grant, ...],
+    cost_nanos: int,
+    answer: ChargingAnswer,
+) -> Session:
+    """The session with a turn done: what it remembers and until when it may stay silent."""
+    validity_ns = holding_ns = 0
+    for grant in grants:
+        validity_ns = max(validity_ns, grant.validity_ns or 0)
+        holding_ns = max(holding_ns, grant.holding_time_ns or 0)
+    if not validity_ns:
+        rule = turn.policy.rule(session.service, None, turn.context.apn, event.profile)
+        validity_ns = rule.validity_ns
+    event_id = event.event_id
+    is_numbered = event.kind is EventKind.UPDATE and isinstance(event_id, int)
+    return Session(
+        session.key,
+        session.client,
+        session.session_id,
+        session.service,
+        session.plan,
+        session.opened_at_ns,
+        turn.now_ns,
+        turn.policy.deadline_ns(turn.now_ns, validity_ns, holding_ns),
+        session.opened_by,
+        event.origin or session.origin,
+        turn.context,
+        turn.quotas(),
+        remember(session.answers, event.kind, event_id, encode_answer(answer)),
+        see(session.seen, event_id) if is_numbered and isinstance(event_id, int) else session.seen,
+        session.cost_nanos + cost_nanos,
+        session.closed_at_ns,
+    )
+
+
+def _account(
+    account: Account, turn: Turn, sessions: tuple[Session, ...], closed: tuple[Session, ...]
+) -> Account:
+    return Account(
+        account.key,
+        account.plan,
+        turn.ledger.balances(),
+        sessions,
+        closed,
+        account.identities,
+        account.standing,
+        account.credit_limit_nanos,
+        account.low_balance_nanos,
+        account.version + 1,
+    )
+
+
+def _kept_closed(
+    account: Account, session: Session, policy: ChargingPolicy, now_ns: int
+) -> tuple[Session, ...]:
+    """The closed sessions still remembered, with one more; the oldest is let go when there are too many."""
+    kept = [
+        other
+        for other in account.closed
+        if other.key != session.key and (other.closed_at_ns or 0) >= now_ns - policy.closed_retention_ns
+    ]
+    return (*kept[1 - KEPT_CLOSED :], session)
+
+
+def _posting(turn: Turn, key: str) -> Posting | None:
+    entries = turn.ledger.entries
+    if not entries:
+        return None
+    event = turn.event
+    return Posting(turn.account.key, key, event.kind, event.event_id, turn.now_ns, tuple(entries))
+
+
+def cdr_of(account_key: str, session: Session, now_ns: int, cause: str) -> Cdr:
+    """The charging data record of a session as it stands."""
+    return Cdr(
+        account_key,
+        session.client,
+        session.session_id,
+        session.service,
+        session.opened_at_ns,
+        now_ns,
+        tuple(_total(quota) for quota in session.quotas),
+        session.cost_nanos,
+        cause,
+        session.context,
+    )
+
+
+def _total(quota: Quota) -> UsageTotal:
+    return UsageTotal(quota.rating_group, quota.service_identifiers, quota.unit, quota.used, quota.cost_nanos)

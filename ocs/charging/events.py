@@ -1,0 +1,216 @@
+"""Border words: what agents say to the charging core and what it answers.
+
+Every protocol becomes a `ChargingEvent`; every outcome is a `ChargingAnswer`. Names follow RFC 8506 and
+TS 32.299. Times are ns since the Unix epoch, volumes octets, durations ns, money nanos (10^-9 of the currency).
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+
+class EventKind(IntEnum):
+    """CC-Request-Type (RFC 8506 8.3), used for every protocol."""
+
+    INITIAL = 1
+    UPDATE = 2
+    TERMINATION = 3
+    EVENT = 4
+
+
+class Action(IntEnum):
+    """Requested-Action of a one-time event (RFC 8506 8.41)."""
+
+    DIRECT_DEBITING = 0
+    REFUND_ACCOUNT = 1
+    CHECK_BALANCE = 2
+    PRICE_ENQUIRY = 3
+
+
+class Unit(IntEnum):
+    """What a quantity counts."""
+
+    OCTETS = 1
+    TIME = 2  # ns
+    EVENTS = 3  # CC-Service-Specific-Units: messages, items
+    MONEY = 4  # nanos
+
+
+class Result(IntEnum):
+    """Outcome of an event, or of one rating group in it; each protocol maps it by one table."""
+
+    SUCCESS = 1
+    DENIED = 2  # barred for this user or service
+    FREE_OF_CHARGE = 3  # credit control not applicable
+    NO_CREDIT = 4
+    NOT_AUTHORIZED = 5  # the service is not in the plan
+    UNKNOWN_SESSION = 6
+    UNKNOWN_SUBSCRIBER = 7
+    RATING_FAILED = 8
+    INVALID_VALUE = 9
+    CONTRADICTION = 10  # identities of different accounts
+    LIMIT_EXCEEDED = 11
+    TOO_BUSY = 12
+    FAILED = 13
+
+
+class ReportingReason(IntEnum):
+    """Reporting-Reason (TS 32.299 7.2.175)."""
+
+    THRESHOLD = 0
+    QUOTA_HOLDING_TIME = 1
+    FINAL = 2
+    QUOTA_EXHAUSTED = 3
+    VALIDITY_TIME = 4
+    OTHER_QUOTA_TYPE = 5
+    RATING_CONDITION_CHANGE = 6
+    FORCED_REAUTHORISATION = 7
+    POOL_EXHAUSTED = 8
+    UNUSED_QUOTA_TIMER = 9
+
+
+class TariffChange(IntEnum):
+    """Tariff-Change-Usage (RFC 8506 8.27)."""
+
+    BEFORE = 0
+    AFTER = 1
+    INDETERMINATE = 2
+
+
+class FinalUnitAction(IntEnum):
+    """Final-Unit-Action (RFC 8506 8.35)."""
+
+    TERMINATE = 0
+    REDIRECT = 1
+    RESTRICT_ACCESS = 2
+
+
+class IdentityKind(IntEnum):
+    """Subscription-Id-Type (RFC 8506 8.47)."""
+
+    E164 = 0
+    IMSI = 1
+    SIP_URI = 2
+    NAI = 3
+    PRIVATE = 4
+
+
+class Identity(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One normalised name of the subscriber."""
+
+    kind: IdentityKind
+    value: str
+
+
+class UsedUnits(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One amount of one unit, used since the last report."""
+
+    unit: Unit
+    amount: int
+    tariff_change: TariffChange | None = None
+    at_ns: int | None = None  # when the usage happened, where the client says so
+
+
+class RequestedUnits(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the client asks for; no `unit` means that the server chooses."""
+
+    unit: Unit | None = None
+    amount: int | None = None
+
+
+class UsageReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One Multiple-Services-Credit-Control of a request, or the implicit one at command level.
+
+    `requested` is None where no quota is wanted; `used` is empty where nothing was used.
+    """
+
+    rating_group: int | None = None
+    service_identifiers: tuple[int, ...] = ()
+    requested: RequestedUnits | None = None
+    used: tuple[UsedUnits, ...] = ()
+    reason: ReportingReason | None = None
+    called: str | None = None  # this report's own destination, e.g. one recipient of an SMS
+    pool: tuple[int, int] | None = None  # (G-S-U-Pool-Identifier, multiplier in millionths)
+
+
+class ChargingContext(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the price depends on besides the units; kept in the session and overlaid by later requests."""
+
+    called: str = ""
+    calling: str = ""
+    apn: str = ""
+    plmn: str = ""
+    rat: str = ""
+    category: str = ""
+    extra: tuple[tuple[str, str], ...] = ()  # free-form facts for the CDR
+
+
+class ChargingEvent(msgspec.Struct, frozen=True, gc=False):
+    """One thing that happened in the network, as every agent says it.
+
+    `event_id` names the event inside its session; the same id again is a repeat and gets the stored answer.
+    `context` is None where the client sent nothing; empty fields of it keep what the session knows.
+    """
+
+    kind: EventKind
+    client: str  # who asks: Origin-Host, switch name, API client
+    session_id: str
+    event_id: int | str
+    service: str  # data, voice, sms, mms, generic
+    identities: tuple[Identity, ...] = ()
+    reports: tuple[UsageReport, ...] = ()
+    context: ChargingContext | None = None
+    action: Action | None = None
+    money_nanos: int | None = None  # CC-Money of a one-time event
+    refund_token: bytes | None = None
+    occurred_at_ns: int | None = None
+    is_retransmission: bool = False
+    termination_cause: int | None = None
+    origin: str = ""  # connection or node the answer goes back to, for server-initiated requests
+    profile: str = ""  # client profile that chooses quotas
+    knows_tariff_change: bool = False  # the client can report before and after a Tariff-Time-Change
+    denies_per_service: bool = False  # the session opens although every rating group was refused
+    replaces_same_bearer: bool = False  # a second session of the same APN and RAT ends the first
+
+
+class FinalUnit(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the client does when the granted units are used up (RFC 8506 5.6)."""
+
+    action: FinalUnitAction
+    redirect_address: str = ""
+    filter_rules: tuple[str, ...] = ()
+    filter_ids: tuple[str, ...] = ()
+
+
+class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The answer to one `UsageReport`, in the same order; `unit` None means that nothing is granted."""
+
+    rating_group: int | None
+    service_identifiers: tuple[int, ...]
+    result: Result
+    unit: Unit | None = None
+    amount: int = 0
+    validity_ns: int | None = None
+    final_unit: FinalUnit | None = None
+    threshold: int | None = None  # of `unit`: report when less than this remains
+    holding_time_ns: int | None = None
+    tariff_change_at_ns: int | None = None
+    triggers: tuple[int, ...] = ()
+    pool: tuple[int, int] | None = None
+    cost_nanos: int = 0  # what this report's used units cost
+    requested_unit: Unit | None = None  # what the client asked for, where it said so
+
+
+class ChargingAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the core answers; `failed` names the field of the event at fault."""
+
+    result: Result
+    grants: tuple[Grant, ...] = ()
+    cost_nanos: int | None = None  # total of the session or of the event
+    remaining_nanos: int | None = None  # money left on the account
+    is_low_balance: bool = False
+    has_credit: bool | None = None  # balance check
+    refund_token: bytes | None = None
+    validity_ns: int | None = None
+    failed: str = ""
+    message: str = ""

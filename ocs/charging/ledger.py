@@ -1,0 +1,308 @@
+"""Working copy of one account's balances during one turn: the only code that changes a balance.
+
+Every method keeps `check` true: what is reserved on a balance is the sum of the holds on it, and every change of
+a posted value has its entry. Balances stand in the order in which they are used.
+"""
+
+from ocs.charging.account import Account, Balance, Hold
+from ocs.charging.entry import Entry, EntryKind
+from ocs.charging.events import Unit
+
+FOREVER_NS = 1 << 62
+MAIN = "main"  # the money balance that is made when something must be charged and there is none
+
+
+def use_order(balance: Balance) -> tuple[int, int]:
+    """Sort key of balances: higher priority first, then the one that expires first."""
+    return -balance.priority, FOREVER_NS if balance.expires_at_ns is None else balance.expires_at_ns
+
+
+def serves(balance: Balance, unit: Unit, service: str, rating_group: int | None) -> bool:
+    """Whether `balance` may pay for this."""
+    return (
+        balance.unit is unit
+        and (not balance.services or service in balance.services)
+        and (not balance.rating_groups or rating_group in balance.rating_groups)
+    )
+
+
+class Ledger:
+    """Balances of one account while a turn works on them; `entries` collects what changed for good."""
+
+    __slots__ = ("_balances", "_changed", "_now_ns", "_posted", "_reserved", "_units", "entries")
+
+    def __init__(self, balances: tuple[Balance, ...], now_ns: int) -> None:
+        self._balances = balances
+        self._posted = [balance.posted for balance in balances]
+        self._reserved = [balance.reserved for balance in balances]
+        self._units = {balance.unit for balance in balances}
+        self._now_ns = now_ns
+        self._changed = False
+        self.entries: list[Entry] = []
+
+    def balances(self) -> tuple[Balance, ...]:
+        """The balances as they are now."""
+        if not self._changed:
+            return self._balances
+        changed = []
+        for balance, posted, reserved in zip(self._balances, self._posted, self._reserved, strict=True):
+            if balance.posted != posted or balance.reserved != reserved:
+                balance = Balance(
+                    balance.id,
+                    balance.unit,
+                    posted,
+                    reserved,
+                    balance.priority,
+                    balance.expires_at_ns,
+                    balance.services,
+                    balance.rating_groups,
+                )
+            changed.append(balance)
+        return tuple(changed)
+
+    def release(self, holds: tuple[Hold, ...]) -> None:
+        """Give back what was set aside."""
+        for hold in holds:
+            self._reserved[self._index(hold.balance_id)] -= hold.amount
+            self._changed = True
+
+    def usable(
+        self, unit: Unit, service: str, rating_group: int | None, held: tuple[Hold, ...] = ()
+    ) -> list[int]:
+        """Indexes of the balances that may pay, in the order of use.
+
+        An expired balance still pays where a part of it was `held` for this: a promise outlives the expiry.
+        """
+        if unit not in self._units:
+            return []
+        indexes = []
+        for index, balance in enumerate(self._balances):
+            if balance.unit is not unit:
+                continue
+            if balance.services and service not in balance.services:
+                continue
+            if balance.rating_groups and rating_group not in balance.rating_groups:
+                continue
+            expires_at_ns = balance.expires_at_ns
+            if (
+                expires_at_ns is not None
+                and expires_at_ns <= self._now_ns
+                and not any(hold.balance_id == balance.id for hold in held)
+            ):
+                continue
+            indexes.append(index)
+        return indexes
+
+    def free_amount(self, indexes: list[int]) -> int:
+        """What is neither spent nor held on these balances; overdrawn ones count against the others."""
+        posted, reserved = self._posted, self._reserved
+        amount = 0
+        for index in indexes:
+            amount += posted[index] - reserved[index]
+        return amount
+
+    def hold(self, indexes: list[int], amount: int, beyond: bool = False) -> tuple[int, tuple[Hold, ...]]:
+        """Set aside up to `amount`; with `beyond` the rest is held on the last balance past its value.
+
+        Returns the amount set aside and the holds.
+        """
+        left = amount
+        holds = []
+        for index in indexes:
+            part = min(left, self._posted[index] - self._reserved[index])
+            if part > 0:
+                self._reserved[index] += part
+                holds.append(Hold(self._balances[index].id, part))
+                left -= part
+                if not left:
+                    break
+        if left and beyond and indexes:
+            self._reserved[indexes[-1]] += left
+            holds.append(Hold(self._balances[indexes[-1]].id, left))
+            left = 0
+        self._changed = self._changed or bool(holds)
+        return amount - left, tuple(holds)
+
+    def draw_units(
+        self, indexes: list[int], unit: Unit, units: int, rating_group: int | None, rule: str
+    ) -> int:
+        """Debit up to `units` from unit balances; returns what they covered."""
+        left = units
+        for index in indexes:
+            part = min(left, self._posted[index] - self._reserved[index])
+            if part > 0:
+                self._post(index, EntryKind.DEBIT, -part, rating_group, unit, part, rule, 0)
+                left -= part
+                if not left:
+                    break
+        return units - left
+
+    def draw_money(
+        self,
+        indexes: list[int],
+        nanos: int,
+        rating_group: int | None,
+        unit: Unit,
+        units: int,
+        rule: str,
+        rated_from: int,
+        floor_nanos: int | None,
+    ) -> None:
+        """Debit all of `nanos`: what balances cannot pay overdraws the last of them.
+
+        With a floor no balance goes below it; the rest becomes a write-off entry.
+        """
+        left = nanos
+        for index in indexes:
+            part = min(left, self._posted[index] - self._reserved[index])
+            if part > 0:
+                self._post(index, EntryKind.DEBIT, -part, rating_group, unit, units, rule, rated_from)
+                left -= part
+                units = 0
+                if not left:
+                    return
+        if left:
+            self._overdraw(indexes, left, rating_group, unit, units, rule, rated_from, floor_nanos)
+
+    def _overdraw(
+        self,
+        indexes: list[int],
+        nanos: int,
+        rating_group: int | None,
+        unit: Unit,
+        units: int,
+        rule: str,
+        rated_from: int,
+        floor_nanos: int | None,
+    ) -> None:
+        index = indexes[-1] if indexes else self.ensure_money()
+        part = nanos if floor_nanos is None else max(0, min(nanos, self._posted[index] - floor_nanos))
+        if part:
+            self._post(index, EntryKind.DEBIT, -part, rating_group, unit, units, rule, rated_from)
+        if part < nanos:
+            self.entries.append(
+                Entry(
+                    EntryKind.WRITE_OFF,
+                    self._balances[index].id,
+                    Unit.MONEY,
+                    part - nanos,
+                    self._posted[index],
+                    rating_group,
+                    unit,
+                    0 if part else units,
+                    rule,
+                    rated_from,
+                )
+            )
+
+    def money_free_nanos(self) -> int:
+        """Money of all balances that have not expired, less what is held."""
+        nanos = 0
+        for index, balance in enumerate(self._balances):
+            if balance.unit is Unit.MONEY and (
+                balance.expires_at_ns is None or balance.expires_at_ns > self._now_ns
+            ):
+                nanos += self._posted[index] - self._reserved[index]
+        return nanos
+
+    def main_money(self) -> str:
+        """Name of the balance that money without a better place goes to."""
+        return self._balances[self.ensure_money()].id
+
+    def ensure_money(self) -> int:
+        """Index of the main money balance; makes it where there is none."""
+        self.ensure(MAIN, Unit.MONEY)
+        return self._index(MAIN)
+
+    def ensure(self, balance_id: str, unit: Unit) -> None:
+        """Make an empty balance of that name where there is none."""
+        if all(balance.id != balance_id for balance in self._balances):
+            self.add(Balance(balance_id, unit, 0))
+
+    def add(self, balance: Balance) -> None:
+        """Put a new, empty balance in its place in the order of use; `credit` fills it."""
+        place = next(
+            (index for index, other in enumerate(self._balances) if use_order(other) > use_order(balance)),
+            len(self._balances),
+        )
+        self._balances = (*self._balances[:place], balance, *self._balances[place:])
+        self._units.add(balance.unit)
+        self._posted.insert(place, balance.posted)
+        self._reserved.insert(place, balance.reserved)
+        self._changed = True
+
+    def extend(self, balance_id: str, expires_at_ns: int) -> None:
+        """Move the expiry of a balance, and the balance to its place in the order of use."""
+        index = self._index(balance_id)
+        balance = self._balances[index]
+        moved = Balance(
+            balance.id,
+            balance.unit,
+            self._posted.pop(index),
+            self._reserved.pop(index),
+            balance.priority,
+            expires_at_ns,
+            balance.services,
+            balance.rating_groups,
+        )
+        self._balances = (*self._balances[:index], *self._balances[index + 1 :])
+        self.add(moved)
+
+    def find(self, balance_id: str) -> Balance | None:
+        """The balance of that name as it stood at the start of the turn, or None."""
+        return next((balance for balance in self._balances if balance.id == balance_id), None)
+
+    def credit(
+        self,
+        balance_id: str,
+        kind: EntryKind,
+        amount: int,
+        unit: Unit | None = None,
+        units: int = 0,
+        rule: str = "",
+        rating_group: int | None = None,
+    ) -> None:
+        """Change a posted value by a signed `amount`: top-up, refund, expiry, adjustment."""
+        self._post(self._index(balance_id), kind, amount, rating_group, unit, units, rule, 0)
+
+    def _post(
+        self,
+        index: int,
+        kind: EntryKind,
+        amount: int,
+        rating_group: int | None,
+        unit: Unit | None,
+        units: int,
+        rule: str,
+        rated_from: int,
+    ) -> None:
+        balance = self._balances[index]
+        after = self._posted[index] + amount
+        self._posted[index] = after
+        self._changed = True
+        self.entries.append(
+            Entry(kind, balance.id, balance.unit, amount, after, rating_group, unit, units, rule, rated_from)
+        )
+
+    def _index(self, balance_id: str) -> int:
+        for index, balance in enumerate(self._balances):
+            if balance.id == balance_id:
+                return index
+        raise AssertionError(f"a hold or an entry names balance {balance_id!r}, which the account lacks")
+
+
+def check(account: Account) -> list[str]:
+    """What is wrong with the books of an account; empty when they are right."""
+    held: dict[str, int] = {}
+    for session in account.sessions:
+        for quota in session.quotas:
+            for hold in quota.holds:
+                held[hold.balance_id] = held.get(hold.balance_id, 0) + hold.amount
+    problems = [
+        f"balance {balance.id}: {balance.reserved} reserved, but holds sum to {held.get(balance.id, 0)}"
+        for balance in account.balances
+        if balance.reserved != held.pop(balance.id, 0)
+    ]
+    return problems + [
+        f"held on unknown balance {balance_id}: {amount}" for balance_id, amount in held.items()
+    ]

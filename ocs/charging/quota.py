@@ -1,0 +1,123 @@
+"""Quota policy: how much of what is granted at a time, for how long, and what happens at the end.
+
+Compiled from the configuration's `charging.quotas`; looked up by service, rating group and APN.
+"""
+
+import msgspec
+
+from ocs.charging.events import FinalUnit, FinalUnitAction, Unit
+
+SECOND_NS = 1_000_000_000
+DEFAULT_AMOUNTS = {Unit.OCTETS: 10_000_000, Unit.TIME: 300 * SECOND_NS, Unit.EVENTS: 10}
+MAXIMUM_AMOUNTS = {Unit.OCTETS: 1_000_000_000, Unit.TIME: 3600 * SECOND_NS, Unit.EVENTS: 1000}
+
+
+class QuotaRule(msgspec.Struct, frozen=True):
+    """Sizes and timers of one grant; amounts in octets, ns and events.
+
+    A client that names an amount gets it, kept between `minimum` and `maximum`; one that does not, the default.
+    """
+
+    default: dict[Unit, int] = msgspec.field(default_factory=lambda: dict(DEFAULT_AMOUNTS))
+    minimum: dict[Unit, int] = {}
+    maximum: dict[Unit, int] = msgspec.field(default_factory=lambda: dict(MAXIMUM_AMOUNTS))
+    threshold: dict[Unit, int] = {}
+    validity_ns: int = 3600 * SECOND_NS
+    holding_time_ns: int | None = None
+    final_unit: FinalUnit | None = FinalUnit(FinalUnitAction.TERMINATE)
+    triggers: tuple[int, ...] = ()
+    pool: int | None = None
+
+    def wanted(self, unit: Unit, requested: int | None) -> int:
+        """Units to grant where the balance affords them."""
+        if requested is None:
+            return self.default.get(unit, 1)
+        return max(self.minimum.get(unit, 0), min(requested, self.maximum.get(unit, requested)))
+
+    def threshold_for(self, unit: Unit, granted: int) -> int | None:
+        """The report threshold, or None where it is not smaller than the grant."""
+        threshold = self.threshold.get(unit)
+        return threshold if threshold is not None and threshold < granted else None
+
+
+class QuotaMatch(msgspec.Struct, frozen=True):
+    """Which grants a rule is for; None or empty means any."""
+
+    rule: QuotaRule
+    service: str = ""
+    rating_groups: tuple[tuple[int, int], ...] = ()  # inclusive ranges
+    apn: str = ""
+    profile: str = ""
+
+
+class Supervision(msgspec.Struct, frozen=True):
+    """How long a silent session keeps its holds (Tcc, RFC 8506 13)."""
+
+    validity_factor: int = 2
+    grace_ns: int = 30 * SECOND_NS
+    maximum_ns: int = 86_400 * SECOND_NS
+
+
+class ChargingPolicy:
+    """Everything the configuration decides about grants, sessions and overdrafts."""
+
+    __slots__ = (
+        "_matches",
+        "_memo",
+        "closed_grace_ns",
+        "closed_retention_ns",
+        "event_retention_ns",
+        "floor_nanos",
+        "supervision",
+    )
+
+    MEMO_LIMIT = 10_000
+
+    def __init__(
+        self,
+        matches: tuple[QuotaMatch, ...] = (),
+        supervision: Supervision | None = None,
+        closed_grace_ns: int = 60 * SECOND_NS,
+        closed_retention_ns: int = 300 * SECOND_NS,
+        event_retention_ns: int = 86_400 * SECOND_NS,
+        floor_nanos: int | None = None,
+    ) -> None:
+        self._matches = (*matches, QuotaMatch(QuotaRule()))
+        self._memo: dict[tuple[str, int | None, str, str], QuotaRule] = {}
+        self.supervision = supervision or Supervision()
+        self.closed_grace_ns = closed_grace_ns
+        self.closed_retention_ns = closed_retention_ns
+        self.event_retention_ns = event_retention_ns
+        self.floor_nanos = floor_nanos
+
+    def rule(self, service: str, rating_group: int | None, apn: str, profile: str) -> QuotaRule:
+        """The first rule that matches; the built-in default is the last."""
+        key = (service, rating_group, apn, profile)
+        rule = self._memo.get(key)
+        if rule is None:
+            if len(self._memo) >= self.MEMO_LIMIT:
+                self._memo.clear()
+            rule = self._memo[key] = self._find(service, rating_group, apn, profile)
+        return rule
+
+    def _find(self, service: str, rating_group: int | None, apn: str, profile: str) -> QuotaRule:
+        return next(
+            match.rule
+            for match in self._matches
+            if (not match.service or match.service == service)
+            and (not match.rating_groups or _within(rating_group, match.rating_groups))
+            and (not match.apn or match.apn == apn)
+            and (not match.profile or match.profile == profile)
+        )
+
+    def deadline_ns(self, now_ns: int, validity_ns: int, holding_time_ns: int | None) -> int:
+        """When a session that stays silent is closed."""
+        patience_ns = max(
+            validity_ns * self.supervision.validity_factor,
+            (holding_time_ns or 0) + self.supervision.grace_ns,
+        )
+        return now_ns + min(patience_ns, self.supervision.maximum_ns)
+
+
+def _within(rating_group: int | None, ranges: tuple[tuple[int, int], ...]) -> bool:
+    return rating_group is not None and any(first <= rating_group <= last for first, last in ranges)

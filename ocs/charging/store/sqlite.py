@@ -1,0 +1,384 @@
+"""The embedded store: SQLite in WAL mode, `synchronous=FULL`, group commit.
+
+Changes gather while the disk is busy with the ones before. A batch is written by the event loop, which is quick
+because nothing is forced, and made durable by `COMMIT` in a thread, which waits for the disk without the
+interpreter lock; the answers of a batch leave when its commit has returned. The log is moved into the database
+by a second connection in the background, so that no commit has to wait for it.
+
+A posting points back at the one before it of the same account: a history is walked, no index has to be kept.
+"""
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from ocs.charging.account import Account
+from ocs.charging.decision import Change, EventAnswer
+from ocs.charging.entry import Cdr, Posting
+from ocs.charging.events import Identity
+from ocs.charging.store import Done, Query, Rows, StoreError, StoreUnavailable, Table, VersionConflict
+
+log = structlog.get_logger()
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+create table if not exists account (
+    key text primary key, version integer not null, sessions integer not null,
+    last_posting integer not null, record blob not null) without rowid;
+create index if not exists account_with_sessions on account (key) where sessions > 0;
+create table if not exists identity (
+    kind integer, value text, account text not null, primary key (kind, value)) without rowid;
+create table if not exists session (key text primary key, account text not null) without rowid;
+create table if not exists answer (
+    key text primary key, expires_at_ns integer not null, record blob not null) without rowid;
+create table if not exists posting (
+    seq integer primary key, account text not null, previous integer not null, record blob not null);
+create table if not exists cdr (seq integer primary key, account text not null, record blob not null);
+create index if not exists cdr_by_account on cdr (account, seq);
+"""
+PRAGMAS = (
+    "journal_mode=wal",
+    "synchronous=full",
+    "wal_autocheckpoint=0",
+    "cache_size=-65536",
+    "temp_store=memory",
+    "busy_timeout=5000",
+)
+
+Pending = tuple[Change, Done]
+
+
+class SqliteStore:
+    """One file, one writer. `batch_limit` bounds a commit, `checkpoint_octets` the log before it is moved."""
+
+    def __init__(
+        self,
+        path: Path,
+        batch_limit: int = 512,
+        checkpoint_octets: int = 64_000_000,
+        answers_swept_at_once: int = 500,
+        on_commit: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._path = path
+        self._batch_limit = batch_limit
+        self._checkpoint_octets = checkpoint_octets
+        self._answers_swept_at_once = answers_swept_at_once
+        self._on_commit = on_commit
+        self._pending: list[Pending] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._checkpointing: asyncio.Future[None] | None = None
+        self._committer = ThreadPoolExecutor(1, "commit")
+        self._mover = ThreadPoolExecutor(1, "checkpoint")
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode_account = msgspec.msgpack.Decoder(Account).decode
+        self._decode_posting = msgspec.msgpack.Decoder(Posting).decode
+        self._decode_cdr = msgspec.msgpack.Decoder(Cdr).decode
+        self._decode_answer = msgspec.msgpack.Decoder(EventAnswer).decode
+        self._last_posting: dict[str, int] = {}
+        self.batches = 0
+        self.committed = 0
+        try:
+            self._writer = _connect(path)
+            self._reader = _connect(path)
+            self._moving = _connect(path)
+            self._writer.executescript(SCHEMA)
+            _check_schema(self._writer, path)
+            row = self._writer.execute("select coalesce(max(seq), 0) from posting").fetchone()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
+        self._next_posting: int = row[0] + 1
+
+    # --- reading
+
+    async def load(self, key: str) -> Account | None:
+        """The account as last committed."""
+        row = self._one("select record, last_posting from account where key = ?", (key,))
+        if row is None:
+            return None
+        if len(self._last_posting) > 1_000_000:
+            self._last_posting.clear()
+        self._last_posting[key] = row[1]
+        return self._decode_account(row[0])
+
+    async def find(self, name: Identity | str) -> str | None:
+        """The account of an identity or of a session key."""
+        if isinstance(name, str):
+            row = self._one("select account from session where key = ?", (name,))
+        else:
+            row = self._one(
+                "select account from identity where kind = ? and value = ?", (int(name.kind), name.value)
+            )
+        return None if row is None else str(row[0])
+
+    async def answer_of(self, key: str) -> EventAnswer | None:
+        """The answer kept for a one-time event."""
+        row = self._one("select record from answer where key = ?", (key,))
+        return None if row is None else self._decode_answer(row[0])
+
+    async def read(self, query: Query) -> Rows:
+        """A page of rows as last committed."""
+        match query.table:
+            case Table.ACCOUNTS:
+                return self._accounts(query, "account")
+            case Table.SESSIONS:
+                return self._accounts(query, "account indexed by account_with_sessions", "sessions > 0 and")
+            case Table.POSTINGS:
+                return self._postings(query)
+            case Table.CDRS:
+                return self._cdrs(query)
+
+    def _accounts(self, query: Query, source: str, condition: str = "") -> Rows:
+        where = f"{condition} key > ?" + (" and key = ?" if query.account is not None else "")
+        arguments = [str(query.after or "")] + ([query.account] if query.account is not None else [])
+        rows = self._all(
+            f"select key, record from {source} where {where} order by key limit ?",
+            (*arguments, query.limit + 1),
+        )
+        page = tuple(self._decode_account(record) for _, record in rows[: query.limit])
+        return Rows(page, rows[query.limit - 1][0] if len(rows) > query.limit else None)
+
+    def _postings(self, query: Query) -> Rows:
+        if query.account is None:
+            before = (1 << 62) if query.after is None else int(query.after)
+            rows = self._all(
+                "select seq, record from posting where seq < ? order by seq desc limit ?",
+                (before, query.limit + 1),
+            )
+            page = tuple(self._decode_posting(record) for _, record in rows[: query.limit])
+            return Rows(page, rows[query.limit - 1][0] if len(rows) > query.limit else None)
+        seq = query.after
+        if seq is None:
+            row = self._one("select last_posting from account where key = ?", (query.account,))
+            seq = 0 if row is None else int(row[0])
+        walked: list[Posting] = []
+        while int(seq) and len(walked) < query.limit:
+            row = self._one("select previous, record from posting where seq = ?", (int(seq),))
+            if row is None:
+                break
+            walked.append(self._decode_posting(row[1]))
+            seq = int(row[0])
+        return Rows(tuple(walked), int(seq) or None)
+
+    def _cdrs(self, query: Query) -> Rows:
+        before = (1 << 62) if query.after is None else int(query.after)
+        where, arguments = "seq < ?", list[str | int]([before])
+        if query.account is not None:
+            where, arguments = "account = ? and seq < ?", [query.account, before]
+        rows = self._all(
+            f"select seq, record from cdr where {where} order by seq desc limit ?",
+            (*arguments, query.limit + 1),
+        )
+        page = tuple(self._decode_cdr(record) for _, record in rows[: query.limit])
+        return Rows(page, rows[query.limit - 1][0] if len(rows) > query.limit else None)
+
+    def _one(self, statement: str, arguments: tuple[object, ...]) -> tuple[Any, ...] | None:
+        rows = self._all(statement, arguments)
+        return rows[0] if rows else None
+
+    def _all(self, statement: str, arguments: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._reader.execute(statement, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error
+
+    # --- writing
+
+    def commit(self, change: Change, done: Done) -> None:
+        """Queue a change for the next batch."""
+        self._pending.append((change, done))
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._pending:
+            batch = self._pending[: self._batch_limit]
+            del self._pending[: self._batch_limit]
+            started_ns = time.monotonic_ns()
+            try:
+                self._write(batch)
+                await loop.run_in_executor(self._committer, self._writer.execute, "commit")
+            except (sqlite3.Error, StoreError) as error:
+                self._give_up(batch, error)
+                continue
+            self.batches += 1
+            self.committed += len(batch)
+            if self._on_commit is not None:
+                self._on_commit(len(batch), time.monotonic_ns() - started_ns)
+            for _, done in batch:
+                done(None)
+            self._move_log_when_long(loop)
+        self._flushing = None
+
+    def _give_up(self, batch: list[Pending], error: Exception) -> None:
+        """Nothing of the batch is durable; what was decided on top of it must not become so either."""
+        log.error("store.commit_failed", path=str(self._path), error=str(error), changes=len(batch))
+        if self._writer.in_transaction:
+            self._writer.execute("rollback")
+        self._last_posting.clear()
+        failed = batch + self._pending
+        self._pending = []
+        reason = error if isinstance(error, StoreError) else StoreUnavailable(f"{self._path}: {error}")
+        for _, done in failed:
+            done(reason)
+
+    def _write(self, batch: list[Pending]) -> None:
+        writer = self._writer
+        writer.execute("begin immediate")
+        postings: list[tuple[int, str, int, bytes]] = []
+        changes = [change for change, _ in batch]
+        for change in changes:
+            for posting in change.postings:
+                previous = self._previous_posting(posting.account)
+                postings.append((self._next_posting, posting.account, previous, self._encode(posting)))
+                self._last_posting[posting.account] = self._next_posting
+                self._next_posting += 1
+        if postings:
+            writer.executemany("insert into posting values (?, ?, ?, ?)", postings)
+        self._write_accounts(changes)
+        self._write_rest(changes)
+
+    def _previous_posting(self, account: str) -> int:
+        known = self._last_posting.get(account)
+        if known is not None:
+            return known
+        row = self._one("select last_posting from account where key = ?", (account,))
+        return 0 if row is None else int(row[0])
+
+    def _write_accounts(self, changes: list[Change]) -> None:
+        """The last state of each account; its version must follow the one in the file."""
+        first: dict[str, int] = {}
+        last: dict[str, Account] = {}
+        for change in changes:
+            key = change.account.key
+            expected = last[key].version if key in last else None
+            if expected is not None and change.account.version != expected + 1:
+                raise VersionConflict(f"{key} is at another version")
+            first.setdefault(key, change.account.version - 1)
+            last[key] = change.account
+        updates: list[tuple[int, int, int, bytes, str, int]] = []
+        inserts: list[tuple[int, int, int, bytes, str, int]] = []
+        for key, account in last.items():
+            seq = self._last_posting.get(key)
+            if seq is None:
+                seq = self._last_posting[key] = self._previous_posting(key)
+            row = (account.version, len(account.sessions), seq, self._encode(account), key)
+            (updates if first[key] else inserts).append((*row, first[key]))
+        if inserts:
+            self._writer.executemany(
+                "insert into account (version, sessions, last_posting, record, key) values (?, ?, ?, ?, ?)",
+                [row[:5] for row in inserts],
+            )
+        if updates:
+            cursor = self._writer.executemany(
+                "update account set version = ?, sessions = ?, last_posting = ?, record = ?"
+                " where key = ? and version = ?",
+                updates,
+            )
+            if cursor.rowcount != len(updates):
+                raise VersionConflict("an account is at another version")
+
+    def _write_rest(self, changes: list[Change]) -> None:
+        """What only some changes have: sessions that come and go, CDRs, identities, kept answers."""
+        writer = self._writer
+        for change in changes:
+            account = change.account
+            if change.closed_keys:
+                writer.executemany(
+                    "delete from session where key = ?", [(key,) for key in change.closed_keys]
+                )
+            if change.opened_keys:
+                writer.executemany(
+                    "insert or replace into session values (?, ?)",
+                    [(key, account.key) for key in change.opened_keys],
+                )
+            for cdr in change.cdrs:
+                writer.execute(
+                    "insert into cdr (account, record) values (?, ?)", (account.key, self._encode(cdr))
+                )
+            for answered in change.answered:
+                writer.execute(
+                    "insert or replace into answer values (?, ?, ?)",
+                    (answered.key, answered.expires_at_ns, self._encode(answered)),
+                )
+            if change.has_new_identities:
+                self._write_identities(account)
+
+    def _write_identities(self, account: Account) -> None:
+        self._writer.execute("delete from identity where account = ?", (account.key,))
+        self._writer.executemany(
+            "insert into identity values (?, ?, ?)",
+            [(int(each.kind), each.value, account.key) for each in account.identities],
+        )
+
+    # --- keeping the files small
+
+    def sweep_answers(self, now_ns: int) -> None:
+        """Let go of some of the answers that have expired; called from time to time, between batches."""
+        if self._flushing is None:
+            self._writer.execute(
+                "delete from answer where key in (select key from answer where expires_at_ns < ? limit ?)",
+                (now_ns, self._answers_swept_at_once),
+            )
+
+    def _move_log_when_long(self, loop: asyncio.AbstractEventLoop) -> None:
+        if (
+            self._checkpointing is None
+            and self.batches % 32 == 0
+            and _size(self._path, "-wal") > self._checkpoint_octets
+        ):
+            self._checkpointing = loop.create_task(self._move_log(loop))
+
+    async def _move_log(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Copy the log while commits go on, then the little that came meanwhile, so that it starts afresh."""
+        try:
+            await loop.run_in_executor(self._mover, self._moving.execute, "pragma wal_checkpoint(passive)")
+            await loop.run_in_executor(
+                self._committer, self._moving.execute, "pragma wal_checkpoint(restart)"
+            )
+        except sqlite3.Error as error:
+            log.warning("store.checkpoint_failed", path=str(self._path), error=str(error))
+        finally:
+            self._checkpointing = None
+
+    async def close(self) -> None:
+        """Make everything queued durable and close the file."""
+        while self._flushing is not None:
+            await asyncio.wait({self._flushing})
+        if self._checkpointing is not None:
+            await self._checkpointing
+        self._committer.shutdown()
+        self._mover.shutdown()
+        for connection in (self._reader, self._moving, self._writer):
+            connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for pragma in PRAGMAS:
+        connection.execute(f"pragma {pragma}")
+    return connection
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """A file of another layout is refused, never guessed at."""
+    version = connection.execute("pragma user_version").fetchone()[0]
+    if version == 0:
+        connection.execute(f"pragma user_version={SCHEMA_VERSION}")
+    elif version != SCHEMA_VERSION:
+        raise StoreUnavailable(f"{path} has layout {version}; this program writes layout {SCHEMA_VERSION}")
+
+
+def _size(path: Path, suffix: str) -> int:
+    try:
+        return os.stat(f"{path}{suffix}").st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,211 @@
+"""The compiled tariff: from a plan and a query to the line that prices it.
+
+Pure and immutable but for bounded memories of what was asked last. Rules are indexed by service and, where
+they name destinations, by destination, so that a plan of many destinations is searched by the few prefixes a
+number has.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import TypeVar
+
+from ocs.charging.rating import Rate
+from ocs.charging.tariff.explanation import explain
+from ocs.charging.tariff.line import Candidate, Line
+from ocs.charging.tariff.matching import Place, match, place
+from ocs.charging.tariff.model import Explanation, Plan, PlanVersion, Query, Rule, Tariff
+from ocs.charging.tariff.prefixes import PrefixTable
+
+REMEMBERED_QUERIES = 50_000  # exact queries
+REMEMBERED_LINES = 20_000  # lines, shared by queries that differ only behind the matched prefixes
+
+LONGEST_REMEMBERED = 128  # characters of a query; longer ones are nobody's number or APN
+ELSEWHERE = "?"  # a known network that only the empty prefix matches
+UNLISTED = -1  # any rating group that no rule names
+FORGOTTEN_AT_ONCE = 16  # a full memory forgets the oldest of so many parts
+
+Value = TypeVar("Value", int, str)
+Key = tuple[str, Query]
+Indexed = list[tuple[int, Rule]]
+
+
+class Catalogue:
+    """A tariff to ask; safe to share, replaced as a whole when the tariff changes."""
+
+    def __init__(self, tariff: Tariff) -> None:
+        self.tariff = tariff
+        self.currency = tariff.currency
+        self._destinations = PrefixTable(tariff.destinations)
+        self._zones = PrefixTable(tariff.zones)
+        self._plans = {plan.name: _CompiledPlan(plan) for plan in tariff.plans}
+        rules = [rule for plan in tariff.plans for version in plan.versions for rule in version.rules]
+        self._service_identifiers = _mentioned(rule.service_identifiers for rule in rules)
+        self._rating_groups = {listed for rule in rules for listed in rule.rating_groups or ()}
+        self._wide_ranges = tuple(listed for listed in self._rating_groups if listed[0] != listed[1])
+        self._apns = _mentioned(rule.apns for rule in rules)
+        self._categories = _mentioned(rule.categories for rule in rules)
+        self._queries: dict[Key, Line | None] = {}
+        self._lines: dict[Key, Line | None] = {}
+
+    def has_plan(self, plan: str) -> bool:
+        """Whether there is a plan of that name."""
+        return plan in self._plans
+
+    def rate(self, rate_id: str) -> Rate | None:
+        """The rate of that name."""
+        return self.tariff.rates.get(rate_id)
+
+    def line(self, plan: str, query: Query) -> Line | None:
+        """The line that prices a query in a plan; None where no rule is about it, or the plan is unknown."""
+        key = (plan, query)
+        try:
+            return self._queries[key]
+        except KeyError:
+            line = self._shared_line(plan, self._reduced(query))
+            if sum(map(len, (query.called, query.apn, query.plmn, query.category))) < LONGEST_REMEMBERED:
+                _remember(self._queries, key, line, REMEMBERED_QUERIES)
+            return line
+
+    def explain(self, plan: str, query: Query, at_ns: int) -> Explanation:
+        """Which rules were looked at for a query, which one won, and why the others did not."""
+        reduced = self._reduced(query)
+        rules = [
+            (name, rule) for name in self._chain(plan) for rule in self._plans[name].rules(query.service)
+        ]
+        full = query._replace(apn=network_identifier(query.apn))
+        where = place(reduced, self._destinations, self._zones)
+        return explain(plan, full, at_ns, self._shared_line(plan, reduced), rules, where)
+
+    def _reduced(self, query: Query) -> Query:
+        """The query with what no rule mentions left out: equal ones share a line."""
+        service, unit, rating_group, service_identifier, called, apn, plmn, category = query
+        apn = network_identifier(apn) if apn else ""
+        network = self._zones.longest(plmn) if plmn else None
+        return Query(
+            service,
+            unit,
+            rating_group if rating_group is None or self._is_listed(rating_group) else UNLISTED,
+            service_identifier if service_identifier in self._service_identifiers else None,
+            (called and self._destinations.longest(called)) or "",
+            apn if apn in self._apns else "",
+            "" if network is None else network or ELSEWHERE,
+            category if category in self._categories else "",
+        )
+
+    def _is_listed(self, rating_group: int) -> bool:
+        if (rating_group, rating_group) in self._rating_groups:
+            return True
+        return any(first <= rating_group <= last for first, last in self._wide_ranges)
+
+    def _shared_line(self, plan: str, query: Query) -> Line | None:
+        key = (plan, query)
+        if key not in self._lines:
+            candidates = self._candidates(plan, query)
+            line = Line(candidates) if candidates else None
+            _remember(self._lines, key, line, REMEMBERED_LINES)
+        return self._lines[key]
+
+    def _candidates(self, plan: str, query: Query) -> tuple[Candidate, ...]:
+        where = place(query, self._destinations, self._zones)
+        found: list[Candidate] = []
+        for name in self._chain(plan):
+            found += self._plans[name].candidates(query, where)
+        return tuple(found)
+
+    def _chain(self, plan: str) -> list[str]:
+        """The plan and its fallbacks, depth first, each once, as deep as the tariff allows."""
+        names: list[str] = []
+
+        def visit(name: str, depth: int) -> None:
+            if name in names or name not in self._plans:
+                return
+            names.append(name)
+            if depth < self.tariff.fallback_depth:
+                for fallback in self._plans[name].plan.fallbacks:
+                    visit(fallback, depth + 1)
+
+        visit(plan, 0)
+        return names
+
+
+def _mentioned(values: Iterable[frozenset[Value] | None]) -> frozenset[Value]:
+    """Everything that any rule names."""
+    return frozenset().union(*(value for value in values if value is not None))
+
+
+class _CompiledPlan:
+    """A plan with its rules indexed."""
+
+    __slots__ = ("_versions", "plan")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        ordered = sorted(plan.versions, key=_valid_from_ns)
+        self._versions = [
+            (version.valid_from_ns, _valid_until_ns(version, following), _Index(version.rules))
+            for version, following in zip(ordered, [*ordered[1:], None], strict=True)
+        ]
+
+    def rules(self, service: str) -> list[Rule]:
+        """Every rule for a service, in the order of the file."""
+        return [rule for _, _, index in self._versions for rule in index.rules if rule.service == service]
+
+    def candidates(self, query: Query, where: Place) -> list[Candidate]:
+        """The rules that meet a query, in the order in which they are asked."""
+        found: list[Candidate] = []
+        for valid_from_ns, valid_until_ns, index in self._versions:
+            for position, rule in index.near(query.service, where):
+                if (met := match(rule, query, where, position)) is not None:
+                    found.append(Candidate(self.plan.name, rule, met, valid_from_ns, valid_until_ns))
+        found.sort(key=lambda candidate: candidate.met.order)
+        return found
+
+
+class _Index:
+    """The rules of one version by service, and by destination where they name one."""
+
+    __slots__ = ("_anywhere", "_towards", "rules")
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        self._anywhere: dict[str, Indexed] = {}
+        self._towards: dict[tuple[str, str], Indexed] = {}
+        for position, rule in enumerate(rules):
+            if rule.destinations is None:
+                self._anywhere.setdefault(rule.service, []).append((position, rule))
+            for destination in rule.destinations or ():
+                self._towards.setdefault((rule.service, destination), []).append((position, rule))
+
+    def near(self, service: str, where: Place) -> Indexed:
+        """The rules that may match: those for anywhere and those for a destination of the number, once."""
+        found = dict(self._anywhere.get(service, ()))
+        for _, names in where.called:
+            for name in names:
+                found.update(self._towards.get((service, name), ()))
+        return list(found.items())
+
+
+def network_identifier(apn: str) -> str:
+    """An APN in lower case without its operator identifier (TS 23.003 9.1)."""
+    labels = apn.lower().split(".")
+    if labels[-1] == "gprs" and len(labels) > 3 and labels[-2][:3] == "mcc" and labels[-3][:3] == "mnc":
+        return ".".join(labels[:-3])
+    return ".".join(labels)
+
+
+def _remember(memory: dict[Key, Line | None], key: Key, line: Line | None, most: int) -> None:
+    """Keeps a line, forgetting the oldest ones when there are too many."""
+    if len(memory) >= most:
+        for oldest in list(islice(memory, max(most // FORGOTTEN_AT_ONCE, 1))):
+            del memory[oldest]
+    memory[key] = line
+
+
+def _valid_from_ns(version: PlanVersion) -> int:
+    return -(2**63) if version.valid_from_ns is None else version.valid_from_ns
+
+
+def _valid_until_ns(version: PlanVersion, following: PlanVersion | None) -> int | None:
+    """A version ends when the next one begins, or by its own end."""
+    ends = [version.valid_until_ns, following.valid_from_ns if following else None]
+    return min((end for end in ends if end is not None), default=None)

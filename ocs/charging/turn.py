@@ -1,0 +1,460 @@
+"""One turn: settling what was used and reserving what is wanted, on the working copy of an account.
+
+Everything is settled before anything is granted, so the outcome does not depend on the order of the reports.
+What was used is priced as the difference of two totals of the session, never as a sum of rounded parts.
+"""
+
+from zlib import crc32
+
+from ocs.charging.account import Account, Hold, Quota
+from ocs.charging.events import (
+    ChargingContext,
+    ChargingEvent,
+    FinalUnitAction,
+    Grant,
+    Result,
+    TariffChange,
+    Unit,
+    UsageReport,
+    UsedUnits,
+)
+from ocs.charging.ledger import Ledger
+from ocs.charging.quota import SECOND_NS, ChargingPolicy, QuotaRule
+from ocs.charging.rating import affordable, cost
+from ocs.charging.session import ends_quota
+from ocs.charging.tariff.catalogue import Catalogue
+from ocs.charging.tariff.line import Line
+from ocs.charging.tariff.model import Priced, Query, Verdict
+
+SERVICE_UNITS = {"voice": Unit.TIME, "sms": Unit.EVENTS, "mms": Unit.EVENTS, "data": Unit.OCTETS}
+TIME_SLACK_NS = 86_400 * SECOND_NS  # how much longer than its session a usage may have lasted
+CHANGE_SPREAD_S = 60  # re-authorisations at a tariff change are spread over this many seconds
+BUNDLE = "bundle"
+
+Unrated = Priced(Verdict.NO_RULE, None, None)
+
+
+class WorkingQuota:
+    """A quota while its report is settled and granted; `frozen` makes the record of it again."""
+
+    __slots__ = (
+        "cost_nanos",
+        "granted",
+        "granted_at_ns",
+        "holds",
+        "is_final",
+        "rated",
+        "rated_at_ns",
+        "unit",
+        "used",
+    )
+
+    def __init__(self, quota: Quota) -> None:
+        self.unit = quota.unit
+        self.granted = quota.granted
+        self.holds = quota.holds
+        self.used = quota.used
+        self.rated = quota.rated
+        self.cost_nanos = quota.cost_nanos
+        self.rated_at_ns = quota.rated_at_ns
+        self.granted_at_ns = quota.granted_at_ns
+        self.is_final = quota.is_final
+
+    def frozen(self, quota: Quota) -> Quota:
+        """The record, with what never changes taken from `quota`."""
+        return Quota(
+            quota.rating_group,
+            quota.service_identifiers,
+            self.unit,
+            self.granted,
+            self.holds,
+            self.used,
+            self.rated,
+            self.cost_nanos,
+            self.rated_at_ns,
+            self.granted_at_ns,
+            self.is_final,
+            quota.pool,
+        )
+
+
+class Part:
+    """One report of the event, the session's quotas it is about, and what settling it found."""
+
+    __slots__ = ("held", "is_unrated", "lines", "nanos", "quotas", "report")
+
+    def __init__(self, report: UsageReport, quotas: list[WorkingQuota]) -> None:
+        self.report = report
+        self.quotas = quotas
+        self.held: tuple[Hold, ...] = ()
+        self.lines: dict[Unit | None, Line | None] = {}
+        self.nanos = 0
+        self.is_unrated = False
+
+
+class Turn:
+    """Working state of one event on one account."""
+
+    __slots__ = (
+        "_records",
+        "_working",
+        "account",
+        "catalogue",
+        "context",
+        "event",
+        "ledger",
+        "now_ns",
+        "opened_at_ns",
+        "plan",
+        "policy",
+        "service",
+        "used_at_ns",
+    )
+
+    def __init__(
+        self,
+        account: Account,
+        event: ChargingEvent,
+        catalogue: Catalogue,
+        policy: ChargingPolicy,
+        now_ns: int,
+        service: str,
+        plan: str,
+        context: ChargingContext,
+        quotas: tuple[Quota, ...] = (),
+        opened_at_ns: int | None = None,
+    ) -> None:
+        self.account = account
+        self.event = event
+        self.catalogue = catalogue
+        self.policy = policy
+        self.now_ns = now_ns
+        self.ledger = Ledger(account.balances, now_ns)
+        self.service = service
+        self.plan = plan
+        self.context = context
+        self._records = list(quotas)
+        self._working: list[WorkingQuota | None] = [None] * len(quotas)
+        self.opened_at_ns = now_ns if opened_at_ns is None else opened_at_ns
+        self.used_at_ns = event.occurred_at_ns or now_ns
+
+    # --- quotas
+
+    def part(self, report: UsageReport) -> Part:
+        """A report with the quotas of its rating group and services."""
+        rating_group, services = report.rating_group, report.service_identifiers
+        working = self._working
+        quotas = []
+        for index, record in enumerate(self._records):
+            if record.rating_group == rating_group and record.service_identifiers == services:
+                quota = working[index]
+                if quota is None:
+                    quota = working[index] = WorkingQuota(record)
+                quotas.append(quota)
+        return Part(report, quotas)
+
+    def quotas(self) -> tuple[Quota, ...]:
+        """The quotas as they are now."""
+        return tuple(
+            [
+                record if quota is None else quota.frozen(record)
+                for record, quota in zip(self._records, self._working, strict=True)
+            ]
+        )
+
+    def release_all(self) -> None:
+        """Give back every hold of the session."""
+        for index, record in enumerate(self._records):
+            quota = self._working[index]
+            if quota is None:
+                if not record.holds and not record.granted:
+                    continue
+                quota = self._working[index] = WorkingQuota(record)
+            self._release(quota)
+
+    def forget_quotas(self) -> None:
+        """Start the next report as if nothing had been used before."""
+        self._records.clear()
+        self._working.clear()
+
+    def _release(self, quota: WorkingQuota) -> None:
+        self.ledger.release(quota.holds)
+        quota.holds = ()
+        quota.granted = 0
+        quota.is_final = False
+
+    def _quota(self, part: Part, unit: Unit) -> WorkingQuota:
+        """The part's quota of that unit; a new one where there is none."""
+        for quota in part.quotas:
+            if quota.unit is unit:
+                return quota
+        record = Quota(part.report.rating_group, part.report.service_identifiers, unit)
+        quota = WorkingQuota(record)
+        self._records.append(record)
+        self._working.append(quota)
+        part.quotas.append(quota)
+        return quota
+
+    def line(self, part: Part, unit: Unit | None, context: ChargingContext) -> Line | None:
+        """The tariff line for a part's usage in a unit; unit None lets the tariff choose."""
+        is_current = context is self.context
+        if is_current and unit in part.lines:
+            return part.lines[unit]
+        report = part.report
+        services = report.service_identifiers
+        query = Query(
+            self.service,
+            unit,
+            report.rating_group,
+            services[0] if services else None,
+            report.called or context.called,
+            context.apn,
+            context.plmn,
+            context.category,
+        )
+        line = self.catalogue.line(self.plan, query)
+        if is_current:
+            part.lines[unit] = line
+        return line
+
+    # --- settling
+
+    def settle(self, part: Part, context: ChargingContext) -> None:
+        """Debit what a report says was used, at the conditions of `context`; the cost goes to `part.nanos`."""
+        report = part.report
+        if ends_quota(report):
+            for quota in part.quotas:
+                if quota.holds or quota.granted:
+                    part.held += quota.holds
+                    self._release(quota)
+        for used in report.used:
+            if used.amount > 0:
+                self._charge(part, used, context)
+
+    def _charge(self, part: Part, used: UsedUnits, context: ChargingContext) -> None:
+        unit, units = used.unit, used.amount
+        is_money = unit is Unit.MONEY
+        line = None if is_money else self.line(part, unit, context)
+        if line is None and not is_money and part.quotas and all(q.unit is not unit for q in part.quotas):
+            return  # another unit of this rating group is the one that is charged
+        quota = self._quota(part, unit)
+        if unit is Unit.TIME and units > self.now_ns - self.opened_at_ns + TIME_SLACK_NS:
+            return  # some clients report the time of day
+        left = units
+        if not is_money:
+            rating_group = part.report.rating_group
+            indexes = self.ledger.usable(unit, self.service, rating_group, part.held)
+            if indexes:
+                left -= self.ledger.draw_units(indexes, unit, units, rating_group, BUNDLE)
+        if left:
+            self._charge_money(part, used, line, quota, left)
+        quota.used += units
+        if unit is Unit.TIME:
+            quota.rated_at_ns = used.at_ns or self.used_at_ns
+
+    def _charge_money(
+        self, part: Part, used: UsedUnits, line: Line | None, quota: WorkingQuota, units: int
+    ) -> None:
+        """Debit the money for `units`."""
+        ledger, rating_group = self.ledger, part.report.rating_group
+        indexes = ledger.usable(Unit.MONEY, self.service, rating_group, part.held)
+        floor_nanos = self.policy.floor_nanos
+        if used.unit is Unit.MONEY:
+            ledger.draw_money(indexes, units, rating_group, Unit.MONEY, units, "money", 0, floor_nanos)
+            pieces, nanos = [], units
+        else:
+            pieces, nanos = self._pieces(line, used, quota, units), 0
+        for priced, piece in pieces:
+            if priced.rate is None:
+                part.is_unrated = True
+                continue
+            before = quota.rated
+            piece_nanos = cost(priced.rate, before, piece)
+            if piece_nanos:
+                rule = rule_text(priced)
+                ledger.draw_money(
+                    indexes, piece_nanos, rating_group, used.unit, piece, rule, before, floor_nanos
+                )
+                if not indexes:
+                    indexes = [ledger.ensure_money()]
+                nanos += piece_nanos
+            quota.rated = before + piece
+        quota.cost_nanos += nanos
+        part.nanos += nanos
+
+    def _pieces(
+        self, line: Line | None, used: UsedUnits, quota: WorkingQuota, units: int
+    ) -> list[tuple[Priced, int]]:
+        """`units` split into parts of one price; time is split by the clock, the rest goes by its moment."""
+        if line is None:
+            return [(Unrated, units)]
+        at_ns = used.at_ns or self.used_at_ns
+        if used.unit is Unit.TIME:
+            start_ns = at_ns - units
+            if quota.rated_at_ns is not None and quota.rated_at_ns > start_ns:
+                start_ns = quota.rated_at_ns
+            return line.split(start_ns, units)
+        if used.tariff_change is TariffChange.BEFORE:
+            return [(line.at(quota.granted_at_ns or at_ns), units)]
+        priced = line.at(at_ns)
+        if used.tariff_change is TariffChange.INDETERMINATE:
+            priced = _cheaper(line.at(quota.granted_at_ns or at_ns), priced, quota.rated, units)
+        return [(priced, units)]
+
+    # --- granting
+
+    def grant(self, part: Part) -> Grant:
+        """Reserve what a report asks for."""
+        report, nanos = part.report, part.nanos
+        rating_group, services = report.rating_group, report.service_identifiers
+        rule = self.policy.rule(self.service, rating_group, self.context.apn, self.event.profile)
+        if report.requested is None:
+            result = Result.RATING_FAILED if part.is_unrated else Result.SUCCESS
+            return Grant(rating_group, services, result, validity_ns=rule.validity_ns, cost_nanos=nanos)
+        unit, line = self.unit_and_line(part)
+        wanted = rule.wanted(unit, report.requested.amount)
+        quota = self._quota(part, unit)
+        priced = None if line is None else line.at(self.now_ns)
+        if priced is not None and priced.verdict is not Verdict.RATED:
+            if priced.verdict is Verdict.DENIED:
+                return Grant(rating_group, services, Result.DENIED, cost_nanos=nanos)
+            if priced.verdict is Verdict.FREE:
+                wanted = max(wanted, rule.maximum.get(unit, wanted))
+        amount, holds, is_rated = self.reserve(part, unit, wanted, line, quota.rated)
+        if not amount and not is_rated:
+            return Grant(rating_group, services, Result.RATING_FAILED, cost_nanos=nanos)
+        quota.granted, quota.holds, quota.granted_at_ns = amount, holds, self.now_ns
+        quota.is_final = amount < wanted
+        return self._granted(report, unit, amount, quota.is_final, rule, priced, nanos)
+
+    def _granted(
+        self,
+        report: UsageReport,
+        unit: Unit,
+        amount: int,
+        is_final: bool,
+        rule: QuotaRule,
+        priced: Priced | None,
+        nanos: int,
+    ) -> Grant:
+        final_unit = rule.final_unit if is_final else None
+        result = Result.SUCCESS
+        if not amount and (final_unit is None or final_unit.action is FinalUnitAction.TERMINATE):
+            result, final_unit = Result.NO_CREDIT, None
+        elif priced is not None and priced.verdict is Verdict.FREE:
+            result = Result.FREE_OF_CHARGE
+        validity_ns, change_at_ns = self._validity(rule, unit, priced)
+        return Grant(
+            report.rating_group,
+            report.service_identifiers,
+            result,
+            unit if amount else None,
+            amount,
+            validity_ns,
+            final_unit,
+            None if is_final else rule.threshold_for(unit, amount),
+            rule.holding_time_ns,
+            change_at_ns,
+            rule.triggers,
+            None,
+            nanos,
+            None if report.requested is None else report.requested.unit,
+        )
+
+    def _validity(self, rule: QuotaRule, unit: Unit, priced: Priced | None) -> tuple[int, int | None]:
+        """How long the grant holds, and the tariff change inside it where the client can report around one.
+
+        For other clients the grant ends at the change, spread a little against all of them asking at once.
+        """
+        until_ns = None if priced is None else priced.until_ns
+        if until_ns is None or unit is Unit.TIME or until_ns - self.now_ns >= rule.validity_ns:
+            return rule.validity_ns, None
+        if self.event.knows_tariff_change:
+            return rule.validity_ns, until_ns
+        spread_s = crc32(self.event.session_id.encode("utf-8", "surrogateescape")) % CHANGE_SPREAD_S
+        return max(SECOND_NS, until_ns - self.now_ns + spread_s * SECOND_NS), None
+
+    def unit_and_line(self, part: Part) -> tuple[Unit, Line | None]:
+        """The unit to grant in: what is asked for, else what the session has, else what the tariff rates."""
+        requested = part.report.requested
+        unit = None if requested is None else requested.unit
+        if unit is None:
+            unit = next((quota.unit for quota in part.quotas if quota.granted_at_ns), None)
+        if unit is Unit.MONEY:
+            return unit, None
+        line = self.line(part, unit, self.context)
+        if unit is None:
+            unit = line.at(self.now_ns).unit if line else None
+            unit = unit or SERVICE_UNITS.get(self.service, Unit.EVENTS)
+        return unit, line
+
+    def reserve(
+        self, part: Part, unit: Unit, wanted: int, line: Line | None, rated: int
+    ) -> tuple[int, tuple[Hold, ...], bool]:
+        """Hold units, then money for the rest; returns units granted, holds, and whether anything rates it."""
+        ledger, service, rating_group = self.ledger, self.service, part.report.rating_group
+        covered, holds, is_rated = 0, tuple[Hold, ...](), unit is Unit.MONEY
+        if not is_rated:
+            indexes = ledger.usable(unit, service, rating_group)
+            if indexes:
+                is_rated = True
+                covered, holds = ledger.hold(indexes, wanted)
+                if covered == wanted:
+                    return covered, holds, True
+        funds = ledger.usable(Unit.MONEY, service, rating_group)
+        credit = self.account.credit_limit_nanos
+        available = None if credit is None else ledger.free_amount(funds) + credit
+        if unit is Unit.MONEY:
+            amount = nanos = wanted if available is None else max(0, min(wanted, available))
+        elif line is None:
+            return covered, holds, is_rated
+        else:
+            amount, nanos, is_line_rated = self._afford(line, unit, wanted - covered, rated, available)
+            is_rated = is_rated or is_line_rated
+        if nanos > 0:
+            if not funds:
+                funds = [ledger.ensure_money()]
+            _, more = ledger.hold(funds, nanos, beyond=credit != 0)
+            holds += more
+        return covered + amount, holds, is_rated
+
+    def _afford(
+        self, line: Line, unit: Unit, wanted: int, rated: int, available: int | None
+    ) -> tuple[int, int, bool]:
+        """How many of `wanted` units the money pays for, what to hold for them, whether they are rated.
+
+        Volume that may be used on both sides of a tariff change is held at the dearer price.
+        """
+        is_time = unit is Unit.TIME
+        pieces = line.split(self.now_ns, wanted) if is_time else [(line.at(self.now_ns), wanted)]
+        units = nanos = 0
+        for priced, piece in pieces:
+            rate = priced.rate
+            if rate is None:
+                return units, nanos, bool(units)
+            position = rated + units
+            price = cost(rate, position, piece)
+            if available is not None and price > available - nanos:
+                part = affordable(rate, position, available - nanos) or 0
+                return units + part, nanos + cost(rate, position, part), True
+            nanos += price
+            units += piece
+        until_ns = pieces[-1][0].until_ns if pieces else None
+        if until_ns is not None and not is_time and self.event.knows_tariff_change:
+            after = line.at(until_ns)
+            if after.rate is not None:
+                dearer = max(nanos, cost(after.rate, rated, units))
+                nanos = dearer if available is None else min(dearer, max(available, nanos))
+        return units, nanos, True
+
+
+def rule_text(priced: Priced) -> str:
+    """What an entry says about its price: plan, rule, rate, the prefix or zone, and the window."""
+    return f"{priced.plan}|{priced.rule}|{priced.rate_id}|{priced.prefix or priced.zone}|{priced.window}"
+
+
+def _cheaper(before: Priced, after: Priced, position: int, units: int) -> Priced:
+    """The cheaper of the prices around a tariff change: usage that lies on neither side is not overcharged."""
+    if before.rate is None or after.rate is None:
+        return after
+    return before if cost(before.rate, position, units) < cost(after.rate, position, units) else after

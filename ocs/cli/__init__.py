@@ -1,0 +1,1 @@
+"""The `ocs` command: `main` dispatches, `options` has the arguments, the other modules run sub-commands."""

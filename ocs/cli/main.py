@@ -1,0 +1,67 @@
+"""The command line: parses it and hands over to the module of the sub-command.
+
+Nothing but argparse is imported before a sub-command is known, so that `ocs --help` starts at once.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from ocs.cli import options
+
+# What each sub-command runs: module and function, which takes the parsed arguments and returns the exit code.
+HANDLERS = {
+    "serve": "ocs.cli.server:serve",
+    "check": "ocs.cli.server:check",
+    "version": "ocs.cli.server:version",
+    "account show": "ocs.cli.remote:account_show",
+    "account topup": "ocs.cli.remote:account_topup",
+    "account history": "ocs.cli.remote:account_history",
+    "account verify": "ocs.cli.remote:account_verify",
+    "session ls": "ocs.cli.remote:session_list",
+    "session show": "ocs.cli.remote:session_show",
+    "cdr ls": "ocs.cli.remote:cdr_list",
+    "peer ls": "ocs.cli.remote:peer_list",
+    "client ccr": "ocs.cli.client:ccr",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong arguments or configuration."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        code = handler(arguments.handler)(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # `ocs cdr ls | head` closed the pipe: point standard output elsewhere, or Python complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def handler(name: str) -> Callable[[argparse.Namespace], int]:
+    """Import the function of a sub-command."""
+    module, _, function = HANDLERS[name].partition(":")
+    found: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all sub-commands."""
+    parser = argparse.ArgumentParser(
+        prog="ocs",
+        description="A real-time online charging server.",
+        epilog="example: ocs serve --config ocs.yaml --data-dir data",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for group in options.GROUPS:
+        group(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""The arguments of every sub-command; argparse only, so that help costs nothing."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+DEFAULT_SERVER = "127.0.0.1:2012"
+REQUEST_KINDS = ("initial", "update", "termination", "event")
+SERVICES = ("data", "voice", "sms", "mms", "generic")
+ACTIONS = ("debit", "refund", "check", "price")
+
+
+def _command(
+    commands: "Commands", name: str, handler: str, summary: str, example: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=summary, epilog=f"example: ocs {example}")
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def _group(commands: "Commands", name: str, summary: str) -> "Commands":
+    parser = commands.add_parser(name, help=summary, description=summary)
+    return parser.add_subparsers(metavar="COMMAND", required=True)
+
+
+def _remote(
+    commands: "Commands", group: str, name: str, summary: str, example: str
+) -> argparse.ArgumentParser:
+    parser = _command(commands, name, f"{group} {name}", summary, f"{group} {name}{example}")
+    parser.add_argument(
+        "--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help="the running server (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the server's answer as JSON")
+    return parser
+
+
+def _limited(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--limit", type=_count, default=50, help="how many at most, newest first (%(default)s)"
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a count')
+    return int(text)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number')
+    return int(text)
+
+
+def server(commands: "Commands") -> None:
+    """Add `serve`, `check` and `version`."""
+    example = "serve --config ocs.yaml --data-dir data"
+    serve = _command(commands, "serve", "serve", "Run the server until SIGTERM or Ctrl-C.", example)
+    serve.add_argument("--data-dir", default="data", metavar="DIR", help="where accounts live (%(default)s)")
+    summary = "Show every problem of a configuration file."
+    check = _command(commands, "check", "check", summary, "check --config ocs.yaml")
+    for parser in (serve, check):
+        parser.add_argument("--config", default="ocs.yaml", metavar="FILE", help="settings (%(default)s)")
+    check.add_argument("--json", action="store_true", help="print the problems as JSON")
+    _command(commands, "version", "version", "Print the version.", "version")
+
+
+def account(commands: "Commands") -> None:
+    """Add `account show|topup|history|verify`."""
+    group = _group(commands, "account", "Look at accounts and their money.")
+    show = _remote(group, "account", "show", "Show an account and its balances.", " 15550100001")
+    topup = _remote(group, "account", "topup", "Add money to a balance.", " 15550100001 10.00")
+    history = _remote(
+        group, "account", "history", "List the entries of an account.", " 15550100001 --limit 20"
+    )
+    verify = _remote(group, "account", "verify", "Compare balances with the sum of entries.", " --all")
+    for parser in (show, topup, history):
+        parser.add_argument("account", help="account id, MSISDN or IMSI")
+    topup.add_argument("amount", help="decimal amount in the currency of the server, such as 10.00")
+    topup.add_argument("--balance", default="main", help="which balance (%(default)s)")
+    topup.add_argument("--reference", help="the same reference is booked once (default: a new one)")
+    topup.add_argument("--note", default="", help="free text kept with the entry")
+    _limited(history)
+    which = verify.add_mutually_exclusive_group(required=True)
+    which.add_argument("account", nargs="?", help="account id, MSISDN or IMSI")
+    which.add_argument("--all", action="store_true", help="every account")
+
+
+def session(commands: "Commands") -> None:
+    """Add `session ls|show`."""
+    group = _group(commands, "session", "Look at sessions.")
+    listed = _remote(group, "session", "ls", "List open sessions.", " --account 15550100001")
+    listed.add_argument("--account", help="only sessions of this account")
+    _limited(listed)
+    show = _remote(group, "session", "show", "Show one session.", " 'pgw.example.org;1;2'")
+    show.add_argument("session", help="Session-Id")
+
+
+def cdr(commands: "Commands") -> None:
+    """Add `cdr ls`."""
+    group = _group(commands, "cdr", "Look at charging records.")
+    listed = _remote(group, "cdr", "ls", "List charging records.", " --account 15550100001")
+    listed.add_argument("--account", help="only records of this account")
+    listed.add_argument("--session", help="only records of this session")
+    _limited(listed)
+
+
+def peer(commands: "Commands") -> None:
+    """Add `peer ls`."""
+    group = _group(commands, "peer", "Look at Diameter peers.")
+    _remote(group, "peer", "ls", "List peers, those that were refused too.", "")
+
+
+def client(commands: "Commands") -> None:
+    """Add `client ccr`."""
+    group = _group(commands, "client", "Talk Diameter to a server, as a client would.")
+    example = "client ccr --kind initial --subscriber 15550100001 --rating-group 10 --request 100MB"
+    ccr = _command(
+        group, "ccr", "client ccr", "Send one credit-control request and print the answer.", example
+    )
+    _where(ccr)
+    _what(ccr)
+
+
+def _where(ccr: argparse.ArgumentParser) -> None:
+    ccr.add_argument(
+        "--server", default="127.0.0.1:3868", metavar="HOST:PORT", help="Diameter peer (%(default)s)"
+    )
+    ccr.add_argument("--origin-host", default="client.localdomain", help="own name (%(default)s)")
+    ccr.add_argument("--origin-realm", default="localdomain", help="own realm (%(default)s)")
+    ccr.add_argument("--destination-realm", help="realm of the server (default: own realm)")
+    ccr.add_argument("--destination-host", help="name of the server")
+    ccr.add_argument("--timeout", type=_count, default=10, help="seconds to wait for an answer (%(default)s)")
+    ccr.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def _what(ccr: argparse.ArgumentParser) -> None:
+    ccr.add_argument("--kind", choices=REQUEST_KINDS, default="initial", help="request type (%(default)s)")
+    ccr.add_argument("--action", choices=ACTIONS, default="debit", help="of an event (%(default)s)")
+    ccr.add_argument("--service", choices=SERVICES, default="data", help="chooses the context (%(default)s)")
+    ccr.add_argument("--service-context", help="Service-Context-Id, instead of --service")
+    ccr.add_argument("--session", help="Session-Id (default: a new one, printed)")
+    ccr.add_argument("--number", type=_number, default=0, help="CC-Request-Number (%(default)s)")
+    ccr.add_argument("--subscriber", metavar="MSISDN", help="Subscription-Id of type E.164")
+    ccr.add_argument("--imsi", help="Subscription-Id of type IMSI")
+    ccr.add_argument("--rating-group", type=_number, action="append", help="may be repeated")
+    ccr.add_argument("--service-identifier", type=_number, help="Service-Identifier")
+    ccr.add_argument(
+        "--request", metavar="AMOUNT", help="units wanted: 100MB, 60s or 1 (default: server chooses)"
+    )
+    ccr.add_argument("--used", metavar="AMOUNT", help="units used since the last report: 100MB, 60s or 1")
+    ccr.add_argument("--called", help="called number")
+    ccr.add_argument("--apn", help="Called-Station-Id")
+    ccr.add_argument("--retransmit", action="store_true", help="set the T flag")
+
+
+GROUPS = (server, account, session, cdr, peer, client)

@@ -1,0 +1,61 @@
+"""`ocs serve`, `ocs check` and `ocs version`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocs import __version__
+
+if TYPE_CHECKING:
+    from ocs.config import Problem
+
+CONFIG_ERROR = 2
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Run the server until it is told to stop; 0 after the drain, 2 where the configuration is wrong."""
+    from ocs import config, log
+
+    try:
+        settings = config.load(arguments.config)
+    except config.ConfigError as error:
+        return _show(error.problems)
+    data_dir = Path(arguments.data_dir)
+    try:
+        data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"{data_dir}: cannot be used as the data folder: {error.strerror}", file=sys.stderr)
+        return CONFIG_ERROR
+    log.configure(settings.log)
+    from ocs import app
+
+    return app.run(settings, data_dir)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Print every problem of a configuration file; 2 where there are any."""
+    from ocs import config
+
+    problems = config.check(arguments.config)
+    if arguments.json:
+        print(json.dumps([problem._asdict() for problem in problems], indent=2))
+        return CONFIG_ERROR if problems else 0
+    if problems:
+        return _show(problems)
+    print(f"{arguments.config}: no problems")
+    return 0
+
+
+def version(arguments: argparse.Namespace) -> int:
+    """Print the version."""
+    print(f"ocs {__version__}")
+    return 0
+
+
+def _show(problems: "list[Problem]") -> int:
+    for problem in problems:
+        print(problem.with_source(), file=sys.stderr)
+    print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}", file=sys.stderr)
+    return CONFIG_ERROR

@@ -1,0 +1,131 @@
+"""Rules between several keys of one struct; the reader calls them for every struct it has read."""
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ocs.config.scalars import duration_text, size_text
+from ocs.config.settings import (
+    Endpoint,
+    FinalUnit,
+    Listener,
+    MetricsSettings,
+    Peer,
+    QuotaRule,
+    RpcSettings,
+    ServiceContext,
+)
+
+
+class Reporter(Protocol):
+    """What a check needs of the reader."""
+
+    profiles_used: list[tuple[str, str]]
+
+    def problem_at(self, path: str, message: str, suggestion: str = "") -> None:
+        """Report a problem at a path."""
+
+    def is_clean(self, *paths: str) -> bool:
+        """Say whether nothing at these paths is a problem yet."""
+
+    def once(self, path: str, *key: str) -> None:
+        """Report a problem where the same key was seen before."""
+
+
+def check_listener(reporter: Reporter, listener: Listener, path: str) -> None:
+    """TLS needs a certificate and its key, and an authority to verify peers; nothing else uses them."""
+    if reporter.is_clean(path):
+        reporter.once(path, "listen", listener.address, str(listener.port), str(listener.transport == "sctp"))
+    if not reporter.is_clean(f"{path}.transport"):
+        return
+    files = {"certificate": listener.certificate, "key": listener.key, "ca": listener.ca}
+    needed = {"certificate", "key"} | ({"ca"} if listener.verify_peer else set())
+    for key, value in files.items():
+        if listener.transport != "tls" and value is not None:
+            reporter.problem_at(f"{path}.{key}", "is used with transport: tls only")
+        if (
+            listener.transport == "tls"
+            and key in needed
+            and value is None
+            and reporter.is_clean(f"{path}.{key}")
+        ):
+            reason = " while verify_peer is true" if key == "ca" else ""
+            reporter.problem_at(f"{path}.{key}", f"missing: transport: tls needs it{reason}")
+
+
+def check_peer(reporter: Reporter, peer: Peer, path: str) -> None:
+    """Every peer is listed once and has a profile that exists."""
+    reporter.once(f"{path}.origin_host", "peer", peer.origin_host)
+    reporter.profiles_used.append((f"{path}.profile", peer.profile))
+
+
+def check_quota(reporter: Reporter, rule: QuotaRule, path: str) -> None:
+    """A threshold is less than its grant: clients ignore the rest (TS 32.299 7.2.239)."""
+    if rule.profile is not None:
+        reporter.profiles_used.append((f"{path}.profile", rule.profile))
+    _check_threshold(reporter, path, "volume", rule.volume_threshold_octets, rule.volume_octets, size_text)
+    _check_threshold(reporter, path, "time", rule.time_threshold_ns, rule.time_ns, duration_text)
+
+
+def _check_threshold(
+    reporter: Reporter, path: str, unit: str, threshold: int | None, grant: int, shown: Callable[[int], str]
+) -> None:
+    place = f"{path}.{unit}_threshold"
+    if threshold is not None and threshold >= grant and reporter.is_clean(place, f"{path}.{unit}"):
+        reporter.problem_at(place, f"{shown(threshold)} is not less than {unit}: {shown(grant)}")
+
+
+def check_final_unit(reporter: Reporter, final_unit: FinalUnit, path: str) -> None:
+    """A redirection needs an address, a restriction its filters (RFC 8506 5.6)."""
+    if not reporter.is_clean(path):
+        return
+    if final_unit.action == "redirect" and final_unit.redirect_address is None:
+        reporter.problem_at(f"{path}.redirect_address", "missing: action: redirect needs it")
+    if final_unit.action != "redirect" and final_unit.redirect_address is not None:
+        reporter.problem_at(f"{path}.redirect_address", "is used with action: redirect only")
+    if final_unit.action == "restrict" and not (final_unit.filter_rules or final_unit.filter_ids):
+        reporter.problem_at(
+            f"{path}.filter_rules", "missing: action: restrict needs filter_rules or filter_ids"
+        )
+    if final_unit.action in ("terminate", "none") and (final_unit.filter_rules or final_unit.filter_ids):
+        reporter.problem_at(path, f"filters are not used with action: {final_unit.action}")
+
+
+def check_rpc(reporter: Reporter, rpc: RpcSettings, path: str) -> None:
+    """The ports that can move money are reachable from this machine alone, until callers must log in."""
+    for key, endpoint in (("jsonrpc", rpc.jsonrpc), ("http", rpc.http)):
+        if endpoint is not None and not ipaddress.ip_address(endpoint.address).is_loopback:
+            reporter.problem_at(
+                f"{path}.{key}",
+                f"{endpoint.address} is not a loopback address; this port asks nobody to log in, "
+                "so it listens on 127.0.0.1 or ::1 only",
+                _loopback(endpoint),
+            )
+    if rpc.jsonrpc is not None and rpc.jsonrpc == rpc.http:
+        reporter.problem_at(f"{path}.http", "repeats rpc.jsonrpc")
+
+
+def _loopback(endpoint: Endpoint) -> str:
+    return f"[::1]:{endpoint.port}" if ":" in endpoint.address else f"127.0.0.1:{endpoint.port}"
+
+
+def check_metrics(reporter: Reporter, metrics: MetricsSettings, path: str) -> None:
+    """A path of HTTP begins with a slash."""
+    if not metrics.path.startswith("/"):
+        reporter.problem_at(f"{path}.path", "must begin with a slash", f"/{metrics.path}")
+
+
+def check_context(reporter: Reporter, context: ServiceContext, path: str) -> None:
+    """One ending means one service."""
+    reporter.once(f"{path}.match", "context", context.match)
+
+
+CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
+    Listener: check_listener,
+    Peer: check_peer,
+    QuotaRule: check_quota,
+    FinalUnit: check_final_unit,
+    RpcSettings: check_rpc,
+    MetricsSettings: check_metrics,
+    ServiceContext: check_context,
+}

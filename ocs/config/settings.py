@@ -1,0 +1,266 @@
+"""The settings of a server: frozen, typed, all times in ns, volumes in octets, money in nanos.
+
+These structs are the schema of ocs.yaml: the reader walks their annotations. The key in the file is the name
+of the field without its unit (`watchdog_ns` is `watchdog: 30s`). Pure: types and defaults only.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from ocs.config.constraints import (
+    Address,
+    Currency,
+    Duration,
+    File,
+    Folder,
+    Identity,
+    Integer,
+    Listen,
+    Money,
+    Network,
+    NumberRanges,
+    OrAny,
+    Size,
+    Text,
+    TimeZone,
+)
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+NANOS = 1_000_000_000
+KIB = 1 << 10
+MIB = 1 << 20
+
+SHIPPED = "demo"  # `tariffs` and `accounts`: the files that come with the program
+
+Service = Literal["data", "voice", "sms", "mms", "generic"]
+Port = Annotated[int, Integer(1, 65_535)]
+Unsigned32 = Annotated[int, Integer(0, (1 << 32) - 1)]
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An address and port to listen on."""
+
+    address: str
+    port: int
+
+
+class IdentitySettings(msgspec.Struct, frozen=True):
+    """Who the server says it is (RFC 6733 5.3)."""
+
+    origin_host: Annotated[str, Identity()]
+    origin_realm: Annotated[str, Identity()]
+    product_name: Annotated[str, Text(64)] = "ocs"
+    vendor_id: Unsigned32 = 0
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """One place where Diameter peers connect to."""
+
+    address: Annotated[str, Address()] = "127.0.0.1"
+    port: Port = 3868
+    transport: Literal["tcp", "tls", "sctp"] = "tcp"
+    certificate: Annotated[str, File()] | None = None
+    key: Annotated[str, File()] | None = None
+    ca: Annotated[str, File()] | None = None
+    verify_peer: bool = True
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """A Diameter peer that may connect; no `addresses` means from anywhere."""
+
+    origin_host: Annotated[str, Identity()]
+    addresses: tuple[Annotated[str, Network()], ...] = ()
+    realm: Annotated[str, Identity()] | None = None
+    profile: Annotated[str, Text(64)] = "default"
+    tls_name: Annotated[str, Identity()] | None = None
+
+
+class Timers(msgspec.Struct, frozen=True):
+    """How long the server waits; Tw of RFC 3539 3.4.1 is `watchdog`."""
+
+    watchdog_ns: Annotated[int, Duration(6 * SECOND, HOUR)] = 30 * SECOND
+    capabilities_timeout_ns: Annotated[int, Duration(100 * MS, 5 * MINUTE)] = 10 * SECOND
+    frame_timeout_ns: Annotated[int, Duration(100 * MS, 5 * MINUTE)] = 10 * SECOND
+    answer_deadline_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 2 * SECOND
+    drain_ns: Annotated[int, Duration(0, 10 * MINUTE)] = 5 * SECOND
+    disconnect_answer_ns: Annotated[int, Duration(0, MINUTE)] = 2 * SECOND
+    probe_ns: Annotated[int, Duration(100 * MS, MINUTE)] = 3 * SECOND
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one peer, or all of them, may use up at most."""
+
+    message_size_octets: Annotated[int, Size(4 * KIB, 16 * MIB - 1)] = 64 * KIB
+    avps: Annotated[int, Integer(64, 1_000_000)] = 4_096
+    depth: Annotated[int, Integer(8, 64)] = 16
+    services_per_request: Annotated[int, Integer(1, 4_096)] = 64
+    subscription_ids: Annotated[int, Integer(1, 64)] = 8
+    window: Annotated[int, Integer(1, 1_000_000)] = 2_000
+    write_buffer_octets: Annotated[int, Size(64 * KIB, 1024 * MIB)] = MIB
+    connections: Annotated[int, Integer(1, 1_000_000)] = 1_000
+    connections_per_address: Annotated[int, Integer(1, 1_000_000)] = 100
+    unopened_connections: Annotated[int, Integer(1, 1_000_000)] = 200
+
+
+FinalUnitHandling = Literal["terminate", "redirect", "restrict", "none"]
+UnitType = Literal["total_octets", "input_output_octets", "time", "units", "money"]
+IdentityType = Literal["imsi", "e164", "nai", "sip_uri", "private"]
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What one kind of client understands and needs; the built-in ones are in `ocs.config.profiles`."""
+
+    final_unit: FinalUnitHandling = "terminate"
+    tariff_time_change: bool = False
+    dual_quota: bool = False
+    rar: bool = True
+    asr: bool = True
+    thresholds: bool = True
+    unit_types: tuple[UnitType, ...] = ("total_octets", "time", "units", "money")
+    result_in_services: bool = True
+    empty_group_echo: bool = False
+    command_level_units: bool = True
+    all_denied: Literal["command", "service"] = "command"
+    subscription_priority: tuple[IdentityType, ...] = ("imsi", "e164", "nai", "sip_uri", "private")
+    strict: bool = False
+    validity_ns: Annotated[int, Duration(SECOND, 7 * DAY)] | None = None
+    ccfh: Literal["terminate", "continue", "retry_and_terminate"] = "terminate"
+    session_failover: bool = False
+    ddfh: Literal["terminate_or_buffer", "continue"] = "terminate_or_buffer"
+
+
+class DiameterSettings(msgspec.Struct, frozen=True):
+    """The Diameter server; None in `serve_realms` and `serve_hosts` means any."""
+
+    listen: tuple[Listener, ...] = (Listener(),)
+    admit_unlisted: Literal["loopback", "none", "any"] = "loopback"
+    peers: tuple[Peer, ...] = ()
+    serve_realms: Annotated[tuple[Annotated[str, Identity()], ...] | None, OrAny()] = None
+    serve_hosts: Annotated[tuple[Annotated[str, Identity()], ...] | None, OrAny()] = None
+    strict: bool = False
+    timers: Timers = Timers()
+    limits: Limits = Limits()
+    dictionaries: tuple[Annotated[str, Folder()], ...] = ()
+    profiles: dict[str, Profile] = {}
+
+
+class FinalUnit(msgspec.Struct, frozen=True):
+    """What a client does when the last units are used up (RFC 8506 5.6)."""
+
+    action: FinalUnitHandling = "terminate"
+    redirect_address: Annotated[str, Text(2_048)] | None = None
+    filter_rules: tuple[Annotated[str, Text(1_024)], ...] = ()
+    filter_ids: tuple[Annotated[str, Text(253)], ...] = ()
+
+
+class QuotaRule(msgspec.Struct, frozen=True):
+    """What is granted at a time to requests that fit all given conditions; None fits every request.
+
+    `rating_group` holds pairs of first and last. The rule without conditions is the default and the last one.
+    """
+
+    service: Service | None = None
+    rating_group: Annotated[tuple[tuple[int, int], ...] | None, NumberRanges(0, (1 << 32) - 1)] = None
+    apn: Annotated[str, Identity()] | None = None
+    profile: Annotated[str, Text(64)] | None = None
+    volume_octets: Annotated[int, Size(1, 1 << 50)] = 100_000_000
+    time_ns: Annotated[int, Duration(SECOND, 30 * DAY)] = 5 * MINUTE
+    events: Annotated[int, Integer(1, 1_000_000)] = 1
+    validity_ns: Annotated[int, Duration(SECOND, 30 * DAY)] = HOUR
+    volume_threshold_octets: Annotated[int, Size(0, 1 << 50)] | None = None
+    time_threshold_ns: Annotated[int, Duration(0, 30 * DAY)] | None = None
+    holding_time_ns: Annotated[int, Duration(0, 30 * DAY)] | None = None
+    consumption_time_ns: Annotated[int, Duration(0, 30 * DAY)] | None = None
+    final_unit: FinalUnit = FinalUnit()
+
+
+CONDITIONS = ("service", "rating_group", "apn", "profile")
+
+
+class Supervision(msgspec.Struct, frozen=True):
+    """Tcc of RFC 8506 7: how long a session lives without a request."""
+
+    factor: Annotated[int, Integer(1, 100)] = 2
+    maximum_ns: Annotated[int, Duration(SECOND, 90 * DAY)] = 2 * DAY
+
+
+class ServiceContext(msgspec.Struct, frozen=True):
+    """Which service a Service-Context-Id with this ending means."""
+
+    match: Annotated[str, Text(255)]
+    service: Service
+
+
+STANDARD_CONTEXTS = (
+    ServiceContext("32251@3gpp.org", "data"),
+    ServiceContext("32260@3gpp.org", "voice"),
+    ServiceContext("32274@3gpp.org", "sms"),
+    ServiceContext("32270@3gpp.org", "mms"),
+    ServiceContext("32275@3gpp.org", "voice"),
+    ServiceContext("32276@3gpp.org", "voice"),
+    ServiceContext("32255@3gpp.org", "data"),
+)
+
+
+class ChargingSettings(msgspec.Struct, frozen=True):
+    """Prices, quotas and how long what is kept; `tariffs` and `accounts` are paths of existing files."""
+
+    currency: Annotated[str, Currency()] = "EUR"
+    tariffs: Annotated[str, File()] = SHIPPED
+    accounts: Annotated[str, File()] | None = None
+    time_zone: Annotated[str, TimeZone()] = "UTC"
+    quotas: tuple[QuotaRule, ...] = (QuotaRule(),)
+    supervision: Supervision = Supervision()
+    closed_session_grace_ns: Annotated[int, Duration(0, DAY)] = MINUTE
+    duplicate_retention_ns: Annotated[int, Duration(4 * MINUTE, 30 * DAY)] = DAY
+    overdraft_floor_nanos: Annotated[int, Money(-1_000_000_000 * NANOS, 0)] | None = None
+    service_contexts: tuple[ServiceContext, ...] = STANDARD_CONTEXTS
+    unknown_context: Literal["reject", "data", "voice", "sms", "mms", "generic"] = "reject"
+
+
+class StoreSettings(msgspec.Struct, frozen=True):
+    """Where accounts, sessions and entries live; `path` is relative to the data folder."""
+
+    kind: Literal["sqlite", "memory"] = "sqlite"
+    path: Annotated[str, Text(1_024)] = "ocs.db"
+    cache_accounts: Annotated[int, Integer(1_000, 100_000_000)] = 200_000
+    batch_commits: Annotated[int, Integer(1, 10_000)] = 512
+    queue: Annotated[int, Integer(1, 1_000_000)] = 20_000
+
+
+class RpcSettings(msgspec.Struct, frozen=True):
+    """Where programs and people talk to the server; None means no listener."""
+
+    jsonrpc: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 2012)
+    http: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 2080)
+
+
+class LogSettings(msgspec.Struct, frozen=True):
+    """What is logged to standard error, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+    mask_subscribers: bool = True
+
+
+class MetricsSettings(msgspec.Struct, frozen=True):
+    """Where on the HTTP listener the metrics are."""
+
+    path: Annotated[str, Text(255)] = "/metrics"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything ocs.yaml says."""
+
+    identity: IdentitySettings
+    diameter: DiameterSettings = DiameterSettings()
+    charging: ChargingSettings = ChargingSettings()
+    store: StoreSettings = StoreSettings()
+    rpc: RpcSettings = RpcSettings()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()

@@ -1,0 +1,1 @@
+"""Data to try `ocs` with: a tariff, and accounts that use it."""

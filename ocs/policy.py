@@ -1,0 +1,66 @@
+"""From settings to what the charging core takes: quota rules, supervision, limits."""
+
+from ocs.charging import quota
+from ocs.charging.events import FinalUnit, FinalUnitAction, Unit
+from ocs.charging.quota import ChargingPolicy, QuotaMatch, QuotaRule
+from ocs.charging.service import Limits
+from ocs.config import settings as config
+
+ACTIONS = {
+    "terminate": FinalUnitAction.TERMINATE,
+    "redirect": FinalUnitAction.REDIRECT,
+    "restrict": FinalUnitAction.RESTRICT_ACCESS,
+}
+MAXIMUM_EVENTS = 1_000  # of one grant; a client that names a number of messages is not cut to the default
+
+
+def charging_policy(settings: config.Settings) -> ChargingPolicy:
+    """What `charging` in the settings decides."""
+    charging = settings.charging
+    return ChargingPolicy(
+        tuple(_match(rule) for rule in charging.quotas),
+        quota.Supervision(charging.supervision.factor, maximum_ns=charging.supervision.maximum_ns),
+        charging.closed_session_grace_ns,
+        max(charging.closed_session_grace_ns, 5 * config.MINUTE),
+        charging.duplicate_retention_ns,
+        charging.overdraft_floor_nanos,
+    )
+
+
+def service_limits(settings: config.Settings) -> Limits:
+    """How much the door lets in."""
+    return Limits(
+        settings.store.queue,
+        settings.diameter.timers.answer_deadline_ns,
+        settings.store.cache_accounts,
+    )
+
+
+def _match(rule: config.QuotaRule) -> QuotaMatch:
+    thresholds = {Unit.OCTETS: rule.volume_threshold_octets, Unit.TIME: rule.time_threshold_ns}
+    compiled = QuotaRule(
+        default={Unit.OCTETS: rule.volume_octets, Unit.TIME: rule.time_ns, Unit.EVENTS: rule.events},
+        maximum={
+            Unit.OCTETS: rule.volume_octets,
+            Unit.TIME: rule.time_ns,
+            Unit.EVENTS: max(rule.events, MAXIMUM_EVENTS),
+        },
+        threshold={unit: amount for unit, amount in thresholds.items() if amount},
+        validity_ns=rule.validity_ns,
+        holding_time_ns=rule.holding_time_ns,
+        final_unit=_final_unit(rule.final_unit),
+    )
+    return QuotaMatch(
+        compiled,
+        rule.service or "",
+        rule.rating_group or (),
+        rule.apn or "",
+        rule.profile or "",
+    )
+
+
+def _final_unit(final_unit: config.FinalUnit) -> FinalUnit | None:
+    action = ACTIONS.get(final_unit.action)
+    if action is None:
+        return None
+    return FinalUnit(action, final_unit.redirect_address or "", final_unit.filter_rules, final_unit.filter_ids)

@@ -1,0 +1,205 @@
+"""Who may import whom. The table is the architecture; a module that no row covers fails.
+
+A row counts for a module and everything below it; the longest matching name decides. `allowed` are prefixes
+of `ocs` modules (those below the row's own name always are), `denied` are exceptions from both. Modules that
+are `pure` get time and chance as arguments: they import nothing that waits, reads a clock or draws a number.
+"""
+
+import ast
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG_TYPES = ("ocs.config.settings", "ocs.config.currencies", "ocs.config.profiles")
+BORDER = ("ocs.charging.events", "ocs.charging.service", "ocs.metrics", *CONFIG_TYPES)
+IMPURE = frozenset(
+    (
+        *("asyncio", "socket", "ssl", "select", "selectors", "aiohttp", "asyncio_dgram", "redis", "sqlite3"),
+        *("threading", "multiprocessing", "concurrent", "subprocess", "signal", "os", "shutil", "tempfile"),
+        *("time", "random", "secrets", "uuid", "logging", "structlog", "prometheus_client"),
+    )
+)
+CLOCK_CALLS = frozenset({"now", "utcnow", "today"})  # of datetime and date
+
+
+class Row(NamedTuple):
+    """What one part of the program may import."""
+
+    allowed: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    pure: bool = False
+
+
+STORES = ("ocs.charging.store.memory", "ocs.charging.store.sqlite", "ocs.charging.store.redis")
+ENGINE_AND_BEYOND = (
+    "ocs.charging.service",
+    "ocs.charging.store",
+)
+AGENT = Row(allowed=BORDER)
+AGENT_PURE = Row(allowed=("ocs.charging.events", *CONFIG_TYPES), pure=True)
+
+TABLE: dict[str, Row] = {
+    "ocs": Row(pure=True),
+    "ocs.__main__": Row(allowed=("ocs.cli",)),
+    "ocs.app": Row(allowed=("ocs",), denied=("ocs.cli",)),
+    "ocs.cli": Row(allowed=("ocs.app", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging")),
+    "ocs.config": Row(allowed=("ocs.charging.money",)),
+    "ocs.config.settings": Row(allowed=("ocs.config.constraints",), pure=True),
+    "ocs.config.currencies": Row(pure=True),
+    "ocs.config.profiles": Row(allowed=("ocs.config.settings",), pure=True),
+    "ocs.demo": Row(pure=True),
+    "ocs.log": Row(allowed=("ocs.config.settings",)),
+    "ocs.metrics": Row(allowed=("ocs.charging.events",)),
+    "ocs.diameter": Row(pure=True),
+    "ocs.charging": Row(allowed=("ocs.charging",), denied=ENGINE_AND_BEYOND, pure=True),
+    "ocs.charging.events": Row(pure=True),
+    "ocs.charging.money": Row(pure=True),
+    "ocs.charging.rating": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
+    "ocs.charging.tariff": Row(
+        allowed=("ocs.charging.events", "ocs.charging.money", "ocs.charging.rating"), pure=True
+    ),
+    "ocs.charging.cgrates": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
+    "ocs.charging.store": Row(
+        allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"),
+        denied=("ocs.charging.engine", "ocs.charging.rating", "ocs.charging.tariff", "ocs.charging.service"),
+    ),
+    "ocs.charging.service": Row(
+        allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"), denied=STORES
+    ),
+    "ocs.agents": Row(),
+    "ocs.agents.diameter": Row(allowed=(*BORDER, "ocs.diameter")),
+    "ocs.agents.diameter.mapping": Row(
+        allowed=("ocs.charging.events", "ocs.diameter", *CONFIG_TYPES), pure=True
+    ),
+    "ocs.agents.radius": AGENT,
+    "ocs.agents.radius.wire": AGENT_PURE,
+    "ocs.agents.radius.mapping": AGENT_PURE,
+    "ocs.agents.freeswitch": AGENT,
+    "ocs.agents.freeswitch.wire": AGENT_PURE,
+    "ocs.agents.freeswitch.mapping": AGENT_PURE,
+    "ocs.agents.kamailio": AGENT,
+    "ocs.agents.kamailio.wire": AGENT_PURE,
+    "ocs.agents.kamailio.mapping": AGENT_PURE,
+    "ocs.rpc": Row(allowed=(*BORDER, "ocs.charging.money")),
+    "ocs.rpc.envelope": Row(pure=True),
+    "ocs.rpc.values": Row(allowed=("ocs.charging.money",), pure=True),
+}
+
+
+def row_name(module: str) -> str | None:
+    """Return the name of the row that counts for a module; `ocs` alone covers only itself."""
+    parts = module.split(".")
+    names = (".".join(parts[:length]) for length in range(len(parts), 1, -1))
+    return next((name for name in names if name in TABLE), "ocs" if module == "ocs" else None)
+
+
+def is_below(module: str, prefix: str) -> bool:
+    """Say whether a module is `prefix` or below it."""
+    return module == prefix or module.startswith(f"{prefix}.")
+
+
+def imports(tree: ast.Module, module: str, is_package: bool) -> set[str]:
+    """Return every module a file imports, also inside functions; `from a import b` counts as `a.b` too."""
+    found: set[str] = set()
+    package = module.split(".") if is_package else module.split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*start, *(node.module.split(".") if node.module else [])])
+            found |= {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def violations(source: str, module: str, is_package: bool = False) -> list[str]:
+    """Return what a file does against the table."""
+    name = row_name(module)
+    if name is None:
+        return [f"{module} has no row in the table"]
+    row, tree, found = TABLE[name], ast.parse(source), []
+    for imported in sorted(imports(tree, module, is_package)):
+        top = imported.partition(".")[0]
+        if top == "ocs" and not _may_import(name, row, imported):
+            found.append(f"{module} imports {imported}")
+        if row.pure and top in IMPURE:
+            found.append(f"{module} is pure and imports {imported}")
+    if row.pure:
+        found += [f"{module} is pure and calls {call}" for call in _clock_calls(tree)]
+    return found
+
+
+def _may_import(name: str, row: Row, imported: str) -> bool:
+    if any(is_below(imported, denied) for denied in row.denied):
+        return False
+    own = () if name == "ocs" else (name,)
+    return any(is_below(imported, allowed) for allowed in ("ocs.__version__", *own, *row.allowed))
+
+
+def _clock_calls(tree: ast.Module) -> list[str]:
+    return [
+        ast.unparse(node.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in CLOCK_CALLS
+        and ast.unparse(node.func.value).split(".")[-1] in ("datetime", "date")
+    ]
+
+
+def modules() -> list[tuple[str, Path]]:
+    """Return every module of the program with its file."""
+    rows = []
+    for path in sorted((ROOT / "ocs").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        rows.append((".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_module_imports_only_what_its_row_allows(module: str, path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert violations(source, module, path.name == "__init__.py") == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("ocs.charging.rating", "import time"),
+        ("ocs.charging.rating", "def f():\n    from os import path"),
+        ("ocs.charging.rating", "import datetime\nx = datetime.datetime.now()"),
+        ("ocs.charging.engine", "from ocs.charging.store import sqlite"),
+        ("ocs.charging.store.sqlite", "from ocs.charging import rating"),
+        ("ocs.charging.service", "from ocs.charging.store.sqlite import Store"),
+        ("ocs.diameter.message", "from ocs.charging import events"),
+        ("ocs.diameter.message", "from ..charging import events"),
+        ("ocs.agents.diameter.transport", "from ocs.charging.ledger import apply"),
+        ("ocs.agents.radius.transport", "from ocs.agents.diameter import mapping"),
+        ("ocs.rpc.server", "import ocs.agents.diameter"),
+        ("ocs.log", "from ocs import app"),
+        ("ocs.newcomer", ""),
+    ],
+)
+def test_a_forbidden_import_is_found(module: str, source: str) -> None:
+    assert violations(source, module) != []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("ocs.charging.engine", "from ocs.charging.rating import cost"),
+        ("ocs.charging.service", "import asyncio\nfrom ocs.charging.engine import decide"),
+        (
+            "ocs.agents.diameter.transport",
+            "from ocs.diameter import message\nfrom ocs.charging.service import Door",
+        ),
+        ("ocs.app", "from ocs.charging.store.sqlite import Store"),
+        ("ocs.cli.server", "from ocs import __version__"),
+    ],
+)
+def test_an_allowed_import_is_not_found(module: str, source: str) -> None:
+    assert violations(source, module) == []
