@@ -21,7 +21,7 @@ from ocs.charging import acts
 from ocs.charging.accounts_file import Template, read_accounts
 from ocs.charging.decision import Change
 from ocs.charging.service import ChargingService
-from ocs.charging.store import Store, StoreError
+from ocs.charging.store import StoreError
 from ocs.charging.store.memory import MemoryStore
 from ocs.charging.store.sqlite import SqliteStore
 from ocs.charging.tariff.catalogue import Catalogue
@@ -72,17 +72,22 @@ async def serve(settings: Settings, data_dir: Path) -> None:
                 store, catalogue, charging_policy(settings), metrics, service_limits(settings)
             )
             await _seed(service, templates)
-            await _serve_until(stop, settings, service, metrics)
+            await _serve_until(stop, settings, service, metrics, store.born_s)
         finally:
             await store.close()
     log.info("server.stopped")
 
 
 async def _serve_until(
-    stop: asyncio.Event, settings: Settings, service: ChargingService, metrics: Metrics
+    stop: asyncio.Event,
+    settings: Settings,
+    service: ChargingService,
+    metrics: Metrics,
+    origin_state_id: int,
 ) -> None:
     activity = Activity()
-    agent = DiameterAgent(settings, service, metrics, activity.answered)
+    service.watch = activity.answered
+    agent = DiameterAgent(settings, service, metrics, origin_state_id)
     service.session_control["diameter"] = agent
     rpc = RpcServer(service, settings, metrics, activity, peers=agent.peers, refused=agent.refused)
     gc.freeze()
@@ -138,7 +143,7 @@ def _shipped_or(name: str, shipped: str) -> Path:
     return demo_file(shipped) if name == SHIPPED else Path(name)
 
 
-def _open_store(settings: Settings, data_dir: Path, metrics: Metrics) -> Store:
+def _open_store(settings: Settings, data_dir: Path, metrics: Metrics) -> MemoryStore | SqliteStore:
     if settings.store.kind == "memory":
         return MemoryStore()
     path = data_dir / settings.store.path

@@ -10,6 +10,8 @@ from ocs.charging.entry import EntryKind, Posting
 from ocs.charging.events import Identity, Unit
 from ocs.charging.ledger import MAIN, Ledger
 
+MOST = 1 << 62  # of any balance, in nanos or units: more is a typing error, and no store could keep it
+
 
 class ActError(ValueError):
     """An act that makes no sense on this account; the message says why."""
@@ -102,6 +104,8 @@ def expire(account: Account, act: Act) -> tuple[Account, Posting | None]:
 
 def _credit(ledger: Ledger, topup: TopUp) -> None:
     """Fill a balance, after making it or moving its expiry."""
+    if topup.balance_id == MAIN and topup.unit is not Unit.MONEY:
+        raise ActError(f"balance {MAIN} holds money; name another one for {topup.unit.name}")
     if ledger.find(topup.balance_id) is None:
         ledger.add(
             Balance(
@@ -121,6 +125,8 @@ def _credit(ledger: Ledger, topup: TopUp) -> None:
 
 
 def _done(account: Account, ledger: Ledger, act: Act) -> tuple[Account, Posting | None]:
+    if any(abs(entry.amount) > MOST or abs(entry.after) > MOST for entry in ledger.entries):
+        raise ActError(f"a balance holds {MOST} at most")
     changed = msgspec.structs.replace(account, balances=ledger.balances(), version=account.version + 1)
     if not ledger.entries:
         return changed, None

@@ -32,7 +32,11 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """What a store makes durable in one piece. `account.version` is one more than what it replaces."""
+    """What a store makes durable in one piece. `account.version` is one more than what it replaces.
+
+    `opened_keys` lead from a session to its account from now on, `closed_keys` do so no more: a session just
+    closed is still found, for repeats and late reports that do not name the subscriber.
+    """
 
     account: Account
     postings: tuple[Posting, ...] = ()

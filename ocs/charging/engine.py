@@ -10,7 +10,15 @@ from ocs.charging import onetime
 from ocs.charging.account import Account, Quota, Session, Standing, session_key
 from ocs.charging.decision import Decision, decode_answer, encode_answer
 from ocs.charging.entry import Cdr, Posting, UsageTotal
-from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Grant, Result
+from ocs.charging.events import (
+    ChargingAnswer,
+    ChargingContext,
+    ChargingEvent,
+    EventKind,
+    Grant,
+    Result,
+    UsageReport,
+)
 from ocs.charging.ledger import Ledger
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.session import (
@@ -31,6 +39,7 @@ from ocs.charging.turn import Part, Turn
 
 CAUSE_TERMINATED = "terminated"
 CAUSE_REPLACED = "replaced"
+CAUSE_REFUSED = "refused"
 CAUSE_LATE = "late report"
 
 
@@ -42,6 +51,8 @@ def decide(
         return onetime.decide(account, event, catalogue, policy, now_ns)
     opened = find(account.sessions, event.client, event.session_id)
     closed = find(account.closed, event.client, event.session_id) if opened is None else None
+    if event.kind is EventKind.INITIAL and opened is not None and _is_somebody_else(account, event):
+        return Decision(account, ChargingAnswer(Result.CONTRADICTION, failed="identities"))
     match admit(event, opened, closed, now_ns - policy.closed_grace_ns):
         case Admission.NEXT | Admission.LAST if opened is not None:
             return _continue(account, opened, event, catalogue, policy, now_ns)
@@ -70,7 +81,7 @@ def _start(
     if event.replaces_same_bearer:
         twin = _same_bearer(account, event)
         if twin is not None:
-            account, cdr = close(account, twin, policy, now_ns, CAUSE_REPLACED)
+            account, cdr = _ended(account, twin, policy, now_ns, CAUSE_REPLACED)
             cdrs, closed_keys = (*cdrs, cdr), (*closed_keys, twin.key)
     context = event.context or ChargingContext()
     turn = Turn(account, event, catalogue, policy, now_ns, event.service, account.plan, context)
@@ -93,7 +104,7 @@ def _start(
         grants: tuple[Grant, ...] = ()
         result = Result.DENIED
     else:
-        grants = tuple([turn.grant(part) for part in parts])
+        grants = _granted(turn, parts)
         result = _refusal(event, grants) or Result.SUCCESS
     if result is not Result.SUCCESS:
         turn.release_all()
@@ -114,9 +125,11 @@ def _start(
     if turn.ledger.entries:  # what was used is debited all the same, and a repeat must find that
         tombstone = msgspec.structs.replace(session, closed_at_ns=now_ns)
         changed = _account(account, turn, account.sessions, _kept_closed(account, tombstone, policy, now_ns))
+        cdrs = (*cdrs, cdr_of(account.key, session, now_ns, CAUSE_REFUSED))
         return Decision(changed, answer, _posting(turn, key), cdrs, closed_keys=closed_keys)
     if closed_keys:
-        return Decision(account, answer, None, cdrs, closed_keys=closed_keys)
+        changed = msgspec.structs.replace(account, version=account.version + 1)
+        return Decision(changed, answer, None, cdrs, closed_keys=closed_keys)
     return Decision(account, answer)
 
 
@@ -150,7 +163,7 @@ def _continue(
         turn.release_all()
         grants = _settled(parts)
     else:
-        grants = tuple([turn.grant(part) for part in parts])
+        grants = _granted(turn, parts)
     result = Result.DENIED if is_barred and not is_last else Result.SUCCESS
     answer = _answer(turn, result, grants, session.cost_nanos + total)
     after = _after(session, turn, event, grants, total, answer)
@@ -210,7 +223,7 @@ def _replace(
     now_ns: int,
 ) -> Decision:
     """An INITIAL under the id of an open session: the client has forgotten it."""
-    account, cdr = close(account, session, policy, now_ns, CAUSE_REPLACED)
+    account, cdr = _ended(account, session, policy, now_ns, CAUSE_REPLACED)
     account = msgspec.structs.replace(account, closed=without_key(account.closed, session.key))
     return _start(account, event, catalogue, policy, now_ns, (cdr,), (session.key,))
 
@@ -242,7 +255,7 @@ def _settle_late(
     after = _after(session, turn, event, grants, total, answer)
     closed = (*without_key(account.closed, session.key), after)
     changed = _account(account, turn, account.sessions, closed)
-    cdrs = (cdr_of(account.key, after, now_ns, CAUSE_LATE),) if turn.ledger.entries else ()
+    cdrs = (_late_cdr(account.key, session, after, now_ns),) if turn.ledger.entries else ()
     return Decision(changed, answer, _posting(turn, session.key), cdrs)
 
 
@@ -253,10 +266,35 @@ def _settle(turn: Turn, context: ChargingContext) -> tuple[list[Part], int]:
     """Every report settled before any is granted, at the conditions that held while it was used."""
     parts = [turn.part(report) for report in merged_reports(turn.event.reports)]
     total = 0
-    for part in parts:
+    for part in _in_order(parts):
         turn.settle(part, context)
         total += part.nanos
     return parts, total
+
+
+def _granted(turn: Turn, parts: list[Part]) -> tuple[Grant, ...]:
+    """The grants in the order of the reports; who gets the last credit does not depend on that order."""
+    ordered = _in_order(parts)
+    grants = [turn.grant(part) for part in ordered]
+    if ordered is parts:
+        return tuple(grants)
+    return tuple([grants[ordered.index(part)] for part in parts])
+
+
+def _in_order(parts: list[Part]) -> list[Part]:
+    """The parts by rating group and services; the same list where that is their order already."""
+    for index in range(1, len(parts)):
+        if _place(parts[index].report) < _place(parts[index - 1].report):
+            return sorted(parts, key=lambda part: _place(part.report))
+    return parts
+
+
+def _place(report: UsageReport) -> tuple[int, tuple[int, ...], str]:
+    return (
+        -1 if report.rating_group is None else report.rating_group,
+        report.service_identifiers,
+        report.called or "",
+    )
 
 
 def _settled(parts: list[Part]) -> tuple[Grant, ...]:
@@ -278,6 +316,14 @@ def close(
     account: Account, session: Session, policy: ChargingPolicy, now_ns: int, cause: str
 ) -> tuple[Account, Cdr]:
     """End a session without its client: holds are released, nothing is debited."""
+    ended, cdr = _ended(account, session, policy, now_ns, cause)
+    return msgspec.structs.replace(ended, version=account.version + 1), cdr
+
+
+def _ended(
+    account: Account, session: Session, policy: ChargingPolicy, now_ns: int, cause: str
+) -> tuple[Account, Cdr]:
+    """The account without a session, as a part of a change that is still going on: its version stays."""
     ledger = Ledger(account.balances, now_ns)
     for quota in session.quotas:
         ledger.release(quota.holds)
@@ -290,7 +336,6 @@ def close(
         balances=ledger.balances(),
         sessions=without_session(account, session.key),
         closed=_kept_closed(account, tombstone, policy, now_ns),
-        version=account.version + 1,
     )
     return changed, cdr_of(account.key, session, now_ns, cause)
 
@@ -298,6 +343,12 @@ def close(
 def without_key(sessions: tuple[Session, ...], key: str) -> tuple[Session, ...]:
     """The sessions less one."""
     return tuple(session for session in sessions if session.key != key)
+
+
+def _is_somebody_else(account: Account, event: ChargingEvent) -> bool:
+    """Whether an event names identities, and none of this account, which its session was opened on."""
+    identities = account.identities
+    return bool(event.identities and identities) and not any(each in identities for each in event.identities)
 
 
 def _same_bearer(account: Account, event: ChargingEvent) -> Session | None:
@@ -314,12 +365,12 @@ def _same_bearer(account: Account, event: ChargingEvent) -> Session | None:
 
 
 def _refusal(event: ChargingEvent, grants: tuple[Grant, ...]) -> Result | None:
-    """The result of an INITIAL all of whose rating groups were refused, else None."""
+    """The result of an INITIAL all of whose rating groups were refused, else None; the lowest of several."""
     if not grants or event.denies_per_service:
         return None
     if any(grant.result in (Result.SUCCESS, Result.FREE_OF_CHARGE) for grant in grants):
         return None
-    return grants[0].result
+    return min(grant.result for grant in grants)
 
 
 def _answer(turn: Turn, result: Result, grants: tuple[Grant, ...], cost_nanos: int) -> ChargingAnswer:
@@ -351,6 +402,9 @@ def _after(
     if not validity_ns:
         rule = turn.policy.rule(session.service, None, turn.context.apn, event.profile)
         validity_ns = rule.validity_ns
+    deadline_ns = turn.policy.deadline_ns(turn.now_ns, validity_ns, holding_ns)
+    if deadline_ns < session.deadline_ns and turn.has_others_out():
+        deadline_ns = session.deadline_ns
     event_id = event.event_id
     is_numbered = event.kind is EventKind.UPDATE and isinstance(event_id, int)
     return Session(
@@ -361,7 +415,7 @@ def _after(
         session.plan,
         session.opened_at_ns,
         turn.now_ns,
-        turn.policy.deadline_ns(turn.now_ns, validity_ns, holding_ns),
+        deadline_ns,
         session.opened_by,
         event.origin or session.origin,
         turn.context,
@@ -424,6 +478,22 @@ def cdr_of(account_key: str, session: Session, now_ns: int, cause: str) -> Cdr:
         cause,
         session.context,
     )
+
+
+def _late_cdr(account_key: str, before: Session, after: Session, now_ns: int) -> Cdr:
+    """The record of what a late report adds to that of its session, so that records can be added up."""
+    old = {(quota.rating_group, quota.service_identifiers, quota.unit): quota for quota in before.quotas}
+    added = []
+    for quota in after.quotas:
+        known = old.get((quota.rating_group, quota.service_identifiers, quota.unit))
+        used = quota.used - (known.used if known else 0)
+        if used:
+            cost_nanos = quota.cost_nanos - (known.cost_nanos if known else 0)
+            added.append(msgspec.structs.replace(quota, used=used, cost_nanos=cost_nanos))
+    late = msgspec.structs.replace(
+        after, quotas=tuple(added), cost_nanos=after.cost_nanos - before.cost_nanos
+    )
+    return cdr_of(account_key, late, now_ns, CAUSE_LATE)
 
 
 def _total(quota: Quota) -> UsageTotal:

@@ -29,7 +29,7 @@ def serves(balance: Balance, unit: Unit, service: str, rating_group: int | None)
 class Ledger:
     """Balances of one account while a turn works on them; `entries` collects what changed for good."""
 
-    __slots__ = ("_balances", "_changed", "_now_ns", "_posted", "_reserved", "_units", "entries")
+    __slots__ = ("_balances", "_changed", "_now_ns", "_posted", "_promised", "_reserved", "_units", "entries")
 
     def __init__(self, balances: tuple[Balance, ...], now_ns: int) -> None:
         self._balances = balances
@@ -38,6 +38,7 @@ class Ledger:
         self._units = {balance.unit for balance in balances}
         self._now_ns = now_ns
         self._changed = False
+        self._promised: dict[str, int] = {}  # by expired balance: what was held there and may still be drawn
         self.entries: list[Entry] = []
 
     def balances(self) -> tuple[Balance, ...]:
@@ -63,15 +64,19 @@ class Ledger:
     def release(self, holds: tuple[Hold, ...]) -> None:
         """Give back what was set aside."""
         for hold in holds:
-            self._reserved[self._index(hold.balance_id)] -= hold.amount
+            index = self._index(hold.balance_id)
+            self._reserved[index] -= hold.amount
             self._changed = True
+            expires_at_ns = self._balances[index].expires_at_ns
+            if expires_at_ns is not None and expires_at_ns <= self._now_ns:
+                self._promised[hold.balance_id] = self._promised.get(hold.balance_id, 0) + hold.amount
 
     def usable(
         self, unit: Unit, service: str, rating_group: int | None, held: tuple[Hold, ...] = ()
     ) -> list[int]:
         """Indexes of the balances that may pay, in the order of use.
 
-        An expired balance still pays where a part of it was `held` for this: a promise outlives the expiry.
+        An expired balance still pays what was `held` of it for this and no more: a promise outlives the expiry.
         """
         if unit not in self._units:
             return []
@@ -129,7 +134,7 @@ class Ledger:
         """Debit up to `units` from unit balances; returns what they covered."""
         left = units
         for index in indexes:
-            part = min(left, self._posted[index] - self._reserved[index])
+            part = min(left, self._drawable(index))
             if part > 0:
                 self._post(index, EntryKind.DEBIT, -part, rating_group, unit, part, rule, 0)
                 left -= part
@@ -148,13 +153,13 @@ class Ledger:
         rated_from: int,
         floor_nanos: int | None,
     ) -> None:
-        """Debit all of `nanos`: what balances cannot pay overdraws the last of them.
+        """Debit all of `nanos`: what balances cannot pay overdraws the last of them that has not expired.
 
         With a floor no balance goes below it; the rest becomes a write-off entry.
         """
         left = nanos
         for index in indexes:
-            part = min(left, self._posted[index] - self._reserved[index])
+            part = min(left, self._drawable(index))
             if part > 0:
                 self._post(index, EntryKind.DEBIT, -part, rating_group, unit, units, rule, rated_from)
                 left -= part
@@ -175,7 +180,7 @@ class Ledger:
         rated_from: int,
         floor_nanos: int | None,
     ) -> None:
-        index = indexes[-1] if indexes else self.ensure_money()
+        index = self._last_valid(indexes)
         part = nanos if floor_nanos is None else max(0, min(nanos, self._posted[index] - floor_nanos))
         if part:
             self._post(index, EntryKind.DEBIT, -part, rating_group, unit, units, rule, rated_from)
@@ -194,6 +199,24 @@ class Ledger:
                     rated_from,
                 )
             )
+
+    def _drawable(self, index: int) -> int:
+        """What may be debited from a balance without overdrawing it."""
+        free = self._posted[index] - self._reserved[index]
+        if self._promised:
+            balance = self._balances[index]
+            expires_at_ns = balance.expires_at_ns
+            if expires_at_ns is not None and expires_at_ns <= self._now_ns:
+                return min(free, self._promised.get(balance.id, 0))
+        return free
+
+    def _last_valid(self, indexes: list[int]) -> int:
+        """The balance to overdraw: never an expired one, whose debt nobody would see again."""
+        for index in reversed(indexes):
+            expires_at_ns = self._balances[index].expires_at_ns
+            if expires_at_ns is None or expires_at_ns > self._now_ns:
+                return index
+        return self.ensure_money()
 
     def money_free_nanos(self) -> int:
         """Money of all balances that have not expired, less what is held."""
@@ -279,6 +302,8 @@ class Ledger:
         balance = self._balances[index]
         after = self._posted[index] + amount
         self._posted[index] = after
+        if self._promised and kind is EntryKind.DEBIT and balance.id in self._promised:
+            self._promised[balance.id] += amount
         self._changed = True
         self.entries.append(
             Entry(kind, balance.id, balance.unit, amount, after, rating_group, unit, units, rule, rated_from)

@@ -26,7 +26,7 @@ from ocs.charging.quota import ChargingPolicy
 from ocs.charging.rating import cost
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.model import Verdict
-from ocs.charging.turn import Turn
+from ocs.charging.turn import MOST_UNITS, TIME_SLACK_NS, Turn
 
 CAUSE_EVENT = "event"
 
@@ -60,6 +60,8 @@ def decide(
         account.plan,
         event.context or ChargingContext(),
     )
+    if any(not 0 <= amount <= most for amount, most in _amounts(event)):
+        return Decision(account, ChargingAnswer(Result.INVALID_VALUE, failed="requested"))
     match event.action:
         case Action.CHECK_BALANCE:
             return Decision(account, _check_balance(turn))
@@ -69,6 +71,20 @@ def decide(
             return _refund(turn, refundable)
         case Action.DIRECT_DEBITING | None:
             return _debit(turn)
+
+
+def _amounts(event: ChargingEvent) -> list[tuple[int, int]]:
+    """Every amount an event names, and the most it may be; money may come signed, and is then no amount."""
+    amounts = [] if event.money_nanos is None else [(event.money_nanos, MOST_UNITS[Unit.MONEY])]
+    for report in event.reports:
+        asked = report.requested
+        named = [(used.unit, used.amount) for used in report.used]
+        if asked is not None and asked.amount is not None:
+            named.append((asked.unit or Unit.EVENTS, asked.amount))
+        amounts += [
+            (amount, TIME_SLACK_NS if unit is Unit.TIME else MOST_UNITS[unit]) for unit, amount in named
+        ]
+    return amounts
 
 
 def _debit(turn: Turn) -> Decision:

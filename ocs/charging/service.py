@@ -33,6 +33,7 @@ log = structlog.get_logger()
 Deliver = Callable[[ChargingAnswer], None]
 CAUSE_SILENT = "client silent"
 CAUSE_RESTARTED = "client restarted"
+CLOSED_AT_ONCE = 1_000  # silent sessions closed in one second
 ATTEMPTS = 8  # decisions on one event before a contended account counts as busy
 
 
@@ -76,6 +77,7 @@ class Pending:
         "deliver",
         "event",
         "followers",
+        "is_verified",
         "service",
     )
 
@@ -90,6 +92,7 @@ class Pending:
         self.answer: ChargingAnswer | None = None
         self.attempts = 0
         self.followers: list[Pending] | None = None
+        self.is_verified = False  # decided on what the store has now, not only on what memory has
 
     def durable(self, error: StoreError | None) -> None:
         """The change behind the answer is on disk, or never will be."""
@@ -117,11 +120,14 @@ class ChargingService:
         self.session_control: dict[str, SessionControl] = {}
         self.supervision = Supervision()
         self.in_flight = 0
+        self.watch: Callable[[ChargingEvent, ChargingAnswer, int], None] | None = None
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self._accounts: dict[str, Account] = {}
         self._identities: dict[Identity, str] = {}
         self._answers: dict[str, EventAnswer] = {}
+        self._fresh_answers: dict[str, list[str]] = {}  # by account: kept answers that are not durable yet
+        self._unwatched: set[str] = set()  # accounts thrown away, whose sessions are to be found again
         self._undurable: dict[str, Pending] = {}  # by account: the last change under way
         self._waiting: dict[str, deque[Pending]] = {}  # by session: events until their account is in memory
         self._tasks: set[asyncio.Task[None]] = set()
@@ -195,15 +201,22 @@ class ChargingService:
             return
         self._remember(decision, event, now_ns)
         self._undurable[account.key] = pending
-        self.store.commit(self._change(decision, event), pending.durable)
+        self.store.commit(self._change(account, decision, event), pending.durable)
 
     def _answer_unchanged(self, pending: Pending, decision: Decision) -> None:
-        """Nothing to write; a repeat still waits for the change it repeats."""
+        """Nothing to write; a repeat still waits for the change it repeats.
+
+        Memory may be behind a store that others write to: what is refused is decided once more on the truth.
+        """
+        before = self._undurable.get(pending.account_key)
+        if not (decision.is_repeat or pending.is_verified or before is not None):
+            pending.is_verified = True
+            self._wait(session_key(pending.event.client, pending.event.session_id), pending)
+            return
         if decision.is_repeat:
             self.observer.duplicate_answered()
         elif decision.answer.result is Result.UNKNOWN_SESSION:
             self._log_orphan(pending.event)
-        before = self._undurable.get(pending.account_key)
         if before is None:
             self._finish(pending, decision.answer)
         elif before.followers is None:
@@ -211,7 +224,7 @@ class ChargingService:
         else:
             before.followers.append(pending)
 
-    def _change(self, decision: Decision, event: ChargingEvent) -> Change:
+    def _change(self, before: Account, decision: Decision, event: ChargingEvent) -> Change:
         answered: tuple[EventAnswer, ...] = () if decision.answered is None else (decision.answered,)
         if answered and event.refund_token is not None:
             used = EventAnswer(
@@ -220,14 +233,14 @@ class ChargingService:
                 answered[0].expires_at_ns,
                 answered[0].answer,
             )
-            self._answers[used.key] = used
+            self._keep_answer(used)
             answered = (*answered, used)
         return Change(
             decision.account,
             () if decision.posting is None else (decision.posting,),
             decision.cdrs,
             () if decision.opened is None else (decision.opened.key,),
-            decision.closed_keys,
+            let_go(before, decision.account) if decision.closed_keys else (),
             answered,
         )
 
@@ -238,19 +251,25 @@ class ChargingService:
         for key in decision.closed_keys:
             self.supervision.forget(key)
         if decision.answered is not None:
-            if len(self._answers) >= self.limits.answers:
-                del self._answers[next(iter(self._answers))]
-            self._answers[decision.answered.key] = decision.answered
+            self._keep_answer(decision.answered)
         if decision.deadline_ns is not None:
             key = session_key(event.client, event.session_id)
             deadline_ns = self._monotonic_ns() + decision.deadline_ns - now_ns
             self.supervision.touch(key, account.key, deadline_ns)
+
+    def _keep_answer(self, answered: EventAnswer) -> None:
+        if len(self._answers) >= self.limits.answers:
+            del self._answers[next(iter(self._answers))]
+        self._answers[answered.key] = answered
+        self._fresh_answers.setdefault(answered.account, []).append(answered.key)
 
     def committed(self, pending: Pending, error: StoreError | None) -> None:
         """A change is durable, or has failed."""
         key = pending.account_key
         if self._undurable.get(key) is pending:
             del self._undurable[key]
+            if error is None and self._fresh_answers:
+                self._fresh_answers.pop(key, None)
         followers, pending.followers = pending.followers, None
         if error is None:
             assert pending.answer is not None, "a change is committed with its answer"
@@ -273,18 +292,27 @@ class ChargingService:
             self._finish(pending, ChargingAnswer(Result.TOO_BUSY))
 
     def _forget_account(self, key: str) -> None:
-        """Throw away what memory made of an account; sessions found again are taken from the store."""
+        """Throw away what memory made of an account; its sessions are looked for again in the store."""
+        self._unwatched.add(key)
+        for answer_key in self._fresh_answers.pop(key, ()):
+            self._answers.pop(answer_key, None)
         account = self._accounts.pop(key, None)
         if account is not None:
+            self._forget_identities(account)
             for session in account.sessions:
                 self.supervision.forget(session.key)
-            for answer_key in [name for name, kept in self._answers.items() if kept.account == key]:
-                del self._answers[answer_key]
+
+    def _forget_identities(self, account: Account) -> None:
+        for identity in account.identities:
+            if self._identities.get(identity) == account.key:
+                del self._identities[identity]
 
     def _finish(self, pending: Pending, answer: ChargingAnswer) -> None:
         self.in_flight -= 1
         if not self.in_flight:
             self._idle.set()
+        if self.watch is not None:
+            self.watch(pending.event, answer, self._monotonic_ns() - pending.arrived_ns)
         try:
             pending.deliver(answer)
         except Exception:
@@ -335,6 +363,8 @@ class ChargingService:
         try:
             async with asyncio.timeout(self.limits.wait_ns / 1e9):
                 account = await self._account_of(key, event)
+                if pending.is_verified and account is not None:
+                    account = await self._verified(account.key)
                 if event.kind is EventKind.EVENT and account is not None:
                     await self._serve_one_time(account.key, pending)
                     return
@@ -348,24 +378,36 @@ class ChargingService:
             self._take_turn(account, pending)
 
     async def _serve_one_time(self, account_key: str, pending: Pending) -> None:
-        """A repeat of a one-time event gets the stored answer; a refund first finds what it takes back."""
+        """A repeat of a one-time event gets the stored answer; a refund first finds what it takes back.
+
+        What the store says counts only where the account has not moved on meanwhile: else it is asked again.
+        """
         event = pending.event
         pending.account_key = account_key
-        kept = await self._kept_answer(onetime.answer_key(event))
-        if kept is not None:
-            pending.answer = decode_answer(kept.answer)
-            self._answer_unchanged(
-                pending, Decision(self._accounts[account_key], pending.answer, is_repeat=True)
-            )
-            return
-        refundable = None
-        token = event.refund_token
-        if token is not None and await self._kept_answer(onetime.refund_key(token)) is None:
-            debit = await self._kept_answer(token.decode("utf-8", "surrogateescape"))
-            refundable = None if debit is None else debit.posting
-        account = await self._account(account_key)
-        assert account is not None, "it was there a moment ago, and accounts are not removed"
-        self._take_turn(account, pending, refundable)
+        while True:
+            account = await self._account(account_key)
+            assert account is not None, "it was there a moment ago, and accounts are not removed"
+            kept = await self._kept_answer(onetime.answer_key(event))
+            if kept is not None:
+                pending.answer = decode_answer(kept.answer)
+                self._answer_unchanged(pending, Decision(account, pending.answer, is_repeat=True))
+                return
+            refundable = None
+            token = event.refund_token
+            if token is not None and await self._kept_answer(onetime.refund_key(token)) is None:
+                debit = await self._kept_answer(token.decode("utf-8", "surrogateescape"))
+                refundable = None if debit is None else debit.posting
+            if self._accounts.get(account_key) is account:
+                self._take_turn(account, pending, refundable)
+                return
+
+    async def _verified(self, account_key: str) -> Account | None:
+        """The account from memory, where memory is not behind the store; else from the store."""
+        stored = await self.store.load(account_key)
+        known = self._accounts.get(account_key)
+        if stored is not None and known is not None and known.version < stored.version:
+            self._forget_account(account_key)
+        return await self._account(account_key)
 
     async def _kept_answer(self, key: str) -> EventAnswer | None:
         return self._answers.get(key) or await self.store.answer_of(key)
@@ -399,8 +441,7 @@ class ChargingService:
             if key in self._undurable:
                 self._accounts[key] = self._accounts.pop(key)
                 break
-            for identity in self._accounts.pop(key).identities:
-                self._identities.pop(identity, None)
+            self._forget_identities(self._accounts.pop(key))
         self._accounts[account.key] = account
         for identity in account.identities:
             self._identities[identity] = account.key
@@ -430,6 +471,13 @@ class ChargingService:
 
     async def create(self, change: Change) -> None:
         """Make a new account durable; StoreError where its key or an identity is taken."""
+        new = change.account
+        if await self._account(new.key) is not None:
+            raise VersionConflict(f"there is an account {new.key} already")
+        for identity in new.identities:
+            owner = self._identities.get(identity) or await self.store.find(identity)
+            if owner is not None:
+                raise VersionConflict(f"{identity.kind.name} {identity.value} belongs to account {owner}")
         await self._commit(change)
 
     async def _commit(self, change: Change) -> None:
@@ -446,10 +494,10 @@ class ChargingService:
             else:
                 durable.set_exception(error)
 
-        self._accounts.pop(key, None)
+        before = self._accounts.pop(key, None)
+        if before is not None and change.has_new_identities:
+            self._forget_identities(before)
         self._adopt(change.account)
-        for session_key_ in change.closed_keys:
-            self.supervision.forget(session_key_)
         self.store.commit(change, done)
         await durable
 
@@ -472,10 +520,22 @@ class ChargingService:
             self.observer.sessions_open(len(self.supervision))
             self.observer.queue_depth(self.in_flight)
             try:
-                for ref in self.supervision.due(self._monotonic_ns(), 1_000):
-                    await self.close_session(ref, CAUSE_SILENT)
+                await self._find_sessions_again()
             except StoreError as error:
                 log.warning("charging.supervision_failed", error=str(error))
+            due = self.supervision.due(self._monotonic_ns(), CLOSED_AT_ONCE)
+            closings = [self.close_session(ref, CAUSE_SILENT) for ref in due]
+            for outcome in await asyncio.gather(*closings, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    log.warning("charging.closing_failed", error=repr(outcome))
+
+    async def _find_sessions_again(self) -> None:
+        """After a failed change: take the sessions of its account under supervision again."""
+        for account_key in tuple(self._unwatched):
+            account = await self._account(account_key)
+            self._unwatched.discard(account_key)
+            if account is not None:
+                self._watch(account)
 
     async def _adopt_open_sessions(self) -> None:
         """After a start: take the sessions the store knows of under supervision, page by page."""
@@ -495,19 +555,25 @@ class ChargingService:
                 self.supervision.touch(session.key, account.key, now + session.deadline_ns - now_ns)
 
     async def close_session(self, ref: SessionRef, cause: str) -> bool:
-        """End a session without its client; False where it has ended already."""
+        """End a session without its client; False where it has ended already, or is not silent any more."""
+        is_closed = False
 
         def act(account: Account) -> Change | None:
+            nonlocal is_closed
+            is_closed = False
             session = next((each for each in account.sessions if each.key == ref.key), None)
+            latest = self.supervision.get(ref.key)
+            if latest is not None and latest.deadline_ns > self._monotonic_ns() and cause is CAUSE_SILENT:
+                return None
+            self.supervision.forget(ref.key)
             if session is None:
                 return None
             changed, cdr = close(account, session, self.policy, self._wall_ns(), cause)
-            return Change(changed, cdrs=(cdr,), closed_keys=(ref.key,))
+            is_closed = True
+            return Change(changed, cdrs=(cdr,), closed_keys=let_go(account, changed))
 
-        self.supervision.forget(ref.key)
-        before = await self._account(ref.account_key)
-        after = await self.apply(ref.account_key, act)
-        if after is before:
+        await self.apply(ref.account_key, act)
+        if not is_closed:
             return False
         self.observer.session_expired()
         log.info("charging.session_closed", session=ref.key, cause=cause)
@@ -574,6 +640,12 @@ class ChargingService:
             for balance in account.balances
             if balance.posted != sums.get(balance.id, 0)
         ]
+
+
+def let_go(before: Account, after: Account) -> tuple[str, ...]:
+    """The keys of sessions an account does not remember any more: nothing needs to lead to it from them."""
+    kept = {session.key for session in (*after.sessions, *after.closed)}
+    return tuple(session.key for session in (*before.sessions, *before.closed) if session.key not in kept)
 
 
 def _nobody(event: ChargingEvent) -> ChargingAnswer:

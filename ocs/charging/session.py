@@ -139,11 +139,12 @@ def merged_reports(reports: tuple[UsageReport, ...]) -> tuple[UsageReport, ...]:
 
 def ends_quota(report: UsageReport) -> bool:
     """Whether the report gives back what was granted before: any report but an empty one does."""
-    return (
-        bool(report.used)
-        or report.requested is not None
-        or report.reason in (ReportingReason.FINAL, ReportingReason.QUOTA_HOLDING_TIME)
-    )
+    return bool(report.used) or report.requested is not None or gives_up(report)
+
+
+def gives_up(report: UsageReport) -> bool:
+    """Whether the client wants no more of this quota for now."""
+    return report.reason in (ReportingReason.FINAL, ReportingReason.QUOTA_HOLDING_TIME)
 
 
 def find(sessions: tuple[Session, ...], client: str, session_id: str) -> Session | None:

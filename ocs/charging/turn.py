@@ -20,14 +20,20 @@ from ocs.charging.events import (
 )
 from ocs.charging.ledger import Ledger
 from ocs.charging.quota import SECOND_NS, ChargingPolicy, QuotaRule
-from ocs.charging.rating import affordable, cost
-from ocs.charging.session import ends_quota
+from ocs.charging.rating import CapStrategy, affordable, cost, price
+from ocs.charging.session import ends_quota, gives_up
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.line import Line
 from ocs.charging.tariff.model import Priced, Query, Verdict
 
 SERVICE_UNITS = {"voice": Unit.TIME, "sms": Unit.EVENTS, "mms": Unit.EVENTS, "data": Unit.OCTETS}
 TIME_SLACK_NS = 86_400 * SECOND_NS  # how much longer than its session a usage may have lasted
+MOST_UNITS = {
+    Unit.OCTETS: 1 << 53,
+    Unit.TIME: 1 << 53,
+    Unit.EVENTS: 1 << 40,
+    Unit.MONEY: 1 << 60,
+}  # of one quota
 CHANGE_SPREAD_S = 60  # re-authorisations at a tariff change are spread over this many seconds
 BUNDLE = "bundle"
 
@@ -172,6 +178,11 @@ class Turn:
                 quota = self._working[index] = WorkingQuota(record)
             self._release(quota)
 
+    def has_others_out(self) -> bool:
+        """Whether units are out that no report of this event is about."""
+        working = self._working
+        return any(working[index] is None and record.granted for index, record in enumerate(self._records))
+
     def forget_quotas(self) -> None:
         """Start the next report as if nothing had been used before."""
         self._records.clear()
@@ -226,7 +237,9 @@ class Turn:
             for quota in part.quotas:
                 if quota.holds or quota.granted:
                     part.held += quota.holds
+                    is_waiting = quota.is_final and report.requested is None and not gives_up(report)
                     self._release(quota)
+                    quota.is_final = is_waiting  # a final action has begun: a top-up is of interest still
         for used in report.used:
             if used.amount > 0:
                 self._charge(part, used, context)
@@ -235,16 +248,19 @@ class Turn:
         unit, units = used.unit, used.amount
         is_money = unit is Unit.MONEY
         line = None if is_money else self.line(part, unit, context)
-        if line is None and not is_money and part.quotas and all(q.unit is not unit for q in part.quotas):
+        if line is None and not is_money and self._is_charged_otherwise(part, unit, context):
             return  # another unit of this rating group is the one that is charged
         quota = self._quota(part, unit)
         if unit is Unit.TIME and units > self.now_ns - self.opened_at_ns + TIME_SLACK_NS:
             return  # some clients report the time of day
+        if quota.used + units > MOST_UNITS[unit]:
+            part.is_unrated = True
+            return
         left = units
         if not is_money:
             rating_group = part.report.rating_group
             indexes = self.ledger.usable(unit, self.service, rating_group, part.held)
-            if indexes:
+            if indexes and not _is_free(line, used.at_ns or self.used_at_ns):
                 left -= self.ledger.draw_units(indexes, unit, units, rating_group, BUNDLE)
         if left:
             self._charge_money(part, used, line, quota, left)
@@ -252,14 +268,23 @@ class Turn:
         if unit is Unit.TIME:
             quota.rated_at_ns = used.at_ns or self.used_at_ns
 
+    def _is_charged_otherwise(self, part: Part, unit: Unit, context: ChargingContext) -> bool:
+        """Whether the rating group is charged by another unit than this one, which no rule is about."""
+        if any(quota.unit is unit for quota in part.quotas):
+            return False
+        return bool(part.quotas) or any(
+            used.unit is not unit and self.line(part, used.unit, context) is not None
+            for used in part.report.used
+        )
+
     def _charge_money(
         self, part: Part, used: UsedUnits, line: Line | None, quota: WorkingQuota, units: int
     ) -> None:
         """Debit the money for `units`."""
         ledger, rating_group = self.ledger, part.report.rating_group
-        indexes = ledger.usable(Unit.MONEY, self.service, rating_group, part.held)
         floor_nanos = self.policy.floor_nanos
         if used.unit is Unit.MONEY:
+            indexes = ledger.usable(Unit.MONEY, self.service, rating_group, part.held)
             ledger.draw_money(indexes, units, rating_group, Unit.MONEY, units, "money", 0, floor_nanos)
             pieces, nanos = [], units
         else:
@@ -271,12 +296,11 @@ class Turn:
             before = quota.rated
             piece_nanos = cost(priced.rate, before, piece)
             if piece_nanos:
+                indexes = ledger.usable(Unit.MONEY, self.service, rating_group, part.held)
                 rule = rule_text(priced)
                 ledger.draw_money(
                     indexes, piece_nanos, rating_group, used.unit, piece, rule, before, floor_nanos
                 )
-                if not indexes:
-                    indexes = [ledger.ensure_money()]
                 nanos += piece_nanos
             quota.rated = before + piece
         quota.cost_nanos += nanos
@@ -320,10 +344,13 @@ class Turn:
                 return Grant(rating_group, services, Result.DENIED, cost_nanos=nanos)
             if priced.verdict is Verdict.FREE:
                 wanted = max(wanted, rule.maximum.get(unit, wanted))
-        amount, holds, is_rated = self.reserve(part, unit, wanted, line, quota.rated)
+        change_before_ns = self.now_ns + rule.validity_ns
+        amount, holds, is_rated = self.reserve(part, unit, wanted, line, quota.rated, change_before_ns)
         if not amount and not is_rated:
             return Grant(rating_group, services, Result.RATING_FAILED, cost_nanos=nanos)
-        quota.granted, quota.holds, quota.granted_at_ns = amount, holds, self.now_ns
+        quota.granted += amount  # of a report before this one, about another recipient
+        quota.holds += holds
+        quota.granted_at_ns = self.now_ns
         quota.is_final = amount < wanted
         return self._granted(report, unit, amount, quota.is_final, rule, priced, nanos)
 
@@ -389,14 +416,17 @@ class Turn:
         return unit, line
 
     def reserve(
-        self, part: Part, unit: Unit, wanted: int, line: Line | None, rated: int
+        self, part: Part, unit: Unit, wanted: int, line: Line | None, rated: int, change_before_ns: int = 0
     ) -> tuple[int, tuple[Hold, ...], bool]:
-        """Hold units, then money for the rest; returns units granted, holds, and whether anything rates it."""
+        """Hold units, then money for the rest; returns units granted, holds, and whether anything rates it.
+
+        A tariff change before `change_before_ns` may happen while the units are used.
+        """
         ledger, service, rating_group = self.ledger, self.service, part.report.rating_group
         covered, holds, is_rated = 0, tuple[Hold, ...](), unit is Unit.MONEY
         if not is_rated:
             indexes = ledger.usable(unit, service, rating_group)
-            if indexes:
+            if indexes and not _is_free(line, self.now_ns):
                 is_rated = True
                 covered, holds = ledger.hold(indexes, wanted)
                 if covered == wanted:
@@ -409,7 +439,9 @@ class Turn:
         elif line is None:
             return covered, holds, is_rated
         else:
-            amount, nanos, is_line_rated = self._afford(line, unit, wanted - covered, rated, available)
+            amount, nanos, is_line_rated = self._afford(
+                line, unit, wanted - covered, rated, available, change_before_ns
+            )
             is_rated = is_rated or is_line_rated
         if nanos > 0:
             if not funds:
@@ -419,11 +451,11 @@ class Turn:
         return covered + amount, holds, is_rated
 
     def _afford(
-        self, line: Line, unit: Unit, wanted: int, rated: int, available: int | None
+        self, line: Line, unit: Unit, wanted: int, rated: int, available: int | None, change_before_ns: int
     ) -> tuple[int, int, bool]:
         """How many of `wanted` units the money pays for, what to hold for them, whether they are rated.
 
-        Volume that may be used on both sides of a tariff change is held at the dearer price.
+        Volume that may be used on both sides of a tariff change is granted and held at the dearer price.
         """
         is_time = unit is Unit.TIME
         pieces = line.split(self.now_ns, wanted) if is_time else [(line.at(self.now_ns), wanted)]
@@ -433,19 +465,32 @@ class Turn:
             if rate is None:
                 return units, nanos, bool(units)
             position = rated + units
-            price = cost(rate, position, piece)
-            if available is not None and price > available - nanos:
-                part = affordable(rate, position, available - nanos) or 0
-                return units + part, nanos + cost(rate, position, part), True
-            nanos += price
+            piece_nanos = cost(rate, position, piece)
+            budget = None if available is None else max(available - nanos, 0)
+            if rate.cap_nanos is not None and rate.cap_strategy is CapStrategy.DISCONNECT:
+                room = max(rate.cap_nanos - price(rate, position), 0)
+                budget = room if budget is None else min(room, budget)
+            if budget is not None and piece_nanos > budget:
+                part_units = affordable(rate, position, budget) or 0
+                nanos += cost(rate, position, part_units)
+                units += part_units
+                break
+            nanos += piece_nanos
             units += piece
         until_ns = pieces[-1][0].until_ns if pieces else None
-        if until_ns is not None and not is_time and self.event.knows_tariff_change:
-            after = line.at(until_ns)
-            if after.rate is not None:
-                dearer = max(nanos, cost(after.rate, rated, units))
-                nanos = dearer if available is None else min(dearer, max(available, nanos))
-        return units, nanos, True
+        if until_ns is None or is_time or until_ns >= change_before_ns or not self.event.knows_tariff_change:
+            return units, nanos, True
+        after, now = line.at(until_ns).rate, pieces[-1][0].rate
+        if after is None or now is None:
+            return units, nanos, True
+        if available is not None and cost(after, rated, units) > max(available, 0):
+            units = affordable(after, rated, available) or 0
+        return units, max(cost(now, rated, units), cost(after, rated, units)), True
+
+
+def _is_free(line: Line | None, at_ns: int) -> bool:
+    """Whether the tariff gives it away: then no bundle is used for it."""
+    return line is not None and line.at(at_ns).verdict is Verdict.FREE
 
 
 def rule_text(priced: Priced) -> str:

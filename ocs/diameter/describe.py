@@ -17,7 +17,7 @@ from ocs.diameter.avp import (
     name_of,
     scan_into,
 )
-from ocs.diameter.codes import AVP_MANDATORY, AVP_VENDOR
+from ocs.diameter.codes import AVP_MANDATORY, AVP_VENDOR, HEADER_OCTETS
 from ocs.diameter.dictionary import AvpType, Definition, Dictionary
 from ocs.diameter.message import Message
 
@@ -66,7 +66,7 @@ class _Writer:
         self._left = message.limits.avps
 
     def lines(self) -> list[str]:
-        return self._members(20, len(self._message.frame), 1)
+        return self._members(HEADER_OCTETS, len(self._message.frame), 1)
 
     def _members(self, start: int, end: int, depth: int) -> list[str]:
         """Lines of the AVPs of a range; a fault becomes the last line."""

@@ -5,7 +5,7 @@ from ocs.diameter.identifiers import Identifiers
 from ocs.diameter.message import encode_message
 
 
-class TooManyRequests(Exception):  # noqa: N818 - names the outcome
+class TooManyRequests(Exception):
     """The connection already has `Limits.own_requests` unanswered requests of this node."""
 
 

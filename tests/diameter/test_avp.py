@@ -72,7 +72,8 @@ def test_raw_returns_header_payload_and_padding() -> None:
 
 def test_a_key_without_vendor_bit_is_another_avp() -> None:
     frame = frame_of(encode_octets(873, b""))
-    assert only(frame)[0] == 873 != avps.SERVICE_INFORMATION
+    assert only(frame)[0] == 873
+    assert avps.SERVICE_INFORMATION == 10415 << 32 | 873
 
 
 def test_missing_padding_of_the_last_avp_is_accepted() -> None:

@@ -73,7 +73,7 @@ def test_real_peers_are_understood_and_admitted(
     frame: bytes, host: str, applications: set[int], product: str
 ) -> None:
     peer = decode_capabilities(Message.decode(frame))
-    assert (peer.origin_host, peer.applications, peer.product_name) == (host, applications, product)
+    assert (peer.origin_host, set(peer.applications), peer.product_name) == (host, applications, product)
     made = connection()
     made.receive_data(frame, 1)
     assert result_code(sent(made)[0]) == 2001

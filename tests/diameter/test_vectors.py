@@ -1,7 +1,7 @@
 """Recorded messages: bytes to text, and to the same bytes again.
 
-The texts beside the recordings were written by `describe` and read by a person; a change of wording changes them all:
-`python -m tests.diameter.test_vectors` writes them anew.
+The texts beside the recordings were written by `describe` and then read through; a change of wording changes
+them all: `python -m tests.diameter.test_vectors` writes them anew.
 """
 
 from pathlib import Path

@@ -107,9 +107,7 @@ class DiameterAgent:
         self._per_address: dict[str, int] = {}
         self._pace = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._deferred: dict[
-            str, list[PendingAnswer]
-        ] = {}  # until the lost sessions are closed
+        self._deferred: dict[str, list[PendingAnswer]] = {}  # until the lost sessions are closed
 
     # --- life
 

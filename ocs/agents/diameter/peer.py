@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from ssl import SSLObject
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 import structlog
@@ -97,14 +97,15 @@ class PeerProtocol(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
         self._flush_due = False
+        self._under_way = 0  # requests in the hands of the core
         self._waiting: dict[int, asyncio.Future[Message | None]] = {}
 
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A transport was accepted; beyond the limits it is dropped at once."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        transport = self._transport
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
         transport.set_write_buffer_limits(high=self.agent.limits.write_buffer_octets, low=0)
         if not self.agent.take(self):
@@ -206,7 +207,7 @@ class PeerProtocol(asyncio.Protocol):
         agent, connection = self.agent, self.connection
         assert connection is not None
         self.counters.requests += 1
-        if connection.unanswered_requests > agent.limits.window:
+        if self._under_way >= agent.limits.window:
             self.counters.shed += 1
             agent.metrics.request_shed()
             connection.send(agent.writer.too_busy(message))
@@ -224,12 +225,14 @@ class PeerProtocol(asyncio.Protocol):
             return
         if request.ignored:
             agent.metrics.avp_ignored("unknown_mandatory")
+        self._under_way += 1
         agent.submit(PendingAnswer(self, message, request, now_ns))
 
     def deliver(self, pending: PendingAnswer, answer: ChargingAnswer) -> None:
         """Send an answer of the core, unless it is too late for the client."""
         agent, connection = self.agent, self.connection
         assert connection is not None
+        self._under_way -= 1
         took_ns = _monotonic_ns() - pending.received_ns
         if took_ns > LATEST_ANSWER_NS or self._transport is None:
             self.counters.late += 1

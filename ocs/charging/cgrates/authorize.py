@@ -10,6 +10,7 @@ DYNAPREPAID = "*dynaprepaid"
 PSEUDOPREPAID = "*pseudoprepaid"
 POSTPAID = "*postpaid"
 RATED = "*rated"
+DIRECT_DEBIT = "*directdebit"
 NONE = "*none"
 
 

@@ -22,6 +22,8 @@ class Refusal(StrEnum):
     ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
     INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
     BALANCE_BLOCKER = "INSUFFICIENT_CREDIT_BALANCE_BLOCKER"
+    COST_MISSING = "MANDATORY_IE_MISSING: [Cost]"
+    NO_INTERVAL = "timespan with no rate interval assigned"
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     performs_rounding: bool = False
     denies_negative: bool = False
     forces_duration: bool = False
+    direct_nanos: int | None = None  # cost given from outside: money balances take it instead of the price
 
     @property
     def duration_ns(self) -> int:

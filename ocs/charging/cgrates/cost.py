@@ -147,6 +147,14 @@ def total_nanos(spans: tuple[RatedSpan, ...], call: Call, settings: Settings) ->
     return _finally_rounded(sum(costs), spans)
 
 
+def correction_nanos(cost_nanos: int, interval: RateInterval) -> int:
+    """What rounding by the plan adds to a cost; here zero decimals do round."""
+    if not interval.rounding:
+        return 0
+    rounded = round_to_nanos(to_double(cost_nanos), interval.rounding_decimals, interval.rounding)
+    return rounded - cost_nanos
+
+
 def final_rounding(spans: tuple[RatedSpan, ...]) -> RateInterval | None:
     """The interval whose method rounds a total: the first with the most decimals, if it has any."""
     best: RateInterval | None = None

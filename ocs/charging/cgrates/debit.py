@@ -81,6 +81,11 @@ def _own_subject(balance: Balance) -> str:
     return "" if balance.rating_subject.startswith(_ZERO) else balance.rating_subject
 
 
+def _told_fee(span: RatedSpan, purse: Purse) -> Steps:
+    """The connect fee as a direct debit tells it: named, yet not taken."""
+    return Steps(0, connect_fee(span), 1, Payment(purse.owner, money_uid=purse.balance.uid))
+
+
 class _Debit:
     """One debit under way."""
 
@@ -103,7 +108,8 @@ class _Debit:
 
     def cover(self) -> _End | Refusal | None:
         """Asks the balances until they cover nothing more; None where something is left to charge otherwise."""
-        units = self.books.payers(self.call, self.account_id, self.call.kind, self.tariff)
+        is_direct = self.call.direct_nanos is not None
+        units = [] if is_direct else self.books.payers(self.call, self.account_id, self.call.kind, self.tariff)
         self.money = self.books.payers(self.call, self.account_id, MONETARY, self.tariff)
         while self.call.duration_ns > 0:
             before = len(self.parts)
@@ -193,9 +199,19 @@ class _Debit:
             return spans
         fee = None
         if not self.parts and self.call.loop == 0:
-            fee = self._pay_fee(spans[0], purse.owner)
+            fee = self._pay_fee(spans[0], purse.owner) if self.call.direct_nanos is None else _told_fee(spans[0], purse)
             if fee is None:
                 return []
+        before_nanos = purse.value_nanos
+        found = self._pay_spans(spans, purse, is_unit, fee)
+        if self.call.direct_nanos is not None and found and found[-1].end_ns >= self.call.end_ns:
+            purse.value_nanos = before_nanos
+            purse.pay(self.call.direct_nanos)
+        return found
+
+    def _pay_spans(
+        self, spans: tuple[RatedSpan, ...], purse: Purse, is_unit: bool, fee: Steps | None
+    ) -> list[PaidSpan]:
         found: list[PaidSpan] = []
         for number, span in enumerate(spans):
             opened = Opened(span)

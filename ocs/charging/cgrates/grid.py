@@ -47,6 +47,19 @@ def snap_nanos(nanos: int, decimals: int) -> int:
     return (nanos + step // 2) // step * step
 
 
+def drift_nanos(nanos: int, price_nanos: int, count: int, decimals: int) -> int:
+    """What the incumbent's doubles leave of a value after `count` debits that take it below zero.
+
+    A double that lies a residue under the grid is taken one step further down, so a debt grows faster than its price.
+    No formula tells how often that happens: this is the one loop over increments, and only `drifts_below_zero`
+    leads here.
+    """
+    value, price, scale = to_double(nanos), to_double(price_nanos), 10.0**decimals
+    for _ in range(count):
+        value = math.floor((value - price) * scale) / scale
+    return round(value * scale) * 10 ** (DECIMALS_MAX - decimals)
+
+
 def to_double(nanos: int) -> float:
     """The double nearest to `nanos`, which is the one the incumbent holds."""
     return nanos / NANOS

@@ -110,6 +110,7 @@ class Settings(msgspec.Struct, frozen=True):
     fallback_depth: int = 3
     subject_prefix_matching: bool = False
     remove_expired: bool = True
+    drifts_below_zero: bool = False  # copy the loss of debts to rounding, at the price of a loop over increments
     max_usage: Mapping[str, int] = msgspec.field(default_factory=lambda: MAX_USAGE)
     default_usage: Mapping[str, int] = msgspec.field(default_factory=lambda: DEFAULT_USAGE)
     default_subject: Mapping[str, str] = msgspec.field(default_factory=lambda: DEFAULT_SUBJECT)

@@ -12,20 +12,21 @@ from ocs.charging.cgrates.account import (
     kinds_for,
 )
 from ocs.charging.cgrates.call import MONETARY, Call
-from ocs.charging.cgrates.grid import snap_nanos
-from ocs.charging.cgrates.plan import SharedGroup, Tariff
+from ocs.charging.cgrates.grid import drift_nanos, round_to_nanos, snap_nanos, to_double
+from ocs.charging.cgrates.plan import Settings, SharedGroup, Tariff
 
 
 class Purse:
     """One balance with its changing value."""
 
-    __slots__ = ("balance", "decimals", "kind", "opened_nanos", "owner", "value_nanos")
+    __slots__ = ("balance", "decimals", "drifts", "kind", "opened_nanos", "owner", "value_nanos")
 
-    def __init__(self, balance: Balance, owner: str, kind: str, decimals: int) -> None:
+    def __init__(self, balance: Balance, owner: str, kind: str, settings: Settings) -> None:
         self.balance = balance
         self.owner = owner
         self.kind = kind
-        self.decimals = decimals
+        self.decimals = settings.rounding_decimals
+        self.drifts = settings.drifts_below_zero
         self.value_nanos = self.opened_nanos = balance.value_nanos
 
     def affordable(self, price_nanos: int, count: int) -> int:
@@ -39,21 +40,43 @@ class Purse:
 
     def pay(self, price_nanos: int, count: int = 1) -> None:
         """Takes `count` steps; the first one puts the value onto the grid, the others stay there."""
+        if count <= 0:
+            return
+        whole = min(count - 1, self.affordable(price_nanos, count))
+        self._take(price_nanos, whole)
+        if self.drifts and self.value_nanos < price_nanos:
+            self.value_nanos = drift_nanos(self.value_nanos, price_nanos, count - whole, self.decimals)
+        else:
+            self._take(price_nanos, count - whole)
+
+    def give(self, nanos: int, count: int = 1) -> None:
+        """Adds an amount `count` times, as a refund does; a negative one is a charge."""
+        if self.drifts and self.value_nanos + nanos < 0:
+            below = min(count, -(-(nanos - self.value_nanos) // nanos) if nanos > 0 else count)
+            self.value_nanos = drift_nanos(self.value_nanos, -nanos, below, self.decimals)
+            count -= below
+        self.value_nanos = snap_nanos(self.value_nanos + nanos * count, self.decimals)
+
+    def correct(self, cost_nanos: int, rounded_nanos: int) -> None:
+        """Charges what rounding adds to a cost already paid, or gives it back."""
+        if self.drifts and self.value_nanos < rounded_nanos - cost_nanos:
+            added = to_double(rounded_nanos) - to_double(cost_nanos)
+            self.value_nanos = round_to_nanos(to_double(self.value_nanos) - added, self.decimals)
+        else:
+            self.give(cost_nanos - rounded_nanos)
+
+    def _take(self, price_nanos: int, count: int) -> None:
         if count > 0:
             first = snap_nanos(self.value_nanos - price_nanos, self.decimals)
             self.value_nanos = snap_nanos(first - price_nanos * (count - 1), self.decimals)
-
-    def give(self, nanos: int) -> None:
-        """Adds an amount, as a refund does."""
-        self.value_nanos = snap_nanos(self.value_nanos + nanos, self.decimals)
 
 
 class Books:
     """The accounts of a request, opened when first asked for."""
 
-    def __init__(self, snapshot: Snapshot, decimals: int) -> None:
+    def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
         self._snapshot = snapshot
-        self._decimals = decimals
+        self._settings = settings
         self._open: dict[str, dict[str, list[Purse]]] = {}
 
     def account(self, account_id: str) -> Account | None:
@@ -79,7 +102,7 @@ class Books:
             if purse.balance.balance_id == DEFAULT_ID:
                 return purse
         balance = Balance(uid=f"{account_id}:{DEFAULT_ID}", balance_id=DEFAULT_ID)
-        money.append(Purse(balance, account_id, MONETARY, self._decimals))
+        money.append(Purse(balance, account_id, MONETARY, self._settings))
         return money[-1]
 
     def payers(self, call: Call, account_id: str, kind: str, tariff: Tariff) -> list[Purse]:
@@ -111,7 +134,7 @@ class Books:
         if account_id not in self._open:
             account = self._snapshot.accounts[account_id]
             self._open[account_id] = {
-                kind: [Purse(balance, account_id, kind, self._decimals) for balance in balances]
+                kind: [Purse(balance, account_id, kind, self._settings) for balance in balances]
                 for kind, balances in account.balances.items()
             }
         return self._open[account_id]

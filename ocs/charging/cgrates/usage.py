@@ -6,9 +6,8 @@ import msgspec
 
 from ocs.charging.cgrates.account import DEFAULT_ID, Account, Snapshot
 from ocs.charging.cgrates.call import MONETARY, Call, Refusal, exceeds
-from ocs.charging.cgrates.cost import rate
+from ocs.charging.cgrates.cost import correction_nanos, rate
 from ocs.charging.cgrates.debit import Spent, debit
-from ocs.charging.cgrates.grid import round_to_nanos, to_double
 from ocs.charging.cgrates.paid import PaidCall, PaidSpan, span_cost
 from ocs.charging.cgrates.plan import Settings, Tariff
 from ocs.charging.cgrates.purse import Books
@@ -45,12 +44,14 @@ def max_usage(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings
         return Refusal.ACCOUNT_DISABLED
     if account.allows_negative:
         return MaxUsage(UNLIMITED)
-    books = Books(snapshot, settings.rounding_decimals)
+    if call.duration_ns <= 0:
+        return MaxUsage(0)
+    books = Books(snapshot, settings)
     whole = _indexed(call)
     spent = debit(books, tariff, whole, settings, account.account_id, is_dry=True, goes_negative=False)
     if isinstance(spent, Refusal):
         return spent
-    stored = Books(snapshot, settings.rounding_decimals)
+    stored = Books(snapshot, settings)
     if call.performs_rounding:
         _book_rounding(_rounded(spent.paid, settings), stored)
     usage_ns = 0 if spent.owes_fee else _payable_ns(spent, call, account)
@@ -107,7 +108,7 @@ def account_id(call: Call) -> str:
 
 def book_rounding(snapshot: Snapshot, paid: PaidCall, settings: Settings) -> Debited:
     """Rounds a paid call by its plan and books the difference."""
-    books = Books(snapshot, settings.rounding_decimals)
+    books = Books(snapshot, settings)
     rounded = _rounded(paid, settings)
     _book_rounding(rounded, books)
     return Debited(rounded, books.changed())
@@ -116,7 +117,7 @@ def book_rounding(snapshot: Snapshot, paid: PaidCall, settings: Settings) -> Deb
 def _debit(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings) -> Debited | Refusal:
     if call.duration_ns <= 0:
         return Debited(_nothing(tariff, call, settings))
-    books = Books(snapshot, settings.rounding_decimals)
+    books = Books(snapshot, settings)
     spent = debit(
         books,
         tariff,
@@ -194,16 +195,7 @@ def _with_correction(span: PaidSpan, settings: Settings) -> PaidSpan:
     if not first.payment.money_uid or first.cost_nanos == 0:
         return span
     cost_nanos = span_cost(span, settings.rounding_decimals)
-    rounded_nanos = round_span(cost_nanos, span)
-    return msgspec.structs.replace(span, rounding_nanos=rounded_nanos - cost_nanos)
-
-
-def round_span(cost_nanos: int, span: PaidSpan) -> int:
-    """Cost of a span by the method and decimals of its rate."""
-    assert span.interval is not None
-    if not span.interval.rounding:
-        return cost_nanos
-    return round_to_nanos(to_double(cost_nanos), span.interval.rounding_decimals, span.interval.rounding)
+    return msgspec.structs.replace(span, rounding_nanos=correction_nanos(cost_nanos, span.interval))
 
 
 def _book_rounding(paid: PaidCall, books: Books) -> None:
@@ -215,4 +207,5 @@ def _book_rounding(paid: PaidCall, books: Books) -> None:
         purse = books.find(payment.account_id, (MONETARY,), payment.money_uid)
         if purse is None:
             return
-        purse.give(-span.rounding_nanos)
+        cost_nanos = span_cost(span, purse.decimals)
+        purse.correct(cost_nanos, cost_nanos + span.rounding_nanos)

@@ -60,7 +60,7 @@ class Store(Protocol):
         ...
 
     async def find(self, name: Identity | str) -> str | None:
-        """The key of the account that has this identity, or of the one with the open session of this key."""
+        """The key of the account that has this identity, or of the one that knows the session of this key."""
         ...
 
     async def answer_of(self, key: str) -> EventAnswer | None:

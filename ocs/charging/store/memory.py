@@ -1,6 +1,7 @@
 """The reference store: dictionaries, durable as long as the process lives. The oracle of the contract test."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -15,9 +16,11 @@ KEPT_ANSWERS = 100_000
 
 
 class MemoryStore:
-    """Keeps everything in dictionaries; forgets the oldest postings, CDRs and answers when there are too many."""
+    """Keeps everything in dictionaries, since `born_s`; forgets the oldest postings, CDRs and answers when there are too many."""
 
     def __init__(self) -> None:
+        self.born_s = int(time.time())
+        self._failing = 0
         self._accounts: dict[str, Account] = {}
         self._identities: dict[Identity, str] = {}
         self._sessions: dict[str, str] = {}
@@ -42,11 +45,27 @@ class MemoryStore:
         loop = asyncio.get_running_loop()
         account = change.account
         before = self._accounts.get(account.key)
-        if account.version != (before.version if before else 0) + 1:
-            loop.call_soon(done, VersionConflict(f"{account.key} is at another version"))
+        if self._failing or account.version != (before.version if before else 0) + 1:
+            self._fail(loop, done, f"{account.key} is at another version")
+            return
+        if change.has_new_identities and self._is_taken(account):
+            self._fail(loop, done, f"an identity of {account.key} is taken")
             return
         self._apply(change, before)
         loop.call_soon(done, None)
+
+    def _fail(self, loop: asyncio.AbstractEventLoop, done: Done, reason: str) -> None:
+        """Refuse a change, and all that come before its author knows: they were decided on top of it."""
+        self._failing += 1
+
+        def failed() -> None:
+            self._failing -= 1
+            done(VersionConflict(reason))
+
+        loop.call_soon(failed)
+
+    def _is_taken(self, account: Account) -> bool:
+        return any(self._identities.get(each, account.key) != account.key for each in account.identities)
 
     def _apply(self, change: Change, before: Account | None) -> None:
         account = change.account

@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 SCHEMA_VERSION = 1
 SCHEMA = """
+create table if not exists meta (name text primary key, value integer not null) without rowid;
 create table if not exists account (
     key text primary key, version integer not null, sessions integer not null,
     last_posting integer not null, record blob not null) without rowid;
@@ -92,6 +93,7 @@ class SqliteStore:
             self._writer.executescript(SCHEMA)
             _check_schema(self._writer, path)
             row = self._writer.execute("select coalesce(max(seq), 0) from posting").fetchone()
+            self.born_s = _born_s(self._writer)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{path}: {error}") from error
         self._next_posting: int = row[0] + 1
@@ -366,6 +368,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     for pragma in PRAGMAS:
         connection.execute(f"pragma {pragma}")
     return connection
+
+
+def _born_s(connection: sqlite3.Connection) -> int:
+    """When the file was begun: what it does not know, from before, is lost (Origin-State-Id, RFC 6733 8.16)."""
+    connection.execute("insert or ignore into meta values ('born_s', ?)", (int(time.time()),))
+    return int(connection.execute("select value from meta where name = 'born_s'").fetchone()[0])
 
 
 def _check_schema(connection: sqlite3.Connection, path: Path) -> None:

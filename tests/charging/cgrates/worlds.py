@@ -20,7 +20,7 @@ Step = dict[str, Any]
 class World:
     """One golden file, compiled."""
 
-    def __init__(self, name: str, text: dict[str, Any]) -> None:
+    def __init__(self, name: str, text: dict[str, Any], *, drifts: bool = False) -> None:
         self.name = name
         self.steps: list[Step] = text["steps"]
         self.files: dict[str, str] = text["files"]
@@ -36,15 +36,16 @@ class World:
             max_increments=rals.get("max_increments", 1_000_000),
             fallback_depth=rals.get("fallback_depth", 3),
             subject_prefix_matching=rals.get("rp_subject_prefix_matching", False),
+            drifts_below_zero=drifts,
         )
         self.grid = 0.5 * 10.0**-self.settings.rounding_decimals
 
 
-def worlds(kind: str) -> Iterator[World]:
-    """All worlds of a kind: rating, debit, session, action."""
+def worlds(kind: str, *, drifts: bool = False) -> Iterator[World]:
+    """All worlds of a kind (rating, debit, session, action), with the drift of debts or without."""
     texts = json.loads(lzma.decompress((GOLDEN / f"{kind}.json.xz").read_bytes()))
     for name, text in texts.items():
-        yield World(name, text)
+        yield World(name, text, drifts=drifts)
 
 
 def call_of(params: dict[str, Any]) -> Call:

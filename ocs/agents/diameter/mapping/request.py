@@ -117,22 +117,7 @@ class GyReader:
         `origin` names the peer the message came from; a client without a profile of its own has that peer's.
         """
         frame = message.frame
-        single: dict[int, RawAvp] = {}
-        services: list[RawAvp] = []
-        subscriptions: list[RawAvp] = []
-        repeated: list[RawAvp] = []
-        for avp in message.avps:
-            key = avp[0]
-            if key == _SERVICE:
-                services.append(avp)
-            elif key in _SUBSCRIPTIONS:
-                subscriptions.append(avp)
-            elif key in single:
-                repeated.append(avp)
-            else:
-                single[key] = avp
-        if repeated:
-            refuse_repeated(frame, single, repeated)
+        single, services, subscriptions, repeated = _sort(message)
         session = single.get(avps.SESSION_ID) or _missing(frame, avps.SESSION_ID)
         kind = _kind(frame, single)
         number = decode_u32(
@@ -149,12 +134,10 @@ class GyReader:
         service = self._service(frame, single)
         mapped = self._map_services(message, services, service)
         root_level = self._root_report(message, single, repeated, service, mapped)
-        identities = self._identities(message, subscriptions, profile)
         context, further, recipients = self._context(message, single)
-        if further:
-            identities = ordered((*identities, *further), profile.priority)
-        if not identities and avps.USER_NAME in single:
-            identities = user_name(frame, single[avps.USER_NAME])
+        identities = self._identities(message, subscriptions, profile)
+        if further or not identities:
+            identities = _further_identities(frame, single, identities, further, profile)
         reports = tuple(mapped.reports)
         if len(recipients) > 1 and reports:
             reports = per_recipient(reports, recipients)
@@ -187,12 +170,16 @@ class GyReader:
         request.command_level = root_level and not services and profile.command_level_units
         request.splits = mapped.splits
         request.ignored = mapped.ignored + _unknown(single, KNOWN_AT_ROOT)
+        self._complete(request, message, single)
+        return request
+
+    def _complete(self, request: CreditControlRequest, message: Message, single: dict[int, RawAvp]) -> None:
+        """What only some requests have: proxies on their way, a client that counts its restarts."""
         if avps.PROXY_INFO in single:
             request.proxy_infos = proxy_infos(message)
         state_id = single.get(avps.ORIGIN_STATE_ID)
         if state_id is not None:
-            request.restarted = note_state(client, decode_u32(frame, state_id))
-        return request
+            request.restarted = note_state(request.client, decode_u32(message.frame, state_id))
 
     # --- who
 
@@ -371,6 +358,44 @@ class GyReader:
         return (
             at_ns if now_ns - options.oldest_event_ns <= at_ns <= now_ns + options.newest_event_ns else None
         )
+
+
+def _sort(
+    message: Message,
+) -> tuple[dict[int, RawAvp], list[RawAvp], list[RawAvp], list[RawAvp]]:
+    """The top level in one pass: first instances by key, services, Subscription-Ids, and what is repeated."""
+    single: dict[int, RawAvp] = {}
+    services: list[RawAvp] = []
+    subscriptions: list[RawAvp] = []
+    repeated: list[RawAvp] = []
+    for avp in message.avps:
+        key = avp[0]
+        if key == _SERVICE:
+            services.append(avp)
+        elif key in _SUBSCRIPTIONS:
+            subscriptions.append(avp)
+        elif key in single:
+            repeated.append(avp)
+        else:
+            single[key] = avp
+    if repeated:
+        refuse_repeated(message.frame, single, repeated)
+    return single, services, subscriptions, repeated
+
+
+def _further_identities(
+    frame: bytes,
+    single: dict[int, RawAvp],
+    identities: tuple[Identity, ...],
+    further: tuple[Identity, ...],
+    profile: ClientProfile,
+) -> tuple[Identity, ...]:
+    """Identities of Service-Information join those of the root; User-Name is the last resort."""
+    if further:
+        identities = ordered((*identities, *further), profile.priority)
+    if not identities and avps.USER_NAME in single:
+        return user_name(frame, single[avps.USER_NAME])
+    return identities
 
 
 def _missing(frame: bytes, key: int) -> NoReturn:

@@ -1,0 +1,1 @@
+"""Measurements; every file runs by itself: `python bench/gy.py`."""

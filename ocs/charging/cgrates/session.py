@@ -1,0 +1,225 @@
+"""Reservation arithmetic of sessions: what initiating, updating and ending one does to its runs.
+
+A session has one run per charger. Every function takes the state and returns the new one with the accounts it changed;
+nothing is kept here.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ocs.charging.cgrates import event_cost
+from ocs.charging.cgrates.account import Account, Snapshot
+from ocs.charging.cgrates.authorize import DYNAPREPAID, PREPAID, PSEUDOPREPAID, authorize
+from ocs.charging.cgrates.call import Call, Refusal
+from ocs.charging.cgrates.event_cost import Charges
+from ocs.charging.cgrates.plan import Settings, Tariff
+from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One charged view of a session; `call` is the period of its last debit."""
+
+    run_id: str
+    request_type: str
+    call: Call
+    extra_ns: int = 0  # debited, not yet used
+    last_usage_ns: int = 0
+    total_usage_ns: int = 0
+    charges: Charges | None = None  # None until something was charged
+
+    @property
+    def debits(self) -> bool:
+        """Whether the run takes money while the session lasts."""
+        return self.request_type in (PREPAID, DYNAPREPAID)
+
+
+class World(msgspec.Struct, frozen=True):
+    """What every step reads: accounts, tariff, settings and the present time."""
+
+    snapshot: Snapshot
+    tariff: Tariff
+    settings: Settings
+    now_ns: int
+
+    def after(self, accounts: Mapping[str, Account]) -> "World":
+        """The world with changed accounts."""
+        if not accounts:
+            return self
+        merged = msgspec.structs.replace(self.snapshot, accounts={**self.snapshot.accounts, **accounts})
+        return msgspec.structs.replace(self, snapshot=merged)
+
+
+class Stepped(msgspec.Struct, frozen=True):
+    """A step of a session: the runs after it, the world after it, and the usage granted or why not."""
+
+    runs: tuple[Run, ...]
+    world: World
+    outcome: int | Refusal
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What an update or termination says: `wanted_ns` more, `last_used_ns` of the last grant, or a running total."""
+
+    wanted_ns: int
+    last_used_ns: int | None = None
+    total_ns: int | None = None
+
+
+def update(world: World, runs: tuple[Run, ...], report: Report) -> Stepped:
+    """Settles the last grant of every run and grants more; the smallest grant is the answer.
+
+    An error ends it, with the runs before it debited.
+    """
+    report = _from_total(report, runs[0]) if runs else report
+    done: list[Run] = []
+    grants: list[int] = []
+    for number, run in enumerate(runs):
+        run, world, outcome = _update_run(world, run, report)
+        done.append(run)
+        if isinstance(outcome, Refusal):
+            return Stepped((*done, *runs[number + 1 :]), world, outcome)
+        grants.append(outcome)
+    return Stepped(tuple(done), world, min(grants, default=report.wanted_ns))
+
+
+def terminate(world: World, runs: tuple[Run, ...], usage_ns: int | None, last_used_ns: int | None) -> Stepped:
+    """Ends every run at its usage: debits what is missing, refunds what was too much, rounds."""
+    done: list[Run] = []
+    refusal: Refusal | None = None
+    for run in runs:
+        total_ns = usage_ns
+        if total_ns is None and last_used_ns is not None:
+            total_ns = run.total_usage_ns - run.last_usage_ns + last_used_ns
+        elif total_ns is None:
+            total_ns = run.total_usage_ns
+        run, world, refused = _end_run(world, run, total_ns)
+        refusal = refusal or refused
+        done.append(run)
+    return Stepped(tuple(done), world, refusal or 0)
+
+
+def refund_all(world: World, runs: tuple[Run, ...]) -> World:
+    """Gives everything back that the runs have taken."""
+    for run in runs:
+        if run.charges:
+            books = event_cost.refund(
+                world.snapshot, run.charges, run.call.kind, world.settings, is_partial=False
+            )
+            world = world.after(books.changed())
+    return world
+
+
+def _from_total(report: Report, run: Run) -> Report:
+    """A report by running total as one by requested and used; less than what is booked is charged once more."""
+    total_ns, known_ns = report.total_ns, run.total_usage_ns
+    if total_ns is None:
+        return report
+    if known_ns == 0:
+        return Report(total_ns)
+    if total_ns >= known_ns:
+        return Report(total_ns - known_ns)
+    return Report(0, known_ns - total_ns + run.last_usage_ns)
+
+
+def _update_run(world: World, run: Run, report: Report) -> tuple[Run, World, int | Refusal]:
+    if run.debits:
+        return _debit_run(world, run, report)
+    if run.request_type == PSEUDOPREPAID:
+        found = max_usage(world.snapshot, world.tariff, run.call, world.settings)
+        if isinstance(found, Refusal):
+            return run, world, found
+        return run, world.after(found.accounts), found.usage_ns
+    return run, world, report.wanted_ns
+
+
+def _debit_run(world: World, run: Run, report: Report) -> tuple[Run, World, int | Refusal]:
+    """The pool of debited but unused time pays first; what it lacks is debited.
+
+    A debit that fails gives the pool back but leaves the moved period; one that covers nothing ends at the present
+    time, from which later ones go on.
+    """
+    used_ns, wanted_ns = report.last_used_ns, report.wanted_ns
+    if used_ns is not None and used_ns != run.last_usage_ns:
+        unused_ns = run.last_usage_ns - used_ns
+        run = msgspec.structs.replace(
+            run,
+            extra_ns=run.extra_ns + unused_ns,
+            total_usage_ns=run.total_usage_ns - unused_ns,
+            last_usage_ns=used_ns,
+        )
+    if run.extra_ns >= wanted_ns:
+        run = msgspec.structs.replace(
+            run,
+            extra_ns=run.extra_ns - wanted_ns,
+            last_usage_ns=wanted_ns,
+            total_usage_ns=run.total_usage_ns + wanted_ns,
+        )
+        return run, world, wanted_ns
+    pool_ns, missing_ns = run.extra_ns, wanted_ns - run.extra_ns
+    call = next_period(run.call, missing_ns)
+    debited = max_debit(world.snapshot, world.tariff, call, world.settings)
+    if isinstance(debited, Refusal):
+        return msgspec.structs.replace(run, call=call, extra_ns=pool_ns), world, debited
+    paid = debited.paid
+    covered_ns = sum(span.end_ns - span.start_ns for span in paid.spans)
+    granted_ns = wanted_ns if covered_ns >= missing_ns else covered_ns + pool_ns
+    end_ns = paid.end_ns
+    charges = run.charges
+    if covered_ns != 0:
+        fresh = event_cost.charges_of(paid, is_late=charges is not None)
+        charges = event_cost.merge(charges, fresh) if charges is not None else fresh
+    run = msgspec.structs.replace(
+        run,
+        call=msgspec.structs.replace(
+            call,
+            end_ns=world.now_ns if end_ns is None else end_ns,
+            index_ns=call.index_ns + covered_ns - missing_ns,
+            max_cost_so_far_nanos=call.max_cost_so_far_nanos + paid.cost_nanos,
+            loop=call.loop + 1,
+        ),
+        extra_ns=max(0, covered_ns - missing_ns),
+        last_usage_ns=granted_ns,
+        total_usage_ns=run.total_usage_ns + granted_ns,
+        charges=charges,
+    )
+    return run, world.after(debited.accounts), granted_ns
+
+
+def next_period(call: Call, missing_ns: int) -> Call:
+    """The period behind the last debit."""
+    start_ns = call.end_ns if call.loop > 0 else call.start_ns
+    return msgspec.structs.replace(
+        call, start_ns=start_ns, end_ns=start_ns + missing_ns, index_ns=call.index_ns + missing_ns
+    )
+
+
+def _end_run(world: World, run: Run, total_ns: int) -> tuple[Run, World, Refusal | None]:
+    """Brings the charges to a usage and rounds them, be the missing part refused or not."""
+    run = msgspec.structs.replace(run, total_usage_ns=total_ns)
+    if run.charges is None:
+        return run, world, None
+    charges, refusal = run.charges, None
+    missing_ns = total_ns - event_cost.usage_ns(charges)
+    if missing_ns > 0:
+        call = next_period(run.call, missing_ns)
+        debited = debit_call(world.snapshot, world.tariff, call, world.settings)
+        if isinstance(debited, Refusal):
+            refusal = debited
+        else:
+            world = world.after(debited.accounts)
+            charges = event_cost.merge(charges, event_cost.charges_of(debited.paid, is_late=True))
+    elif missing_ns < 0:
+        charges, surplus = event_cost.trim(charges, total_ns)
+        books = event_cost.refund(
+            world.snapshot, surplus, run.call.kind, world.settings, is_partial=bool(charges)
+        )
+        world = world.after(books.changed())
+    charges, books = event_cost.book_rounding(world.snapshot, charges, world.settings)
+    return msgspec.structs.replace(run, charges=charges), world.after(books.changed()), refusal
+
+
+def authorize_run(world: World, run: Run) -> int | Refusal:
+    """What an authorization of a run would allow."""
+    found = authorize(world.snapshot, world.tariff, run.call, run.request_type, world.settings)
+    return found if isinstance(found, Refusal) else found.usage_ns

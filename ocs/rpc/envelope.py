@@ -1,0 +1,276 @@
+"""JSON-RPC envelopes: octets of a stream to requests, results to octets. Pure.
+
+JSON-RPC 1.0 as Go's net/rpc speaks it (`params` is an array of one object, an error is a plain text), and
+JSON-RPC 2.0 (https://www.jsonrpc.org/specification) for a request that says `"jsonrpc": "2.0"`. Messages stand on
+the stream one after the other, with or without white space between; an answer ends with a newline.
+"""
+
+import re
+from decimal import Decimal
+
+import msgspec
+
+from ocs.rpc.errors import INVALID_REQUEST, PARSE_ERROR, RpcError
+
+VERSION = "2.0"
+# What lies between two brackets: anything but brackets and quotation marks, and whole strings.
+_BETWEEN = re.compile(rb'(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+_IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_SPACE = re.compile(rb"[ \t\r\n]*+")
+_QUOTE = 0x22
+_OPENING = b"{["
+
+
+class EnvelopeLimits(msgspec.Struct, frozen=True):
+    """The longest message, how deep and how many its brackets may be, and how many requests a batch may have."""
+
+    message_octets: int = 1 << 20
+    depth: int = 64
+    objects: int = 10_000
+    batch: int = 100
+
+
+class Framer:
+    """Cuts a stream into messages, looking at every octet once.
+
+    A message ends where its brackets do; whether it is JSON is not asked here. `failure` says why a stream cannot
+    be cut any further; what comes after is ignored.
+    """
+
+    def __init__(self, limits: EnvelopeLimits) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._start = 0  # of the message under way
+        self._position = 0  # how far it has been looked at
+        self._depth = 0
+        self._objects = 0
+        self._in_string = False
+        self.failure: RpcError | None = None
+
+    @property
+    def is_mid_message(self) -> bool:
+        """Whether a message has begun and not ended."""
+        return self._depth > 0
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Take octets; return the messages they complete."""
+        self._buffer += data
+        frames: list[bytes] = []
+        while self.failure is None:
+            frame = self._next()
+            if frame is None:
+                break
+            frames.append(frame)
+        if self.failure is not None:
+            self._buffer.clear()
+            self._start = self._position = self._depth = 0
+        elif self._start:
+            del self._buffer[: self._start]
+            self._position -= self._start
+            self._start = 0
+        return frames
+
+    def _next(self) -> bytes | None:
+        if not self._depth and not self._begin():
+            return None
+        end = self._to_end()
+        length = (len(self._buffer) if end is None else end) - self._start
+        if self.failure is None and length > self._limits.message_octets:
+            self._fail(f"a message is longer than {self._limits.message_octets} octets")
+        if end is None or self.failure is not None:
+            return None
+        frame = bytes(self._buffer[self._start : end])
+        self._start = end
+        return frame
+
+    def _begin(self) -> bool:
+        """Go over white space; False where no message begins."""
+        self._start = self._position = _end(_SPACE, self._buffer, self._position)
+        if self._start == len(self._buffer):
+            return False
+        if self._buffer[self._start] not in _OPENING:
+            self._fail("a message begins with { or [")
+            return False
+        self._objects = 0
+        return True
+
+    def _to_end(self) -> int | None:
+        """Go on to the end of the message; None where it is not there yet."""
+        buffer, position, depth = self._buffer, self._position, self._depth
+        end = len(buffer)
+        while True:
+            if self._in_string:
+                position = _end(_IN_STRING, buffer, position)
+                if position == end or buffer[position] != _QUOTE:
+                    break
+                position += 1
+                self._in_string = False
+            position = _end(_BETWEEN, buffer, position)
+            if position == end:
+                break
+            octet = buffer[position]
+            position += 1
+            if octet == _QUOTE:
+                self._in_string = True
+            elif octet in _OPENING:
+                depth += 1
+                self._objects += 1
+                if depth > self._limits.depth:
+                    self._fail(f"brackets nest deeper than {self._limits.depth}")
+                    return None
+                if self._objects > self._limits.objects:
+                    self._fail(f"a message has more than {self._limits.objects} objects and arrays")
+                    return None
+            else:
+                depth -= 1
+                if not depth:
+                    self._position, self._depth = position, 0
+                    return position
+        self._position, self._depth = position, depth
+        return None
+
+    def _fail(self, text: str) -> None:
+        self.failure = RpcError(text, PARSE_ERROR)
+
+
+def _end(pattern: re.Pattern[bytes], buffer: bytearray, position: int) -> int:
+    """Where a pattern that fits everywhere stops to fit."""
+    found = pattern.match(buffer, position)
+    assert found is not None, "the pattern may be empty"
+    return found.end()
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One request; `failure` says why it cannot be run. `params` is None where there are none."""
+
+    method: str
+    params: object
+    id: object = None
+    is_v2: bool = False
+    is_notification: bool = False
+    failure: RpcError | None = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What one frame holds: a request, or in 2.0 several that get one answer."""
+
+    requests: tuple[Request, ...]
+    is_batch: bool = False
+
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder()
+
+
+def decode(frame: bytes, limits: EnvelopeLimits) -> Message:
+    """The requests of a frame; what is wrong with one becomes its `failure`."""
+    try:
+        value = _decoder.decode(frame)
+    except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError, ArithmeticError) as error:
+        return _failed(RpcError(f"not JSON: {error}", PARSE_ERROR))
+    if not isinstance(value, list):
+        return Message((_request(value),))
+    if not value:
+        return _failed(RpcError("a batch is not empty", INVALID_REQUEST), is_v2=True)
+    if len(value) > limits.batch:
+        text = f"a batch has at most {limits.batch} requests"
+        return _failed(RpcError(text, INVALID_REQUEST), is_v2=True)
+    return Message(tuple([_request(item, is_v2=True) for item in value]), is_batch=True)
+
+
+def _failed(failure: RpcError, is_v2: bool = False) -> Message:
+    return Message((Request("", None, None, is_v2, failure=failure),))
+
+
+def _request(value: object, is_v2: bool = False) -> Request:
+    if not isinstance(value, dict):
+        failure = RpcError("a request is an object", INVALID_REQUEST)
+        return Request("", None, None, is_v2, failure=failure)
+    is_v2 = is_v2 or value.get("jsonrpc") == VERSION
+    method, name = value.get("method"), value.get("id")
+    if isinstance(name, (dict, list, bool)):
+        failure = RpcError("id: is a text, a number or null", INVALID_REQUEST)
+        return Request("", None, None, is_v2, failure=failure)
+    if not isinstance(method, str) or not method:
+        failure = RpcError("method: is the name of a method, such as OcsV1.Status", INVALID_REQUEST)
+        return Request("", None, name, is_v2, failure=failure)
+    try:
+        params = _params(value.get("params"), is_v2)
+    except RpcError as error:
+        return Request(method, None, name, is_v2, failure=error)
+    return Request(method, params, name, is_v2, is_notification=is_v2 and "id" not in value)
+
+
+def _params(value: object, is_v2: bool) -> object:
+    """The one object of the parameters: element 0 of an array, or in 2.0 also the object itself."""
+    if isinstance(value, list):
+        if len(value) > 1:
+            raise RpcError("params: has more than one element", INVALID_REQUEST)
+        return value[0] if value else None
+    if not is_v2:
+        raise RpcError("jsonrpc: request body missing params", INVALID_REQUEST)
+    if value is not None and not isinstance(value, dict):
+        raise RpcError("params: is an object or an array of one", INVALID_REQUEST)
+    return value
+
+
+class _Answer(msgspec.Struct):
+    id: object
+    result: object
+    error: str | None
+
+
+class _Result(msgspec.Struct):
+    jsonrpc: str
+    id: object
+    result: object
+
+
+class _ErrorBody(msgspec.Struct):
+    code: int
+    message: str
+
+
+class _Error(msgspec.Struct):
+    jsonrpc: str
+    id: object
+    error: _ErrorBody
+
+
+def encode_result(request: Request, result: object) -> bytes:
+    """The answer with what a method returned."""
+    if request.is_v2:
+        return encode(_Result(VERSION, request.id, result))
+    return encode(_Answer(request.id, result, None))
+
+
+def encode_error(request: Request, error: RpcError) -> bytes:
+    """The answer of a request that failed."""
+    if request.is_v2:
+        return encode(_Error(VERSION, request.id, _ErrorBody(error.code, error.text)))
+    return encode(_Answer(request.id, None, error.text))
+
+
+def encode_batch(answers: list[bytes]) -> bytes:
+    """One answer of the answers to the requests of a batch."""
+    return b"[" + b",".join(answers) + b"]"
+
+
+def encode(value: object) -> bytes:
+    """JSON of any result. Texts that came as octets which are no UTF-8 keep them as escapes."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _encoder.encode(_printable(msgspec.to_builtins(value)))
+
+
+def _printable(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        case dict():
+            return {_printable(name): _printable(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_printable(item) for item in value]
+        case _:
+            return value
