@@ -15,7 +15,7 @@ PYTEST_ARGS ?=
 TEST_PACKAGES := kamailio kamailio-extra-modules kamailio-json-modules kamailio-ims-modules sip-tester \
 	freediameterd freediameter-extensions libfreediameter-dev gcc redis-server tshark
 
-SOURCES := ocs tests tools $(if $(wildcard bench/*.py),bench)
+SOURCES := hatch_build.py ocs tests $(if $(wildcard bench/*.py),bench)
 
 # apt_install PACKAGES: install what is missing, as root or through sudo, without a question.
 define apt_install
@@ -33,11 +33,10 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: help install compile run test test-long bench lint format clean test-packages
+.PHONY: help install run test test-long bench lint format clean test-packages
 
 help:
 	@echo "make install    create $(VENV) with the ocs command"
-	echo "make compile    compile the hot path (part of install)"
 	echo "make run        install and start the server with $(CONFIG)"
 	echo "make test       lint, types and all tests, with real Diameter peers (installs Debian packages)"
 	echo "make test-long  the tests that take minutes"
@@ -45,31 +44,39 @@ help:
 	echo "make lint       ruff and mypy only"
 	echo "make clean      remove everything that was made here"
 
-install: $(VENV)/.installed compile
-
-# The hot path in C, from the same sources; without a compiler or Python's headers it stays plain Python.
-compile: $(VENV)/.installed
-	@if ! $(BIN)/python -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
-			|| ! command -v gcc >/dev/null; then
-		($(call apt_install,gcc libc6-dev python3-dev)) || echo "no compiler and no right to install one"
-	fi
-	$(BIN)/python tools/compile.py
+PACKAGE := $(shell find ocs dictionaries -type f -not -name '*.pyc') pyproject.toml hatch_build.py
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 $(VENV)/bin/python:
 	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then
 		$(call apt_install,python3-venv)
 	fi
 	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) --upgrade 'pip>=25.1'
 
-$(VENV)/.installed: pyproject.toml ocs/__init__.py | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,compile]'
+# The hot path compiled to C, from the same sources; without a compiler it stays plain Python.
+install: $(VENV)/.installed
+
+$(VENV)/.installed: $(PACKAGE) | $(VENV)/bin/python
+	@if ! $(PYTHON) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
+			|| ! command -v gcc >/dev/null; then
+		($(call apt_install,gcc libc6-dev python3-dev)) || echo "no compiler, and no right to install one"
+	fi
+	echo "installing, with the hot path compiled: a minute or two"
+	OCS_COMPILE=1 $(PIP_INSTALL) '.[fast]'
+	touch $@ $(VENV)/.runnable
+
+# Enough to try it: plain Python, in seconds; what is installed already is used as it is.
+$(VENV)/.runnable: | $(VENV)/bin/python
+	$(PIP_INSTALL) '.[fast]'
 	touch $@
 
-$(VENV)/.installed-dev: pyproject.toml ocs/__init__.py | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,compile,dev]'
-	touch $@ $(VENV)/.installed
+# What the tests need besides the server; they import it from the sources, not from $(VENV).
+$(VENV)/.tools: pyproject.toml | $(VENV)/.installed
+	$(PIP_INSTALL) --group dev
+	touch $@
 
-run: $(VENV)/.installed
+run: $(VENV)/.runnable
 	@echo "starting; in another terminal try:"
 	echo "  $(BIN)/ocs account show 15550100001"
 	echo "  $(BIN)/ocs client ccr --kind initial --subscriber 15550100001 --rating-group 10 --request 100MB"
@@ -80,21 +87,21 @@ run: $(VENV)/.installed
 test-packages:
 	@$(call apt_install,$(TEST_PACKAGES))
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.tools
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy --strict $(SOURCES)
 
-format: $(VENV)/.installed-dev
+format: $(VENV)/.tools
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-test: test-packages lint compile
+test: test-packages lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-long: test-packages $(VENV)/.installed-dev compile
+test-long: test-packages $(VENV)/.tools
 	$(BIN)/python -m pytest -m long --timeout 3600 $(PYTEST_ARGS)
 
-bench: $(VENV)/.installed-dev compile
+bench: $(VENV)/.tools
 	@for file in bench/*.py; do
 		case "$$file" in */__init__.py) continue;; esac
 		echo "== $$file"
@@ -102,6 +109,5 @@ bench: $(VENV)/.installed-dev compile
 	done
 
 clean:
-	if [ -x $(BIN)/python ]; then $(BIN)/python tools/compile.py --clean; fi
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG_TYPES = ("ocs.config.settings", "ocs.config.currencies", "ocs.config.profiles")
-BORDER = ("ocs.charging.events", "ocs.charging.service", "ocs.metrics", *CONFIG_TYPES)
+BORDER = ("ocs.charging.control", "ocs.charging.events", "ocs.charging.service", "ocs.metrics", *CONFIG_TYPES)
 IMPURE = frozenset(
     (
         *("asyncio", "socket", "ssl", "select", "selectors", "aiohttp", "asyncio_dgram", "redis", "sqlite3"),
@@ -54,11 +54,12 @@ TABLE: dict[str, Row] = {
     "ocs.metrics": Row(allowed=("ocs.charging.events",)),
     "ocs.diameter": Row(pure=True),
     "ocs.charging": Row(allowed=("ocs.charging",), denied=ENGINE_AND_BEYOND, pure=True),
-    "ocs.charging.events": Row(pure=True),
+    "ocs.charging.events": Row(allowed=("ocs.charging.enums",), pure=True),
+    "ocs.charging.enums": Row(pure=True),
     "ocs.charging.money": Row(pure=True),
     "ocs.charging.rating": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
     "ocs.charging.tariff": Row(
-        allowed=("ocs.charging.events", "ocs.charging.money", "ocs.charging.rating"), pure=True
+        allowed=("ocs.charging.enums", "ocs.charging.events", "ocs.charging.money", "ocs.charging.rating"), pure=True
     ),
     "ocs.charging.cgrates": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
     "ocs.charging.store": Row(

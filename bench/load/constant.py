@@ -1,7 +1,7 @@
 """A python-diameter node that answers every CCR with a constant, to compare with.
 
-Run as `python -m bench.load.constant PORT CLIENT GROUP...`. It decodes the request with the library and fills in the library's answer, and
-does nothing else: no rating, no balance, no disk.
+Run as `python -m bench.load.constant PORT CLIENT GROUP...`. It decodes the request with the library, fills in the
+library's answer and encodes it, and does nothing else: no rating, no balance, no disk.
 """
 
 import logging

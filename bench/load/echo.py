@@ -1,11 +1,13 @@
 """The least a Diameter server can do: frame what comes, copy a canned answer, patch three fields.
 
-Run as `python -m bench.load.echo PORT CLIENT GROUP...`; the loop is uvloop where that is installed, as in `ocs serve`.
-What is measured against it pays the same for sockets, framing and the interpreter's loop.
+Run as `python -m bench.load.echo PORT CLIENT GROUP...`; the loop is uvloop where that is installed, as in
+`ocs serve`. What is measured against it pays the same for sockets, framing and the interpreter's loop.
 """
 
 import asyncio
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from struct import Struct, pack
 from typing import cast
 
@@ -55,7 +57,7 @@ class Echo(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """One copy for every whole request."""
         data = self._buffer + data
-        out: list[bytes] = []
+        out: list[bytes | bytearray] = []
         place, end, session_end = 0, len(data), self._session_end
         while end - place >= 20:
             length = _word.unpack_from(data, place)[0] & 0xFFFFFF
@@ -88,12 +90,11 @@ async def serve(port: int, client: str, groups: tuple[int, ...]) -> None:
 
 def main() -> None:
     """Serve on the port given."""
-    try:
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    if find_spec("uvloop") is not None:
         import uvloop
 
         factory = uvloop.new_event_loop
-    except ImportError:
-        factory = asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(serve(int(sys.argv[1]), sys.argv[2], tuple(map(int, sys.argv[3:]))))
 

@@ -29,6 +29,7 @@ REALM = "load.test"
 DIGITS = 10
 FIRST_MSISDN, FIRST_IMSI = 15_550_000_000, 1_010_000_000_000
 ANSWER_S = 30.0
+STRIDE = 7_919  # prime: neighbours in the order of opening are far apart in the store
 _words = Struct(">II")
 _word = Struct(">I")
 
@@ -92,6 +93,7 @@ class Load:
     def __init__(self, order: dict[str, Any]) -> None:
         self.client: str = order["client"]
         self.subscribers: int = order["subscribers"]
+        self.first_subscriber: int = order.get("first", 0)
         self.groups: tuple[int, ...] = tuple(order["groups"])
         self.requested: int = order["requested"]
         self.random = random.Random(order.get("seed", 1))
@@ -116,11 +118,10 @@ class Load:
         return data
 
     def open(self, count: int, window: int) -> dict[str, Any]:
-        """Begin sessions; the first ones are spread evenly over all subscribers."""
+        """Begin sessions, each on another subscriber as long as there are enough."""
         first = len(self.numbers)
         for index in range(first, first + count):
-            spread = index * self.subscribers // count if first == 0 else index % self.subscribers
-            self.owners.append(spread)
+            self.owners.append(self.first_subscriber + index * STRIDE % self.subscribers)
         self.numbers.extend([1] * count)
         services = tuple(Service(group, self.requested) for group in self.groups)
         return self._run(INITIAL, services, list(range(first, first + count)), window)
@@ -143,9 +144,7 @@ class Load:
         del self.numbers[:], self.owners[:]
         return found
 
-    def _run(
-        self, kind: int, services: tuple[Service, ...], order: list[int], window: int
-    ) -> dict[str, Any]:
+    def _run(self, kind: int, services: tuple[Service, ...], order: list[int], window: int) -> dict[str, Any]:
         """Keep `window` requests under way until all have their answer."""
         template = Template(self.client, kind, services, int(time.time()))
         wanted = tuple(part.rating_group for part in services if part.requested_octets is not None)

@@ -66,6 +66,7 @@ class Server:
         self.core = core
         self.log = folder / "server.log"
         self.database = folder / "data" / "ocs.db"
+        self.started_s = 0.0
         self.prefix: tuple[str, ...] = ()  # a profiler in front of the interpreter's arguments
         self.process: subprocess.Popen[bytes] | None = None
         self._log_offset = 0

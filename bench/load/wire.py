@@ -59,7 +59,9 @@ class Answer(NamedTuple):
 
 def avp(code: int, data: bytes, vendor: int = 0, flags: int = MANDATORY) -> bytes:
     """One AVP, padded."""
-    head = pack(">II", code, ((flags | VENDOR) << 24) | len(data) + 12) + pack(">I", vendor) if vendor else b""
+    head = (
+        pack(">II", code, ((flags | VENDOR) << 24) | len(data) + 12) + pack(">I", vendor) if vendor else b""
+    )
     head = head or pack(">II", code, flags << 24 | len(data) + 8)
     return head + data + bytes(-len(data) % 4)
 
@@ -79,7 +81,9 @@ def text(code: int, value: str, vendor: int = 0) -> bytes:
     return avp(code, value.encode(), vendor)
 
 
-def message(command: int, application: int, body: bytes, hop_by_hop: int, end_to_end: int, flags: int) -> bytes:
+def message(
+    command: int, application: int, body: bytes, hop_by_hop: int, end_to_end: int, flags: int
+) -> bytes:
     """A whole message."""
     length = HEADER_OCTETS + len(body)
     return _header.pack(1 << 24 | length, flags << 24 | command, application, hop_by_hop, end_to_end) + body
@@ -153,9 +157,7 @@ def credit_control(
     """A Credit-Control-Request as a packet gateway sends it (TS 32.251, TS 32.299 6.4.2)."""
     reason = {UPDATE: 3, TERMINATION: 2}.get(kind)
     packet = (
-        text(CALLED_STATION, "internet")
-        + text(SGSN_MCC_MNC, "00101", TGPP)
-        + avp(RAT_TYPE, b"\x06", TGPP)
+        text(CALLED_STATION, "internet") + text(SGSN_MCC_MNC, "00101", TGPP) + avp(RAT_TYPE, b"\x06", TGPP)
     )
     body = (
         text(SESSION_ID, session_id)

@@ -9,9 +9,11 @@ from enum import IntEnum
 
 import msgspec
 
+from ocs.charging.enums import plain_members
 from ocs.charging.events import ChargingContext, EventKind, Identity, Unit
 
 
+@plain_members
 class Standing(IntEnum):
     """Whether the account may be charged for new service."""
 

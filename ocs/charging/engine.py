@@ -236,7 +236,7 @@ def _settle_late(
     policy: ChargingPolicy,
     now_ns: int,
 ) -> Decision:
-    """A report that arrives after its session was closed: debited once, nothing granted, not reopened."""
+    """A report after its session was closed: debited once; who asks for more learns that the session is gone."""
     turn = Turn(
         account,
         event,
@@ -250,11 +250,11 @@ def _settle_late(
         session.opened_at_ns,
     )
     parts, total = _settle(turn, session.context)
-    grants = _settled(parts)
-    answer = _answer(turn, Result.SUCCESS, grants, session.cost_nanos + total)
+    wants_more = event.kind is EventKind.UPDATE and any(each.requested is not None for each in event.reports)
+    result, grants = (Result.UNKNOWN_SESSION, ()) if wants_more else (Result.SUCCESS, _settled(parts))
+    answer = _answer(turn, result, grants, session.cost_nanos + total)
     after = _after(session, turn, event, grants, total, answer)
-    closed = (*without_key(account.closed, session.key), after)
-    changed = _account(account, turn, account.sessions, closed)
+    changed = _account(account, turn, account.sessions, (*without_key(account.closed, session.key), after))
     cdrs = (_late_cdr(account.key, session, after, now_ns),) if turn.ledger.entries else ()
     return Decision(changed, answer, _posting(turn, session.key), cdrs)
 

@@ -4,9 +4,11 @@ from enum import IntEnum
 
 import msgspec
 
+from ocs.charging.enums import plain_members
 from ocs.charging.events import ChargingContext, EventKind, Unit
 
 
+@plain_members
 class EntryKind(IntEnum):
     """The other side of an entry: where the amount came from or went."""
 

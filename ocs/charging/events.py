@@ -8,7 +8,10 @@ from enum import IntEnum
 
 import msgspec
 
+from ocs.charging.enums import plain_members
 
+
+@plain_members
 class EventKind(IntEnum):
     """CC-Request-Type (RFC 8506 8.3), used for every protocol."""
 
@@ -18,6 +21,7 @@ class EventKind(IntEnum):
     EVENT = 4
 
 
+@plain_members
 class Action(IntEnum):
     """Requested-Action of a one-time event (RFC 8506 8.41)."""
 
@@ -27,6 +31,7 @@ class Action(IntEnum):
     PRICE_ENQUIRY = 3
 
 
+@plain_members
 class Unit(IntEnum):
     """What a quantity counts."""
 
@@ -36,6 +41,7 @@ class Unit(IntEnum):
     MONEY = 4  # nanos
 
 
+@plain_members
 class Result(IntEnum):
     """Outcome of an event, or of one rating group in it; each protocol maps it by one table."""
 
@@ -54,6 +60,7 @@ class Result(IntEnum):
     FAILED = 13
 
 
+@plain_members
 class ReportingReason(IntEnum):
     """Reporting-Reason (TS 32.299 7.2.175)."""
 
@@ -69,6 +76,7 @@ class ReportingReason(IntEnum):
     UNUSED_QUOTA_TIMER = 9
 
 
+@plain_members
 class TariffChange(IntEnum):
     """Tariff-Change-Usage (RFC 8506 8.27)."""
 
@@ -77,6 +85,7 @@ class TariffChange(IntEnum):
     INDETERMINATE = 2
 
 
+@plain_members
 class FinalUnitAction(IntEnum):
     """Final-Unit-Action (RFC 8506 8.35)."""
 
@@ -85,6 +94,7 @@ class FinalUnitAction(IntEnum):
     RESTRICT_ACCESS = 2
 
 
+@plain_members
 class IdentityKind(IntEnum):
     """Subscription-Id-Type (RFC 8506 8.47)."""
 

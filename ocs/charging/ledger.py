@@ -324,9 +324,9 @@ def check(account: Account) -> list[str]:
             for hold in quota.holds:
                 held[hold.balance_id] = held.get(hold.balance_id, 0) + hold.amount
     problems = [
-        f"balance {balance.id}: {balance.reserved} reserved, but holds sum to {held.get(balance.id, 0)}"
+        f"balance {balance.id}: {balance.reserved} reserved, but holds sum to {amount}"
         for balance in account.balances
-        if balance.reserved != held.pop(balance.id, 0)
+        if balance.reserved != (amount := held.pop(balance.id, 0))
     ]
     return problems + [
         f"held on unknown balance {balance_id}: {amount}" for balance_id, amount in held.items()

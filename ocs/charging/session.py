@@ -9,6 +9,7 @@ from enum import Enum, auto
 import msgspec
 
 from ocs.charging.account import Account, Quota, Session, StoredAnswer, session_key
+from ocs.charging.enums import plain_members
 from ocs.charging.events import ChargingContext, ChargingEvent, EventKind, ReportingReason, UsageReport
 
 KEPT_ANSWERS = 4
@@ -16,6 +17,7 @@ KEPT_CLOSED = 8
 KEPT_RANGES = 32
 
 
+@plain_members
 class Admission(Enum):
     """What an event is to its session."""
 

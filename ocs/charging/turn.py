@@ -19,6 +19,7 @@ from ocs.charging.events import (
     UsedUnits,
 )
 from ocs.charging.ledger import Ledger
+from ocs.charging.priced import cheaper, is_free, rule_text
 from ocs.charging.quota import SECOND_NS, ChargingPolicy, QuotaRule
 from ocs.charging.rating import CapStrategy, affordable, cost, price
 from ocs.charging.session import ends_quota, gives_up
@@ -260,7 +261,7 @@ class Turn:
         if not is_money:
             rating_group = part.report.rating_group
             indexes = self.ledger.usable(unit, self.service, rating_group, part.held)
-            if indexes and not _is_free(line, used.at_ns or self.used_at_ns):
+            if indexes and not is_free(line, used.at_ns or self.used_at_ns):
                 left -= self.ledger.draw_units(indexes, unit, units, rating_group, BUNDLE)
         if left:
             self._charge_money(part, used, line, quota, left)
@@ -322,7 +323,7 @@ class Turn:
             return [(line.at(quota.granted_at_ns or at_ns), units)]
         priced = line.at(at_ns)
         if used.tariff_change is TariffChange.INDETERMINATE:
-            priced = _cheaper(line.at(quota.granted_at_ns or at_ns), priced, quota.rated, units)
+            priced = cheaper(line.at(quota.granted_at_ns or at_ns), priced, quota.rated, units)
         return [(priced, units)]
 
     # --- granting
@@ -426,7 +427,7 @@ class Turn:
         covered, holds, is_rated = 0, tuple[Hold, ...](), unit is Unit.MONEY
         if not is_rated:
             indexes = ledger.usable(unit, service, rating_group)
-            if indexes and not _is_free(line, self.now_ns):
+            if indexes and not is_free(line, self.now_ns):
                 is_rated = True
                 covered, holds = ledger.hold(indexes, wanted)
                 if covered == wanted:
@@ -486,20 +487,3 @@ class Turn:
         if available is not None and cost(after, rated, units) > max(available, 0):
             units = affordable(after, rated, available) or 0
         return units, max(cost(now, rated, units), cost(after, rated, units)), True
-
-
-def _is_free(line: Line | None, at_ns: int) -> bool:
-    """Whether the tariff gives it away: then no bundle is used for it."""
-    return line is not None and line.at(at_ns).verdict is Verdict.FREE
-
-
-def rule_text(priced: Priced) -> str:
-    """What an entry says about its price: plan, rule, rate, the prefix or zone, and the window."""
-    return f"{priced.plan}|{priced.rule}|{priced.rate_id}|{priced.prefix or priced.zone}|{priced.window}"
-
-
-def _cheaper(before: Priced, after: Priced, position: int, units: int) -> Priced:
-    """The cheaper of the prices around a tariff change: usage that lies on neither side is not overcharged."""
-    if before.rate is None or after.rate is None:
-        return after
-    return before if cost(before.rate, position, units) < cost(after.rate, position, units) else after

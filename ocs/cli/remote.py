@@ -45,18 +45,34 @@ def account_topup(arguments: argparse.Namespace) -> int:
 
 def account_history(arguments: argparse.Namespace) -> int:
     """List the entries of an account, newest first."""
-    return _run(arguments, "AccountHistory", {"account": arguments.account, "limit": arguments.limit})
+    parameters = {"account": arguments.account, "limit": arguments.limit}
+    return _run(arguments, "AccountHistory", parameters, "entries")
 
 
 def account_verify(arguments: argparse.Namespace) -> int:
     """Compare balances with the sum of their entries; 1 where any differs."""
-    parameters = {} if arguments.all else {"account": arguments.account}
-    return _run(arguments, "AccountVerify", parameters)
+    if not arguments.all:
+        return _run(arguments, "AccountVerify", {"account": arguments.account})
+    count, differences, parameters = 0, list[Any](), dict[str, Any]()
+    while True:
+        result = _ask(arguments, "AccountVerify", parameters)
+        if result is None:
+            return 1
+        if not isinstance(result, Mapping) or not result.get("next_after"):
+            break
+        count += result["accounts"]
+        differences += result["differences"]
+        parameters = {"after": result["next_after"]}
+    if parameters:
+        count, differences = count + result["accounts"], differences + result["differences"]
+        result = {"ok": not differences, "accounts": count, "differences": differences}
+    return _print(arguments, result)
 
 
 def session_list(arguments: argparse.Namespace) -> int:
     """List open sessions."""
-    return _run(arguments, "SessionList", _given(account=arguments.account, limit=arguments.limit))
+    parameters = _given(account=arguments.account, limit=arguments.limit)
+    return _run(arguments, "SessionList", parameters, "sessions")
 
 
 def session_show(arguments: argparse.Namespace) -> int:
@@ -67,7 +83,7 @@ def session_show(arguments: argparse.Namespace) -> int:
 def cdr_list(arguments: argparse.Namespace) -> int:
     """List charging records, newest first."""
     parameters = _given(account=arguments.account, session=arguments.session, limit=arguments.limit)
-    return _run(arguments, "CdrList", parameters)
+    return _run(arguments, "CdrList", parameters, "cdrs")
 
 
 def peer_list(arguments: argparse.Namespace) -> int:
@@ -79,21 +95,33 @@ def _given(**parameters: Any) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _run(arguments: argparse.Namespace, method: str, parameters: dict[str, Any]) -> int:
+def _run(arguments: argparse.Namespace, method: str, parameters: dict[str, Any], rows: str = "") -> int:
+    result = _ask(arguments, method, parameters)
+    return 1 if result is None else _print(arguments, result, rows)
+
+
+def _ask(arguments: argparse.Namespace, method: str, parameters: dict[str, Any]) -> Any:
+    """Return the result of a method, or None when it has failed and that was said."""
     try:
-        result = call(arguments.server, f"OcsV1.{method}", parameters)
+        return call(arguments.server, f"OcsV1.{method}", parameters)
     except CallError as error:
         print(f"ocs: {error}", file=sys.stderr)
-        return 1
+        return None
+
+
+def _print(arguments: argparse.Namespace, result: Any, rows: str = "") -> int:
+    """Show a result, for people only its `rows` where it has them; 1 where it says `ok: false`."""
     if arguments.json:
         print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+    elif isinstance(result, Mapping) and isinstance(result.get(rows), list):
+        print(_text(result[rows]))
     else:
         print(_text(result))
     return 1 if isinstance(result, Mapping) and result.get("ok") is False else 0
 
 
 def _text(result: Any) -> str:
-    """Return a result for people; a list, or the only list of an object, is a table."""
+    """Return a result for people; a list is a table."""
     if isinstance(result, list):
         return tables.table(result) if result else "nothing found"
     if isinstance(result, Mapping):

@@ -10,6 +10,12 @@ from ocs.config.scalars import duration_text
 
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _CELL_LIMIT = 80
+QUANTITIES = {
+    "nanos": "_nanos",
+    "octets": "_octets",
+    "ns": "_ns",
+    "events": "",
+}  # member: the unit as of a field
 
 
 def shown(field: str, value: Any) -> str:
@@ -27,7 +33,10 @@ def shown(field: str, value: Any) -> str:
     if isinstance(value, int) and field.endswith("octets"):
         return _octets(value)
     if isinstance(value, (list, tuple)):
-        return ", ".join(shown(field, item) for item in value)
+        return ", ".join(shown(field, item) for item in value) or "-"
+    if is_quantity(value):
+        [(unit, amount)] = value.items()
+        return shown(QUANTITIES[unit], amount)
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={shown(name, item)}" for name, item in value.items())
     return _one_line(str(value))
@@ -73,8 +82,17 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
 
 
+def is_quantity(value: Any) -> bool:
+    """Say whether a value is an amount with its unit, such as `{"octets": 1024}`."""
+    return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in QUANTITIES
+
+
 def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, Decimal)) and not isinstance(value, bool))
+    return (
+        value is None
+        or is_quantity(value)
+        or (isinstance(value, (int, Decimal)) and not isinstance(value, bool))
+    )
 
 
 def _moment(at_ns: int) -> str:

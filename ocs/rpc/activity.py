@@ -91,8 +91,10 @@ class Activity:
                 continue
             group = None if refused is None else refused.rating_group
             shown = self._shown_as(event, answer, result, took_ns, at_ns, group)
-            self.answers.append(shown)
             self.rejections.append(shown)
+            self._shown += 1
+            if self._shown <= SHOWN_PER_SECOND:
+                self.answers.append(shown)
 
     def tick(self, at_ns: int) -> Second:
         """Close the second that ends now."""

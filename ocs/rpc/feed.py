@@ -89,13 +89,14 @@ class Feed:
         queue.put_nowait(None)
 
     def _snapshot(self) -> Snapshot:
+        """What was published until now; what came since is in the next delta."""
         activity = self._context.activity
         return Snapshot(
             status_now(self._context),
             list(activity.seconds),
             dict(activity.results),
-            list(activity.answers),
-            list(activity.rejections),
+            [each for each in activity.answers if each.number <= self._answer],
+            [each for each in activity.rejections if each.number <= self._rejection],
             peers_now(self._context),
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections import deque
+from typing import cast
 
 import structlog
 
@@ -88,7 +89,7 @@ class TcpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there; one too many is sent away."""
-        assert isinstance(transport, asyncio.Transport), "a stream"
+        transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
         self._transport = transport
         self.peer = str(transport.get_extra_info("peername"))
         if len(self._service.connections) >= self._limits.connections:

@@ -109,6 +109,21 @@ def test_verify_that_finds_a_difference_exits_1(server: FakeServer) -> None:
     assert run(server, "account", "verify", "--all") == 1
 
 
+def test_verify_of_all_asks_until_there_is_no_more(server: FakeServer, capsys: Capture) -> None:
+    pages: list[dict[str, Any]] = [
+        {"ok": True, "accounts": 2, "differences": [], "next_after": "b"},
+        {"ok": False, "accounts": 1, "differences": [{"account": "c", "problem": "p"}]},
+    ]
+    server.reply = lambda request: json.dumps({"id": 1, "result": pages.pop(0), "error": None}).encode()
+    assert run(server, "account", "verify", "--all", "--json") == 1
+    assert [request["params"] for request in server.requests] == [[{}], [{"after": "b"}]]
+    assert json.loads(capsys.readouterr().out) == {
+        "ok": False,
+        "accounts": 3,
+        "differences": [{"account": "c", "problem": "p"}],
+    }
+
+
 def test_answer_in_single_octets_is_put_together(server: FakeServer, capsys: Capture) -> None:
     server.answers({"note": 'brackets }]" in \\ text'})
     server.piece = 1

@@ -266,7 +266,7 @@ class DiameterAgent:
     async def reauthorize(self, session: SessionAddress) -> ControlResult:
         """Ask for a new report by RAR."""
         client = self._client(session)
-        if not self._profile(client).rar:
+        if not self._profile(client, session).rar:
             return ControlResult.UNSUPPORTED
         parts = re_auth_request(session, self.writer.identity, client.realm)
         return await self._ask(Command.RE_AUTH, session, parts)
@@ -274,7 +274,7 @@ class DiameterAgent:
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         """End the session by ASR; `cause` goes to the log only."""
         client = self._client(session)
-        if not self._profile(client).asr:
+        if not self._profile(client, session).asr:
             return ControlResult.UNSUPPORTED
         log.info("session.aborted", client=session.client, session=session.session_id, cause=cause)
         parts = abort_session_request(session, self.writer.identity, client.realm)
@@ -286,8 +286,11 @@ class DiameterAgent:
         known = path.connection.peer if path is not None and path.connection is not None else None
         return self.reader.client(session.client, known.origin_realm if known else self.origin_realm)
 
-    def _profile(self, client: Client) -> ClientProfile:
-        return client.own_profile or self.reader.options.profiles.default
+    def _profile(self, client: Client, session: SessionAddress) -> ClientProfile:
+        """The client's own profile, else that of the peer it is heard over."""
+        path = self.open_peer(session.origin)
+        over = path.profile if path is not None else None
+        return client.own_profile or over or self.reader.options.profiles.default
 
     async def _ask(self, command: Command, session: SessionAddress, parts: list[bytes]) -> ControlResult:
         """Ask over the best path, and once more over another one (T set, the same End-to-End)."""

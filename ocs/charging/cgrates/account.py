@@ -71,8 +71,8 @@ def has_category(balance: Balance, category: str) -> bool:
 def destination_precision(balance: Balance, number: str, tariff: Tariff) -> int | None:
     """How exactly a balance matches a number: length of the prefix, 0 for any number, None for no match.
 
-    Only prefixes of some destination are looked at. A balance that has exclusions alone matches at the first of them
-    that does not exclude it.
+    Only prefixes of some destination are looked at. A balance that has exclusions alone matches at the first of
+    them that does not exclude it.
     """
     if not balance.destinations or ANY in balance.destinations:
         return 0

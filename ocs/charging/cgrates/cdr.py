@@ -8,7 +8,7 @@ from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.cost import call_cost
 from ocs.charging.cgrates.event_cost import Charges
 from ocs.charging.cgrates.grid import NANOS
-from ocs.charging.cgrates.session import Run, World
+from ocs.charging.cgrates.session import Context, Run
 from ocs.charging.cgrates.usage import debit_call
 
 UNRATED_NANOS = -NANOS
@@ -25,29 +25,29 @@ class RatedCdr(msgspec.Struct, frozen=True):
     extra: str = ""
 
 
-def rate_cdr(world: World, call: Call, request_type: str) -> tuple[RatedCdr, World]:
+def rate_cdr(context: Context, call: Call, request_type: str) -> tuple[RatedCdr, Context]:
     """Rates a run that has no charges yet."""
     usage_ns = call.duration_ns
     if request_type == NONE:
-        return RatedCdr(usage_ns, UNRATED_NANOS, ""), world
+        return RatedCdr(usage_ns, UNRATED_NANOS, ""), context
     if request_type == DIRECT_DEBIT:
         if call.direct_nanos is None:
-            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(Refusal.COST_MISSING)), world
+            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(Refusal.COST_MISSING)), context
         if usage_ns <= 0:
-            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(Refusal.NO_INTERVAL)), world
+            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(Refusal.NO_INTERVAL)), context
     if request_type in (PREPAID, DYNAPREPAID, POSTPAID, PSEUDOPREPAID, DIRECT_DEBIT):
         call = msgspec.structs.replace(call, performs_rounding=True, index_ns=usage_ns)
-        debited = debit_call(world.snapshot, world.tariff, call, world.settings)
+        debited = debit_call(context.snapshot, context.tariff, call, context.settings)
         if isinstance(debited, Refusal):
-            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(debited)), world
-        return RatedCdr(usage_ns, debited.paid.cost_nanos, CDRS), world.after(debited.accounts)
-    cost = call_cost(world.tariff, call, world.settings)
+            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(debited)), context
+        return RatedCdr(usage_ns, debited.paid.cost_nanos, CDRS), context.after(debited.accounts)
+    cost = call_cost(context.tariff, call, context.settings)
     if isinstance(cost, Refusal):
-        return RatedCdr(usage_ns, UNRATED_NANOS, "", str(cost)), world
-    return RatedCdr(usage_ns, cost.cost_nanos, CDRS), world
+        return RatedCdr(usage_ns, UNRATED_NANOS, "", str(cost)), context
+    return RatedCdr(usage_ns, cost.cost_nanos, CDRS), context
 
 
-def rate_session_cdr(world: World, run: Run, first: Call) -> tuple[RatedCdr, World]:
+def rate_session_cdr(context: Context, run: Run, first: Call) -> tuple[RatedCdr, Context]:
     """Rates a run of a session, `first` being the period of its init event.
 
     Charges that do not cover the usage are refunded and the whole usage is debited anew.
@@ -56,9 +56,9 @@ def rate_session_cdr(world: World, run: Run, first: Call) -> tuple[RatedCdr, Wor
     charges: Charges | None = run.charges if run.request_type not in (NONE,) else None
     call = msgspec.structs.replace(first, end_ns=first.start_ns + usage_ns)
     if charges is None:
-        return rate_cdr(world, call, run.request_type)
+        return rate_cdr(context, call, run.request_type)
     if event_cost.usage_ns(charges) >= usage_ns:
-        return RatedCdr(usage_ns, event_cost.cost_nanos(charges, world.settings), SESSIONS), world
-    books = event_cost.refund(world.snapshot, charges, call.kind, world.settings, is_partial=False)
-    cdr, world = rate_cdr(world.after(books.changed()), call, run.request_type)
-    return msgspec.structs.replace(cdr, source=cdr.source or SESSIONS), world
+        return RatedCdr(usage_ns, event_cost.cost_nanos(charges, context.settings), SESSIONS), context
+    books = event_cost.refund(context.snapshot, charges, call.kind, context.settings, is_partial=False)
+    cdr, context = rate_cdr(context.after(books.changed()), call, run.request_type)
+    return msgspec.structs.replace(cdr, source=cdr.source or SESSIONS), context

@@ -5,14 +5,30 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ocs.charging.cgrates import values
-from ocs.charging.cgrates.actions_model import AccountAction, Action, ActionPlanEntry, ActionTrigger, BalanceFilter
+from ocs.charging.cgrates.actions_model import (
+    AccountAction,
+    Action,
+    ActionPlanEntry,
+    ActionTrigger,
+    BalanceFilter,
+)
 from ocs.charging.cgrates.csv_folder import Problem, Row, Rows
 from ocs.charging.cgrates.grid import DECIMALS_MAX, NANOS, Rounding, nanos_from_decimal
-from ocs.charging.cgrates.plan import ANY, Activation, Rate, RateInterval, RatingPlan, SharedGroup, Slot, Tariff
+from ocs.charging.cgrates.plan import (
+    ANY,
+    Activation,
+    Rate,
+    RateInterval,
+    RatingPlan,
+    SharedGroup,
+    Slot,
+    Tariff,
+)
 from ocs.charging.cgrates.timings import Timing, predefined_timings
 
 T = TypeVar("T")
 _SECOND_NS = NANOS
+ANY_NUMBER: tuple[int, ...] = ()
 
 
 class _Reader:
@@ -47,22 +63,28 @@ def compile_tariff(rows: Rows) -> tuple[Tariff, tuple[Problem, ...]]:
         profiles=_profiles(read, rows.get("RatingProfiles.csv", ())),
         timings=timings,
         shared_groups=_shared_groups(rows.get("SharedGroups.csv", ())),
-        actions=_grouped([_action(read, row) for row in rows.get("Actions.csv", ())], lambda action: action.tag),
-        action_plans=_grouped([_plan_entry(read, row) for row in rows.get("ActionPlans.csv", ())], lambda e: e.tag),
-        action_triggers=_grouped([_trigger(read, row) for row in rows.get("ActionTriggers.csv", ())], lambda t: t.tag),
+        actions=_grouped(
+            [_action(read, row) for row in rows.get("Actions.csv", ())], lambda action: action.tag
+        ),
+        action_plans=_grouped(
+            [_plan_entry(read, row) for row in rows.get("ActionPlans.csv", ())], lambda e: e.tag
+        ),
+        action_triggers=_grouped(
+            [_trigger(read, row) for row in rows.get("ActionTriggers.csv", ())], lambda t: t.tag
+        ),
         account_actions=tuple(_account_action(read, row) for row in rows.get("AccountActions.csv", ())),
     )
     return tariff, tuple(read.problems)
 
 
 def _timing(read: _Reader, row: Row) -> Timing:
-    week_days = read.cell(row, 4, values.numbers, ())
+    week_days = read.cell(row, 4, values.numbers, ANY_NUMBER)
     schedule = row.cells[5] if row.cells[5][:1] in ("*", "+") else ""
     return Timing(
         tag=row.cells[0],
-        years=read.cell(row, 1, values.numbers, ()),
-        months=read.cell(row, 2, values.numbers, ()),
-        month_days=read.cell(row, 3, values.numbers, ()),
+        years=read.cell(row, 1, values.numbers, ANY_NUMBER),
+        months=read.cell(row, 2, values.numbers, ANY_NUMBER),
+        month_days=read.cell(row, 3, values.numbers, ANY_NUMBER),
         week_days=tuple(sorted({day % 7 for day in week_days})),
         start_ns=0 if schedule else read.cell(row, 5, values.time_of_day_ns, 0),
         schedule=schedule,
@@ -82,14 +104,15 @@ def _rates(read: _Reader, rows: tuple[Row, ...]) -> dict[str, Rate]:
     for row in rows:
         fees.setdefault(row.cells[0], read.cell(row, 1, _nanos, 0))
         slot = Slot(
-            start_ns=read.cell(row, 5, values.duration_ns, 0),
+            start_ns=read.cell(row, 5, values.length_ns, 0),
             price=read.cell(row, 2, values.real, 0.0),
-            unit_ns=read.cell(row, 3, values.duration_ns, 0) or _SECOND_NS,
-            increment_ns=read.cell(row, 4, values.duration_ns, 0) or _SECOND_NS,
+            unit_ns=read.cell(row, 3, values.length_ns, 0) or _SECOND_NS,
+            increment_ns=read.cell(row, 4, values.length_ns, 0) or _SECOND_NS,
         )
         slots.setdefault(row.cells[0], []).append(slot)
     return {
-        tag: Rate(tag, fees[tag], tuple(sorted(found, key=lambda slot: slot.start_ns))) for tag, found in slots.items()
+        tag: Rate(tag, fees[tag], tuple(sorted(found, key=lambda slot: slot.start_ns)))
+        for tag, found in slots.items()
     }
 
 
@@ -149,7 +172,9 @@ def _plans(
 def _profiles(read: _Reader, rows: tuple[Row, ...]) -> dict[tuple[str, str, str], tuple[Activation, ...]]:
     found: dict[tuple[str, str, str], list[Activation]] = {}
     for row in rows:
-        activation = Activation(read.cell(row, 3, values.instant_ns, 0), row.cells[4], values.words(row.cells[5]))
+        activation = Activation(
+            read.cell(row, 3, values.instant_ns, 0), row.cells[4], values.words(row.cells[5])
+        )
         found.setdefault((row.cells[0], row.cells[1], row.cells[2]), []).append(activation)
     return {key: tuple(sorted(entries, key=lambda entry: entry.active_ns)) for key, entries in found.items()}
 
@@ -167,12 +192,14 @@ def _action(read: _Reader, row: Row) -> Action:
         balance_id=row.cells[4] or None,
         kind=row.cells[5] or None,
         categories=values.words(row.cells[6]) or None,
-        destinations=inclusions(row.cells[7]) or None,
+        destinations=_named(row.cells[7]),
         rating_subject=row.cells[8] or None,
         shared_groups=values.words(row.cells[9]) or None,
         expiry=row.cells[10] or None,
         timings=values.words(row.cells[11]) or None,
-        units_nanos=None if formula else read.cell(row, 12, lambda text: units_nanos(text, row.cells[5]), None),
+        units_nanos=None
+        if formula
+        else read.cell(row, 12, lambda text: units_nanos(text, row.cells[5]), None),
         units_formula=row.cells[12] if formula else "",
         weight=None if row.cells[13].startswith("*") else read.cell(row, 13, _optional_real, None),
         weight_word=row.cells[13] if row.cells[13].startswith("*") else "",
@@ -193,7 +220,7 @@ def _trigger(read: _Reader, row: Row) -> ActionTrigger:
         balance_id=row.cells[8] or None,
         kind=row.cells[9] or None,
         categories=values.words(row.cells[10]) or None,
-        destinations=inclusions(row.cells[11]) or None,
+        destinations=_named(row.cells[11]),
         rating_subject=row.cells[12] or None,
         shared_groups=values.words(row.cells[13]) or None,
         expiry=row.cells[14] or None,
@@ -208,7 +235,7 @@ def _trigger(read: _Reader, row: Row) -> ActionTrigger:
         threshold_kind=row.cells[2],
         threshold_nanos=read.cell(row, 3, _nanos, 0),
         is_recurrent=read.cell(row, 4, values.flag, False),
-        min_sleep_ns=read.cell(row, 5, values.duration_ns, 0),
+        min_sleep_ns=read.cell(row, 5, values.length_ns, 0),
         expiry=row.cells[6],
         activation=row.cells[7],
         balance=balance,
@@ -234,6 +261,11 @@ def inclusions(text: str) -> tuple[tuple[str, bool], ...]:
     return tuple((word.lstrip("!"), not word.startswith("!")) for word in values.words(text))
 
 
+def _named(text: str) -> tuple[tuple[str, bool], ...] | None:
+    """Destination ids of a cell; `*any` names none."""
+    return inclusions(text) or None if text != ANY else None
+
+
 def units_nanos(text: str, kind: str) -> int | None:
     """The Units cell: a duration for voice, else a number; None where it is empty."""
     if not text:
@@ -252,7 +284,9 @@ def _factors(parameters: str) -> tuple[tuple[str, float], ...] | None:
     except ValueError:
         return None
     numbers = {name: value for name, value in found.items() if isinstance(value, int | float)}
-    return tuple((name, float(value)) for name, value in numbers.items()) if len(numbers) == len(found) else None
+    return (
+        tuple((name, float(value)) for name, value in numbers.items()) if len(numbers) == len(found) else None
+    )
 
 
 def _grouped(items: list[T], key: Callable[[T], str]) -> dict[str, tuple[T, ...]]:

@@ -205,7 +205,12 @@ def _capped_nanos(spans: tuple[RatedSpan, ...], call: Call, settings: Settings) 
         total += to_double(span_nanos(span, settings.rounding_decimals))
         so_far += total
         cap = span.interval
-        if cap and cap.max_cost_strategy == "*free" and 0 < cap.max_cost_nanos and so_far >= to_double(cap.max_cost_nanos):
+        if (
+            cap
+            and cap.max_cost_strategy == "*free"
+            and cap.max_cost_nanos > 0
+            and so_far >= to_double(cap.max_cost_nanos)
+        ):
             total = so_far = to_double(cap.max_cost_nanos)
     return _finally_rounded(total, spans)
 

@@ -25,7 +25,14 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "MaxCostStrategy",
     ),
     "RatingPlans.csv": ("Tag", "DestratesTag", "TimingTag", "Weight"),
-    "RatingProfiles.csv": ("Tenant", "Category", "Subject", "ActivationTime", "RatingPlanTag", "FallbackSubjects"),
+    "RatingProfiles.csv": (
+        "Tenant",
+        "Category",
+        "Subject",
+        "ActivationTime",
+        "RatingPlanTag",
+        "FallbackSubjects",
+    ),
     "SharedGroups.csv": ("Tag", "Account", "Strategy", "RatingSubject"),
     "Actions.csv": (
         "Tag",

@@ -71,7 +71,7 @@ def free_step_ns(balance: Balance, kind: str, settings: Settings, *, is_unit: bo
     if not subject.startswith(_ZERO):
         return None
     try:
-        return values.duration_ns(subject.removeprefix(_ZERO)) or None
+        return values.length_ns(subject.removeprefix(_ZERO)) or None
     except ValueError:
         return None
 
@@ -109,7 +109,9 @@ class _Debit:
     def cover(self) -> _End | Refusal | None:
         """Asks the balances until they cover nothing more; None where something is left to charge otherwise."""
         is_direct = self.call.direct_nanos is not None
-        units = [] if is_direct else self.books.payers(self.call, self.account_id, self.call.kind, self.tariff)
+        units = (
+            [] if is_direct else self.books.payers(self.call, self.account_id, self.call.kind, self.tariff)
+        )
         self.money = self.books.payers(self.call, self.account_id, MONETARY, self.tariff)
         while self.call.duration_ns > 0:
             before = len(self.parts)
@@ -199,7 +201,11 @@ class _Debit:
             return spans
         fee = None
         if not self.parts and self.call.loop == 0:
-            fee = self._pay_fee(spans[0], purse.owner) if self.call.direct_nanos is None else _told_fee(spans[0], purse)
+            fee = (
+                self._pay_fee(spans[0], purse.owner)
+                if self.call.direct_nanos is None
+                else _told_fee(spans[0], purse)
+            )
             if fee is None:
                 return []
         before_nanos = purse.value_nanos
@@ -229,7 +235,7 @@ class _Debit:
             call = msgspec.structs.replace(call, subject=subject, account=subject)
         matched = match_call(self.tariff, call, self.settings)
         if isinstance(matched, Refusal):
-            return Refusal.UNAUTHORIZED_DESTINATION
+            return matched
         return self._rate_matched(matched)
 
     def _rate_matched(self, matched: Matched) -> tuple[RatedSpan, ...] | Refusal:
@@ -329,7 +335,9 @@ class _Debit:
         if money is not None:
             money.pay(cost_nanos, covered)
         uid = money.balance.uid if money is not None else ""
-        return Steps(step_ns, cost_nanos, covered, Payment(purse.owner, purse.balance.uid, price_nanos, factor, uid))
+        return Steps(
+            step_ns, cost_nanos, covered, Payment(purse.owner, purse.balance.uid, price_nanos, factor, uid)
+        )
 
     def _payer(self, owner: str, cost_nanos: int) -> Purse | None:
         for money in self.money:
@@ -396,4 +404,6 @@ class _Debit:
         for part in self.parts:
             cost_nanos = snap_nanos(cost_nanos + part.cost_nanos, decimals)
         usage_ns = sum(part.end_ns - part.start_ns for part in self.parts)
-        return Spent(PaidCall(cost_nanos, usage_ns, merge_spans(self.parts)), self.owes_fee, self.so_far_nanos)
+        return Spent(
+            PaidCall(cost_nanos, usage_ns, merge_spans(self.parts)), self.owes_fee, self.so_far_nanos
+        )

@@ -42,7 +42,8 @@ Charges = tuple[Charge, ...]
 def charges_of(paid: PaidCall, *, is_late: bool = False) -> Charges:
     """The charges of one debit."""
     return tuple(
-        Charge(span.match, span.interval, span.steps, span.factor, span.rounding_nanos, is_late) for span in paid.spans
+        Charge(span.match, span.interval, span.steps, span.factor, span.rounding_nanos, is_late)
+        for span in paid.spans
     )
 
 
@@ -59,8 +60,8 @@ def cost_nanos(charges: Charges, settings: Settings) -> int:
 def merge(charges: Charges, added: Charges) -> Charges:
     """Appends the charges of a later debit.
 
-    One equal to the last only raises its factor by one, whatever its own factor. Else steps that go on like the last
-    step join it where the rating is the same and the last charge stands for one part.
+    One equal to the last only raises its factor by one, whatever its own factor. Else steps that go on like the
+    last step join it where the rating is the same and the last charge stands for one part.
     """
     merged = list(charges)
     for charge in added:
@@ -116,9 +117,7 @@ def refund(snapshot: Snapshot, charges: Charges, kind: str, settings: Settings, 
     return books
 
 
-def book_rounding(
-    snapshot: Snapshot, charges: Charges, settings: Settings
-) -> tuple[Charges, Books]:
+def book_rounding(snapshot: Snapshot, charges: Charges, settings: Settings) -> tuple[Charges, Books]:
     """Rounds every charge by its plan and charges the difference once to the balance that paid its first step."""
     books = Books(snapshot, settings)
     rounded = tuple(_with_correction(charge, settings) for charge in charges)

@@ -2,9 +2,10 @@
 
 The incumbent computes in doubles and rounds nearly every result to `rounding_decimals` (called G here).
 A double so rounded stands for exactly one multiple of 10^-G, so this package keeps such values as `int` nanos
-(10^-9 of a currency unit, or of a balance unit) and adds, subtracts and divides them exactly. A double appears only
-where the incumbent rounds the outcome of a multiplication or division: there the order of its operations decides ties,
-therefore the same operations are done on the same doubles and the result goes back onto the grid at once.
+(10^-9 of a currency unit, or of a balance unit) and adds, subtracts and divides them exactly: a run of equal
+increments against a balance is one division. A double appears only where the incumbent rounds the outcome of a
+multiplication, a division or a final sum: there its order of operations decides ties, so the same operations are
+done on the same doubles and the result goes back onto the grid at once.
 """
 
 import math
@@ -12,6 +13,7 @@ from enum import StrEnum
 
 NANOS = 1_000_000_000
 DECIMALS_MAX = 9
+_TENS = tuple(int(f"1{'0' * zeros}") for zeros in range(64))
 
 
 class Rounding(StrEnum):
@@ -36,28 +38,33 @@ def round_double(value: float, decimals: int, method: Rounding = Rounding.MIDDLE
 
 def round_to_nanos(value: float, decimals: int, method: Rounding = Rounding.MIDDLE) -> int:
     """`round_double` with the result as nanos, exact for up to nine decimals."""
-    return _steps(value, decimals, method) * 10 ** (DECIMALS_MAX - decimals)
+    return _steps(value, decimals, method) * grid_step(decimals)
 
 
 def snap_nanos(nanos: int, decimals: int) -> int:
     """The multiple of 10^-decimals nearest to `nanos`: a half goes up, below zero everything goes down."""
-    step = 10 ** (DECIMALS_MAX - decimals)
+    step = grid_step(decimals)
     if nanos < 0:
         return nanos // step * step
     return (nanos + step // 2) // step * step
 
 
+def grid_step(decimals: int) -> int:
+    """Nanos of one step of the grid."""
+    return _TENS[DECIMALS_MAX - decimals]
+
+
 def drift_nanos(nanos: int, price_nanos: int, count: int, decimals: int) -> int:
     """What the incumbent's doubles leave of a value after `count` debits that take it below zero.
 
-    A double that lies a residue under the grid is taken one step further down, so a debt grows faster than its price.
-    No formula tells how often that happens: this is the one loop over increments, and only `drifts_below_zero`
-    leads here.
+    A double that lies a residue under the grid is taken one step further down, so a debt grows faster than its
+    price. No formula tells how often that happens: this is the one loop over increments, and only
+    `drifts_below_zero` leads here.
     """
     value, price, scale = to_double(nanos), to_double(price_nanos), 10.0**decimals
     for _ in range(count):
         value = math.floor((value - price) * scale) / scale
-    return round(value * scale) * 10 ** (DECIMALS_MAX - decimals)
+    return round(value * scale) * grid_step(decimals)
 
 
 def to_double(nanos: int) -> float:
@@ -67,18 +74,18 @@ def to_double(nanos: int) -> float:
 
 def nanos_from_decimal(text: str) -> int:
     """Nanos of a decimal number, exact for nine decimals; more are rounded. Raises ValueError."""
-    mantissa, _, exponent = text.strip().lower().partition("e")
+    mantissa, mark, exponent = text.strip().lower().partition("e")
     sign = -1 if mantissa.startswith("-") else 1
     whole, _, fraction = mantissa.lstrip("+-").partition(".")
     digits = whole + fraction
-    if not digits.isascii() or not digits.isdigit():
+    if not digits.isascii() or not digits.isdigit() or mantissa.count("-") + mantissa.count("+") > 1:
         raise ValueError(f"not a decimal number: {text!r}")
-    shift = DECIMALS_MAX - len(fraction) + (int(exponent) if exponent else 0)
-    if abs(shift) > 400:
+    shift = DECIMALS_MAX - len(fraction) + (int(exponent) if mark else 0)
+    if abs(shift) >= len(_TENS):
         raise ValueError(f"number out of range: {text!r}")
     if shift >= 0:
-        return sign * int(digits) * 10**shift
-    divisor = 10**-shift
+        return sign * int(digits) * _TENS[shift]
+    divisor = _TENS[-shift]
     return sign * ((int(digits) + divisor // 2) // divisor)
 
 

@@ -87,7 +87,9 @@ def _resolve(tariff: Tariff, call: Call, subject: str, settings: Settings, depth
 
 def _own_entries(tariff: Tariff, call: Call, subject: str) -> list[_Entry]:
     return [
-        _Entry(activation.active_ns, _match_plan(tariff, call, subject, activation), activation.fallback_subjects)
+        _Entry(
+            activation.active_ns, _match_plan(tariff, call, subject, activation), activation.fallback_subjects
+        )
         for activation in _activations(tariff, call, subject)
     ]
 
@@ -131,7 +133,9 @@ def _destinations(tariff: Tariff, plan: RatingPlan, call: Call) -> Iterator[tupl
     for length in range(len(number), 0, -1) if number != ANY else ():
         prefix = number[:length]
         ids = [name for name in tariff.destinations.get(prefix, ()) if name in plan.intervals]
-        ids = [name for name in ids if any(is_active(entry.timing, local_ns) for entry in plan.intervals[name])]
+        ids = [
+            name for name in ids if any(is_active(entry.timing, local_ns) for entry in plan.intervals[name])
+        ]
         if ids:
             yield prefix, max(ids, key=lambda name: max(entry.weight for entry in plan.intervals[name]))
     if ANY in plan.intervals:

@@ -1,8 +1,8 @@
 """A call as it was paid: spans of steps that name who paid, their cost, and how equal ones are merged.
 
-The incumbent keeps one object per increment. Where a compressed span is opened again, its copies share these objects:
-the payment of the last copy is the one all of them show, and merging the equal steps of every copy adds up in the same
-place. `Opened` reproduces that without any object per increment.
+The incumbent keeps one object per increment. Where a compressed span is opened again, its copies share these
+objects: the payment of the last copy is the one all of them show, and merging the equal steps of every copy adds up
+in the same place. `Opened` reproduces that without any object per increment.
 """
 
 import msgspec

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ocs.charging.cgrates.actions_model import Action, ActionPlanEntry, AccountAction, ActionTrigger
+from ocs.charging.cgrates.actions_model import AccountAction, Action, ActionPlanEntry, ActionTrigger
 from ocs.charging.cgrates.grid import Rounding
 from ocs.charging.cgrates.timings import Timing
 
@@ -93,7 +93,9 @@ class Tariff(msgspec.Struct, frozen=True):
 
     destinations: Mapping[str, tuple[str, ...]] = {}  # destination ids by exact prefix, in file order
     plans: Mapping[str, RatingPlan] = {}
-    profiles: Mapping[tuple[str, str, str], tuple[Activation, ...]] = {}  # by tenant, category, subject; by time
+    profiles: Mapping[
+        tuple[str, str, str], tuple[Activation, ...]
+    ] = {}  # by tenant, category, subject; by time
     timings: Mapping[str, Timing] = {}
     shared_groups: Mapping[str, SharedGroup] = {}
     actions: Mapping[str, tuple[Action, ...]] = {}
@@ -110,7 +112,9 @@ class Settings(msgspec.Struct, frozen=True):
     fallback_depth: int = 3
     subject_prefix_matching: bool = False
     remove_expired: bool = True
-    drifts_below_zero: bool = False  # copy the loss of debts to rounding, at the price of a loop over increments
+    drifts_below_zero: bool = (
+        False  # copy the loss of debts to rounding, at the price of a loop over increments
+    )
     max_usage: Mapping[str, int] = msgspec.field(default_factory=lambda: MAX_USAGE)
     default_usage: Mapping[str, int] = msgspec.field(default_factory=lambda: DEFAULT_USAGE)
     default_subject: Mapping[str, str] = msgspec.field(default_factory=lambda: DEFAULT_SUBJECT)

@@ -147,7 +147,9 @@ class Books:
                 continue
             if purse.value_nanos <= 0 and not balance.shared_groups and not balance.is_blocker:
                 continue
-            if (group_id and not balance.shared_groups.get(group_id)) or not has_category(balance, call.category):
+            if (group_id and not balance.shared_groups.get(group_id)) or not has_category(
+                balance, call.category
+            ):
                 continue
             precision = destination_precision(balance, call.destination, tariff)
             if precision is not None:

@@ -1,7 +1,7 @@
 """Reservation arithmetic of sessions: what initiating, updating and ending one does to its runs.
 
-A session has one run per charger. Every function takes the state and returns the new one with the accounts it changed;
-nothing is kept here.
+A session has one run per charger. Every function takes the state and returns the new one with the accounts it
+changed; nothing is kept here.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Run(msgspec.Struct, frozen=True):
         return self.request_type in (PREPAID, DYNAPREPAID)
 
 
-class World(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True):
     """What every step reads: accounts, tariff, settings and the present time."""
 
     snapshot: Snapshot
@@ -42,8 +42,8 @@ class World(msgspec.Struct, frozen=True):
     settings: Settings
     now_ns: int
 
-    def after(self, accounts: Mapping[str, Account]) -> "World":
-        """The world with changed accounts."""
+    def after(self, accounts: Mapping[str, Account]) -> "Context":
+        """The context with changed accounts."""
         if not accounts:
             return self
         merged = msgspec.structs.replace(self.snapshot, accounts={**self.snapshot.accounts, **accounts})
@@ -51,22 +51,22 @@ class World(msgspec.Struct, frozen=True):
 
 
 class Stepped(msgspec.Struct, frozen=True):
-    """A step of a session: the runs after it, the world after it, and the usage granted or why not."""
+    """A step of a session: the runs after it, the context after it, and the usage granted or why not."""
 
     runs: tuple[Run, ...]
-    world: World
+    context: Context
     outcome: int | Refusal
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What an update or termination says: `wanted_ns` more, `last_used_ns` of the last grant, or a running total."""
+    """What an update says: `wanted_ns` more, `last_used_ns` of the last grant, or a running total."""
 
     wanted_ns: int
     last_used_ns: int | None = None
     total_ns: int | None = None
 
 
-def update(world: World, runs: tuple[Run, ...], report: Report) -> Stepped:
+def update(context: Context, runs: tuple[Run, ...], report: Report) -> Stepped:
     """Settles the last grant of every run and grants more; the smallest grant is the answer.
 
     An error ends it, with the runs before it debited.
@@ -75,15 +75,17 @@ def update(world: World, runs: tuple[Run, ...], report: Report) -> Stepped:
     done: list[Run] = []
     grants: list[int] = []
     for number, run in enumerate(runs):
-        run, world, outcome = _update_run(world, run, report)
+        run, context, outcome = _update_run(context, run, report)
         done.append(run)
         if isinstance(outcome, Refusal):
-            return Stepped((*done, *runs[number + 1 :]), world, outcome)
+            return Stepped((*done, *runs[number + 1 :]), context, outcome)
         grants.append(outcome)
-    return Stepped(tuple(done), world, min(grants, default=report.wanted_ns))
+    return Stepped(tuple(done), context, min(grants, default=report.wanted_ns))
 
 
-def terminate(world: World, runs: tuple[Run, ...], usage_ns: int | None, last_used_ns: int | None) -> Stepped:
+def terminate(
+    context: Context, runs: tuple[Run, ...], usage_ns: int | None, last_used_ns: int | None
+) -> Stepped:
     """Ends every run at its usage: debits what is missing, refunds what was too much, rounds."""
     done: list[Run] = []
     refusal: Refusal | None = None
@@ -93,21 +95,34 @@ def terminate(world: World, runs: tuple[Run, ...], usage_ns: int | None, last_us
             total_ns = run.total_usage_ns - run.last_usage_ns + last_used_ns
         elif total_ns is None:
             total_ns = run.total_usage_ns
-        run, world, refused = _end_run(world, run, total_ns)
+        run, context, refused = _end_run(context, run, total_ns)
         refusal = refusal or refused
         done.append(run)
-    return Stepped(tuple(done), world, refusal or 0)
+    return Stepped(tuple(done), context, refusal or 0)
 
 
-def refund_all(world: World, runs: tuple[Run, ...]) -> World:
+def message(context: Context, runs: tuple[Run, ...], report: Report, usage_ns: int | None) -> Stepped:
+    """A session of one request: it grants, and ends at a usage, or at what was granted where none is given.
+
+    A refused grant gives everything back; a refused end is the outcome, with the grant kept.
+    """
+    granted = update(context, runs, report)
+    if isinstance(granted.outcome, Refusal):
+        return Stepped(granted.runs, refund_all(granted.context, granted.runs), granted.outcome)
+    ended = terminate(granted.context, granted.runs, granted.outcome if usage_ns is None else usage_ns, None)
+    outcome = ended.outcome if isinstance(ended.outcome, Refusal) else granted.outcome
+    return Stepped(ended.runs, ended.context, outcome)
+
+
+def refund_all(context: Context, runs: tuple[Run, ...]) -> Context:
     """Gives everything back that the runs have taken."""
     for run in runs:
         if run.charges:
             books = event_cost.refund(
-                world.snapshot, run.charges, run.call.kind, world.settings, is_partial=False
+                context.snapshot, run.charges, run.call.kind, context.settings, is_partial=False
             )
-            world = world.after(books.changed())
-    return world
+            context = context.after(books.changed())
+    return context
 
 
 def _from_total(report: Report, run: Run) -> Report:
@@ -122,18 +137,18 @@ def _from_total(report: Report, run: Run) -> Report:
     return Report(0, known_ns - total_ns + run.last_usage_ns)
 
 
-def _update_run(world: World, run: Run, report: Report) -> tuple[Run, World, int | Refusal]:
+def _update_run(context: Context, run: Run, report: Report) -> tuple[Run, Context, int | Refusal]:
     if run.debits:
-        return _debit_run(world, run, report)
+        return _debit_run(context, run, report)
     if run.request_type == PSEUDOPREPAID:
-        found = max_usage(world.snapshot, world.tariff, run.call, world.settings)
+        found = max_usage(context.snapshot, context.tariff, run.call, context.settings)
         if isinstance(found, Refusal):
-            return run, world, found
-        return run, world.after(found.accounts), found.usage_ns
-    return run, world, report.wanted_ns
+            return run, context, found
+        return run, context.after(found.accounts), found.usage_ns
+    return run, context, report.wanted_ns
 
 
-def _debit_run(world: World, run: Run, report: Report) -> tuple[Run, World, int | Refusal]:
+def _debit_run(context: Context, run: Run, report: Report) -> tuple[Run, Context, int | Refusal]:
     """The pool of debited but unused time pays first; what it lacks is debited.
 
     A debit that fails gives the pool back but leaves the moved period; one that covers nothing ends at the present
@@ -155,12 +170,12 @@ def _debit_run(world: World, run: Run, report: Report) -> tuple[Run, World, int 
             last_usage_ns=wanted_ns,
             total_usage_ns=run.total_usage_ns + wanted_ns,
         )
-        return run, world, wanted_ns
+        return run, context, wanted_ns
     pool_ns, missing_ns = run.extra_ns, wanted_ns - run.extra_ns
     call = next_period(run.call, missing_ns)
-    debited = max_debit(world.snapshot, world.tariff, call, world.settings)
+    debited = max_debit(context.snapshot, context.tariff, call, context.settings)
     if isinstance(debited, Refusal):
-        return msgspec.structs.replace(run, call=call, extra_ns=pool_ns), world, debited
+        return msgspec.structs.replace(run, call=call, extra_ns=pool_ns), context, debited
     paid = debited.paid
     covered_ns = sum(span.end_ns - span.start_ns for span in paid.spans)
     granted_ns = wanted_ns if covered_ns >= missing_ns else covered_ns + pool_ns
@@ -173,7 +188,7 @@ def _debit_run(world: World, run: Run, report: Report) -> tuple[Run, World, int 
         run,
         call=msgspec.structs.replace(
             call,
-            end_ns=world.now_ns if end_ns is None else end_ns,
+            end_ns=context.now_ns if end_ns is None else end_ns,
             index_ns=call.index_ns + covered_ns - missing_ns,
             max_cost_so_far_nanos=call.max_cost_so_far_nanos + paid.cost_nanos,
             loop=call.loop + 1,
@@ -183,7 +198,7 @@ def _debit_run(world: World, run: Run, report: Report) -> tuple[Run, World, int 
         total_usage_ns=run.total_usage_ns + granted_ns,
         charges=charges,
     )
-    return run, world.after(debited.accounts), granted_ns
+    return run, context.after(debited.accounts), granted_ns
 
 
 def next_period(call: Call, missing_ns: int) -> Call:
@@ -194,32 +209,32 @@ def next_period(call: Call, missing_ns: int) -> Call:
     )
 
 
-def _end_run(world: World, run: Run, total_ns: int) -> tuple[Run, World, Refusal | None]:
+def _end_run(context: Context, run: Run, total_ns: int) -> tuple[Run, Context, Refusal | None]:
     """Brings the charges to a usage and rounds them, be the missing part refused or not."""
     run = msgspec.structs.replace(run, total_usage_ns=total_ns)
     if run.charges is None:
-        return run, world, None
+        return run, context, None
     charges, refusal = run.charges, None
     missing_ns = total_ns - event_cost.usage_ns(charges)
     if missing_ns > 0:
         call = next_period(run.call, missing_ns)
-        debited = debit_call(world.snapshot, world.tariff, call, world.settings)
+        debited = debit_call(context.snapshot, context.tariff, call, context.settings)
         if isinstance(debited, Refusal):
             refusal = debited
         else:
-            world = world.after(debited.accounts)
+            context = context.after(debited.accounts)
             charges = event_cost.merge(charges, event_cost.charges_of(debited.paid, is_late=True))
     elif missing_ns < 0:
         charges, surplus = event_cost.trim(charges, total_ns)
         books = event_cost.refund(
-            world.snapshot, surplus, run.call.kind, world.settings, is_partial=bool(charges)
+            context.snapshot, surplus, run.call.kind, context.settings, is_partial=bool(charges)
         )
-        world = world.after(books.changed())
-    charges, books = event_cost.book_rounding(world.snapshot, charges, world.settings)
-    return msgspec.structs.replace(run, charges=charges), world.after(books.changed()), refusal
+        context = context.after(books.changed())
+    charges, books = event_cost.book_rounding(context.snapshot, charges, context.settings)
+    return msgspec.structs.replace(run, charges=charges), context.after(books.changed()), refusal
 
 
-def authorize_run(world: World, run: Run) -> int | Refusal:
+def authorize_run(context: Context, run: Run) -> int | Refusal:
     """What an authorization of a run would allow."""
-    found = authorize(world.snapshot, world.tariff, run.call, run.request_type, world.settings)
+    found = authorize(context.snapshot, context.tariff, run.call, run.request_type, context.settings)
     return found if isinstance(found, Refusal) else found.usage_ns

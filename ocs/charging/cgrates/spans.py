@@ -1,7 +1,7 @@
 """Cuts a call into spans of one price each, and chooses the price of every span.
 
-Order of the cuts: activations, midnights, then hours and slots span by span. Calls that are no voice calls are cut at
-slots only and keep the price that holds at their start.
+Order of the cuts: activations, midnights, then hours and slots span by span. Calls that are no voice calls are cut
+at slots only and keep the price that holds at their start.
 """
 
 import msgspec
@@ -9,7 +9,14 @@ import msgspec
 from ocs.charging.cgrates.call import VOICE, Call
 from ocs.charging.cgrates.matching import Matched
 from ocs.charging.cgrates.plan import RateInterval
-from ocs.charging.cgrates.timings import DAY_NS, SECOND_NS, day_of_month, is_active, left_margin, midnight_before
+from ocs.charging.cgrates.timings import (
+    DAY_NS,
+    SECOND_NS,
+    day_of_month,
+    is_active,
+    left_margin,
+    midnight_before,
+)
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -121,7 +128,9 @@ def _goes_before(one: RateInterval, other: RateInterval) -> bool:
 
 def _is_better(one: RateInterval, other: RateInterval) -> bool:
     """Heavier, or as heavy and starting later in the day."""
-    return one.weight > other.weight or (one.weight == other.weight and one.timing.start_ns > other.timing.start_ns)
+    return one.weight > other.weight or (
+        one.weight == other.weight and one.timing.start_ns > other.timing.start_ns
+    )
 
 
 def _split(span: Span, interval: RateInterval, is_voice: bool) -> tuple[Span, Span | None]:

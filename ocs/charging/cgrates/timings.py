@@ -61,6 +61,16 @@ def day_of_month(local_ns: int) -> int:
 
 def predefined_timings() -> dict[str, Timing]:
     """Timings that need no row of their own."""
-    words = ("*asap", "*every_minute", "*hourly", "*daily", "*weekly", "*monthly", "*monthly_estimated", "*month_end", "*yearly")
+    words = (
+        "*asap",
+        "*every_minute",
+        "*hourly",
+        "*daily",
+        "*weekly",
+        "*monthly",
+        "*monthly_estimated",
+        "*month_end",
+        "*yearly",
+    )
     named = {word: Timing(tag=word, schedule=word) for word in words}
     return {"*any": Timing(tag="*any"), "*always": Timing(tag="*always"), **named}

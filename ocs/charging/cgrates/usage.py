@@ -25,8 +25,8 @@ class Debited(msgspec.Struct, frozen=True):
 class MaxUsage(msgspec.Struct, frozen=True):
     """How much of a call an account can pay; -1 where it may go below zero.
 
-    `accounts` is not empty in one case only: a dry run asked to round books the correction, although nothing else of
-    it is kept.
+    `accounts` is not empty in one case only: a dry run asked to round books the correction, although nothing else
+    of it is kept.
     """
 
     usage_ns: int

@@ -54,6 +54,60 @@ def instant_ns(text: str) -> int:
     return instant(text)[0] if text.strip() else 0
 
 
+def length_ns(text: str) -> int:
+    """A duration that is not negative."""
+    value = duration_ns(text)
+    if value < 0:
+        raise ValueError(f"negative duration: {text!r}")
+    return value
+
+
+def expiry_ns(text: str, now_ns: int) -> int | None:
+    """End of a balance: a point in time, `+24h` or a word like `*monthly` from now on; None for no end."""
+    text = text.strip()
+    match text:
+        case "" | "*unlimited" | "*never":
+            return None
+        case "*now" | "*asap":
+            return now_ns
+        case "*hourly":
+            return now_ns + _UNITS_NS["h"]
+        case "*daily":
+            return now_ns + 24 * _UNITS_NS["h"]
+        case "*weekly":
+            return now_ns + 7 * 24 * _UNITS_NS["h"]
+        case "*monthly":
+            return _months_later(now_ns, 1, clips=False)
+        case "*monthly_estimated":
+            return _months_later(now_ns, 1, clips=True)
+        case "*yearly":
+            return _months_later(now_ns, 12, clips=False)
+        case "*month_end":
+            return _month_start(now_ns, 1) - _UNITS_NS["s"]
+        case "*year_end":
+            return _month_start(now_ns, 13 - _moment(now_ns).month) - _UNITS_NS["s"]
+    return now_ns + duration_ns(text[1:]) if text.startswith("+") else instant_ns(text)
+
+
+def _moment(at_ns: int) -> datetime:
+    return datetime.fromtimestamp(at_ns // 10**9, UTC)
+
+
+def _month_start(now_ns: int, months: int) -> int:
+    now = _moment(now_ns)
+    years, month = divmod(now.month - 1 + months, 12)
+    return int(datetime(now.year + years, month + 1, 1, tzinfo=UTC).timestamp()) * 10**9
+
+
+def _months_later(now_ns: int, months: int, *, clips: bool) -> int:
+    """The same day some months on; a day that month lacks is its last one, or runs over into the next."""
+    now = _moment(now_ns)
+    start_ns = _month_start(now_ns, months)
+    length = (_month_start(now_ns, months + 1) - start_ns) // (24 * _UNITS_NS["h"])
+    day = min(now.day, length) if clips else now.day
+    return start_ns + (day - 1) * 24 * _UNITS_NS["h"] + now_ns % (24 * _UNITS_NS["h"])
+
+
 def time_of_day_ns(text: str) -> int:
     """`HH:MM:SS` as ns since midnight."""
     found = re.fullmatch(r"(\d\d?):(\d\d)(?::(\d\d))?", text.strip())
@@ -85,11 +139,14 @@ def flag(text: str) -> bool:
 
 
 def real(text: str) -> float:
-    """A double; nothing is zero."""
+    """A double of at most 10^15; nothing is zero."""
     try:
-        return float(text) if text.strip() else 0.0
+        value = float(text) if text.strip() else 0.0
     except ValueError:
         raise ValueError(f"not a number: {text!r}") from None
+    if not abs(value) <= 1e15:
+        raise ValueError(f"number out of range: {text!r}")
+    return value
 
 
 _ONE_SECOND = datetime(1970, 1, 1, 0, 0, 1) - datetime(1970, 1, 1)

@@ -54,6 +54,8 @@ PRAGMAS = (
     "busy_timeout=5000",
 )
 
+KNOWN_ACCOUNTS = 1_000_000  # whose last posting is kept in memory
+
 Pending = tuple[Change, Done]
 
 
@@ -76,6 +78,7 @@ class SqliteStore:
         self._pending: list[Pending] = []
         self._flushing: asyncio.Task[None] | None = None
         self._checkpointing: asyncio.Future[None] | None = None
+        self._restart_due = False
         self._committer = ThreadPoolExecutor(1, "commit")
         self._mover = ThreadPoolExecutor(1, "checkpoint")
         self._encode = msgspec.msgpack.Encoder().encode
@@ -105,9 +108,7 @@ class SqliteStore:
         row = self._one("select record, last_posting from account where key = ?", (key,))
         if row is None:
             return None
-        if len(self._last_posting) > 1_000_000:
-            self._last_posting.clear()
-        self._last_posting[key] = row[1]
+        self._last_posting.setdefault(key, row[1])  # what is known already may be ahead of the file
         return self._decode_account(row[0])
 
     async def find(self, name: Identity | str) -> str | None:
@@ -202,13 +203,16 @@ class SqliteStore:
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
         while self._pending:
+            await self._restart_log(loop)
+            if len(self._last_posting) > KNOWN_ACCOUNTS:
+                self._last_posting.clear()
             batch = self._pending[: self._batch_limit]
             del self._pending[: self._batch_limit]
             started_ns = time.monotonic_ns()
             try:
                 self._write(batch)
                 await loop.run_in_executor(self._committer, self._writer.execute, "commit")
-            except (sqlite3.Error, StoreError) as error:
+            except Exception as error:
                 self._give_up(batch, error)
                 continue
             self.batches += 1
@@ -222,15 +226,36 @@ class SqliteStore:
 
     def _give_up(self, batch: list[Pending], error: Exception) -> None:
         """Nothing of the batch is durable; what was decided on top of it must not become so either."""
-        log.error("store.commit_failed", path=str(self._path), error=str(error), changes=len(batch))
-        if self._writer.in_transaction:
-            self._writer.execute("rollback")
+        log.error("store.commit_failed", path=str(self._path), error=repr(error), changes=len(batch))
+        self._roll_back()
         self._last_posting.clear()
         failed = batch + self._pending
         self._pending = []
-        reason = error if isinstance(error, StoreError) else StoreUnavailable(f"{self._path}: {error}")
+        reason: StoreError
+        if isinstance(error, StoreError):
+            reason = error
+        elif isinstance(
+            error, sqlite3.IntegrityError
+        ):  # one change claims what is taken: the others may try again
+            reason = VersionConflict(f"{self._path}: {error}")
+        else:
+            reason = StoreUnavailable(f"{self._path}: {error}")
         for _, done in failed:
             done(reason)
+
+    def _roll_back(self) -> None:
+        """Undo what the writer began, with a new connection where that fails too."""
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("rollback")
+            return
+        except sqlite3.Error as error:
+            log.error("store.rollback_failed", path=str(self._path), error=str(error))
+        try:
+            self._writer.close()
+            self._writer = _connect(self._path)
+        except sqlite3.Error as error:
+            log.error("store.reconnection_failed", path=str(self._path), error=str(error))
 
     def _write(self, batch: list[Pending]) -> None:
         writer = self._writer
@@ -340,16 +365,26 @@ class SqliteStore:
             self._checkpointing = loop.create_task(self._move_log(loop))
 
     async def _move_log(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Copy the log while commits go on, then the little that came meanwhile, so that it starts afresh."""
+        """Copy the log while commits go on; the little that comes meanwhile is left for `_restart_log`."""
         try:
             await loop.run_in_executor(self._mover, self._moving.execute, "pragma wal_checkpoint(passive)")
+            self._restart_due = True
+        except sqlite3.Error as error:
+            log.warning("store.checkpoint_failed", path=str(self._path), error=str(error))
+        finally:
+            self._checkpointing = None
+
+    async def _restart_log(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Move the rest of the log, so that it starts afresh; between two batches, for it locks out the writer."""
+        if not self._restart_due or self._checkpointing is not None:
+            return
+        self._restart_due = False
+        try:
             await loop.run_in_executor(
                 self._committer, self._moving.execute, "pragma wal_checkpoint(restart)"
             )
         except sqlite3.Error as error:
             log.warning("store.checkpoint_failed", path=str(self._path), error=str(error))
-        finally:
-            self._checkpointing = None
 
     async def close(self) -> None:
         """Make everything queued durable and close the file."""

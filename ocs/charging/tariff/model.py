@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from ocs.charging.enums import plain_members
 from ocs.charging.events import Unit
 from ocs.charging.rating import Rate
 from ocs.charging.tariff.windows import Window
 
 
+@plain_members
 class Verdict(IntEnum):
     """What a tariff says about a usage. No rule is not the same as free, nor as denied."""
 

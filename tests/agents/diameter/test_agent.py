@@ -149,6 +149,18 @@ def test_a_client_that_ignores_such_requests_is_not_asked() -> None:
     run(test())
 
 
+def test_a_client_behind_a_relay_is_asked_by_the_relays_profile() -> None:
+    async def test() -> None:
+        entry = config.Peer("dra.example.net", profile="open5gs")
+        async with running(DiameterSettings(listen=ANY_PORT, peers=(entry,))) as (agent, _, _):
+            relay = await Peer.opened(agent, "dra.example.net", application=RELAY_APPLICATION)
+            behind = address("smf.example.net", "dra.example.net")
+            assert await agent.reauthorize(behind) is ControlResult.UNSUPPORTED
+            relay.close()
+
+    run(test())
+
+
 # --- the end
 
 

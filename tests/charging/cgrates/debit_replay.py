@@ -4,13 +4,14 @@ from typing import Any
 
 import msgspec
 
-from ocs.charging.cgrates import values
-from ocs.charging.cgrates.account import Account, Balance, Snapshot
+from ocs.charging.cgrates import actions, values
+from ocs.charging.cgrates.account import Account, Snapshot, all_balances
+from ocs.charging.cgrates.actions import Changed, Moment
 from ocs.charging.cgrates.call import Refusal
 from ocs.charging.cgrates.paid import PaidCall
 from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
+from tests.charging.cgrates.balance_calls import balance_filter, nanos_of
 from tests.charging.cgrates.worlds import Step, World, call_of, moment
-
 
 RECORDED_NS = values.instant_ns("2026-06-15T12:00:00Z")
 
@@ -22,6 +23,7 @@ class Accounts:
         self.world = world
         self.accounts: dict[str, Account] = {}
         self.members: dict[str, tuple[str, ...]] = {}
+        self.steps = 0
 
     @property
     def snapshot(self) -> Snapshot:
@@ -65,37 +67,39 @@ class Accounts:
         return "OK", None
 
     def set_balance(self, params: dict[str, Any]) -> tuple[Any, str | None]:
-        """Adds a balance, or sets the value of the one with the same id."""
-        key = f"{params['Tenant']}:{params['Account']}"
-        account = self.accounts.get(key, Account(key))
-        kind, given = params["BalanceType"], params["Balance"]
-        balances = list(account.balances.get(kind, ()))
-        groups = values.words(given.get("SharedGroups", ""))
-        fresh = Balance(
-            uid=f"{key}:{kind}:{len(balances)}:{given['ID']}",
-            balance_id=given["ID"],
-            value_nanos=values_nanos(params["Value"]),
-            expires_ns=values.instant_ns(given["ExpiryTime"]) if given.get("ExpiryTime") else None,
-            weight=given.get("Weight", 0),
-            destinations={word.lstrip("!"): word[0] != "!" for word in values.words(given.get("DestinationIDs", ""))},
-            rating_subject=given.get("RatingSubject", ""),
-            categories={word: True for word in values.words(given.get("Categories", ""))},
-            shared_groups={group: True for group in groups},
-            factors={name: float(value) for name, value in given.get("Factors", {}).items()},
-            is_disabled=given.get("Disabled", False),
-            is_blocker=given.get("Blocker", False),
+        """Adds a balance, or changes the one with the same id."""
+        wanted = balance_filter(params["Balance"])
+        changed = actions.set_balance(
+            self.account(params), params["BalanceType"], wanted, nanos_of(params["Value"]), self.moment
         )
-        same = [at for at, balance in enumerate(balances) if balance.balance_id == given["ID"]]
-        if same:
-            balances[same[0]] = msgspec.structs.replace(fresh, uid=balances[same[0]].uid)
-        else:
-            balances.append(fresh)
-        kept = without_expired(tuple(balances))
-        self.accounts[key] = msgspec.structs.replace(account, balances={**account.balances, kind: kept})
-        for group in groups:
+        return self.told(changed)
+
+    def account(self, params: dict[str, Any]) -> Account:
+        """The account of a call, made when missing."""
+        key = f"{params['Tenant']}:{params['Account']}"
+        return self.accounts.get(key, Account(key))
+
+    def told(self, changed: Changed) -> tuple[Any, str | None]:
+        """Keeps what a call changed and gives its answer."""
+        self.keep_changed(changed)
+        return (None, changed.error) if changed.error else ("OK", None)
+
+    def keep_changed(self, changed: Changed) -> None:
+        """Takes over changed accounts and new members of shared groups."""
+        for key, account in changed.accounts.items():
+            if account is None:
+                self.accounts.pop(key, None)
+            else:
+                self.accounts[key] = account
+        for group, key in changed.joined:
             members = self.members.get(group, ())
             self.members[group] = members if key in members else (*members, key)
-        return "OK", None
+
+    @property
+    def moment(self) -> Moment:
+        """Settings and time of the next call."""
+        self.steps += 1
+        return Moment(self.world.settings, RECORDED_NS, f"step{self.steps}")
 
     def balances(self, names: list[str]) -> dict[str, Any]:
         """Balances of some accounts in the reduced form."""
@@ -104,6 +108,16 @@ class Accounts:
             account = self.accounts.get(f"acme.test:{name}")
             found[name] = None if account is None else _by_kind(account)
         return found
+
+    def balance_id(self, uid: str) -> str:
+        """Id of the balance with a uid."""
+        found = [
+            balance.balance_id
+            for account in self.accounts.values()
+            for _, balance in all_balances(account)
+            if balance.uid == uid
+        ]
+        return found[0]
 
     def paid_text(self, paid: PaidCall, offset_ns: int) -> dict[str, Any]:
         """A paid call in its reduced JSON form."""
@@ -120,22 +134,16 @@ class Accounts:
                         "dest": match.destination_id,
                         "prefix": match.prefix,
                         "plan": match.plan_id,
-                        "subject": match.subject.rpartition(":")[2] if match.plan_id == "*none" else match.subject,
+                        "subject": self.balance_id(match.subject)
+                        if match.plan_id == "*none"
+                        else match.subject,
                     },
-                    "inc": [[steps.duration_ns, steps.cost_nanos / 10**9, steps.count] for steps in span.steps],
+                    "inc": [
+                        [steps.duration_ns, steps.cost_nanos / 10**9, steps.count] for steps in span.steps
+                    ],
                 }
             )
         return {"Cost": paid.cost_nanos / 10**9, "RatedUsage": paid.usage_ns, "spans": spans}
-
-
-def without_expired(balances: tuple[Balance, ...]) -> tuple[Balance, ...]:
-    """The balances after the incumbent's clean-up at the time of the recording."""
-    return tuple(balance for balance in balances if not balance.expired_at(RECORDED_NS))
-
-
-def values_nanos(value: float) -> int:
-    """Nanos of a JSON number."""
-    return value * 10**9 if isinstance(value, int) else round(value * 10**9)
 
 
 def _by_kind(account: Account) -> dict[str, Any]:

@@ -57,7 +57,12 @@ def event_cost_text(cost: CallCost) -> dict[str, Any]:
 def match_text(span: RatedSpan) -> dict[str, str]:
     """Why a span has its price."""
     match = span.match
-    return {"dest": match.destination_id, "prefix": match.prefix, "plan": match.plan_id, "subject": match.subject}
+    return {
+        "dest": match.destination_id,
+        "prefix": match.prefix,
+        "plan": match.plan_id,
+        "subject": match.subject,
+    }
 
 
 def steps_text(span: RatedSpan) -> list[list[Any]]:

@@ -3,7 +3,6 @@
 import csv
 from typing import Any
 
-
 import msgspec
 
 from ocs.charging.cgrates import values
@@ -11,11 +10,11 @@ from ocs.charging.cgrates.authorize import authorize, default_usage
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.cdr import RatedCdr, rate_cdr, rate_session_cdr
 from ocs.charging.cgrates.session import (
+    Context,
     Report,
     Run,
     Stepped,
-    World as SessionWorld,
-    refund_all,
+    message,
     terminate,
     update,
 )
@@ -70,7 +69,9 @@ class Sessions(Accounts):
         """The smallest usage any run allows."""
         grants = []
         for run in self.fork(params, self.usage(params["Event"])):
-            found = authorize(self.snapshot, self.world.tariff, run.call, run.request_type, self.world.settings)
+            found = authorize(
+                self.snapshot, self.world.tariff, run.call, run.request_type, self.world.settings
+            )
             if isinstance(found, Refusal):
                 return None, f"RALS_ERROR:{found}"
             grants.append(found.usage_ns)
@@ -101,9 +102,11 @@ class Sessions(Accounts):
             return self.whole(params, event.get("Usage"), wraps=False)
         session = self.active.pop(origin)
         self.closed[origin] = session
-        ended = terminate(self.session_world, session.runs, event.get("Usage"), event.get("LastUsed"))
+        ended = terminate(self.context, session.runs, event.get("Usage"), event.get("LastUsed"))
         self.keep(session, ended)
-        return ("OK", None) if not isinstance(ended.outcome, Refusal) else (None, f"RALS_ERROR:{ended.outcome}")
+        return (
+            ("OK", None) if not isinstance(ended.outcome, Refusal) else (None, f"RALS_ERROR:{ended.outcome}")
+        )
 
     def message(self, params: dict[str, Any]) -> Answer:
         """A session of one call."""
@@ -114,24 +117,18 @@ class Sessions(Accounts):
         event = params["Event"]
         session = Session(event, self.fork(params))
         report = Report(self.usage(event), event.get("LastUsed"), event.get("TotalUsage"))
-        stepped = update(self.session_world, session.runs, report)
-        if isinstance(stepped.outcome, Refusal):
-            self.accounts = dict(refund_all(stepped.world, stepped.runs).snapshot.accounts)
-            return None, f"RALS_ERROR:{stepped.outcome}" if wraps else str(stepped.outcome)
+        if usage_ns is None and event["RequestType"] in ("*postpaid", "*rated"):
+            usage_ns = self.usage(event)
+        stepped = message(self.context, session.runs, report, usage_ns)
         self.keep(session, stepped)
-        if usage_ns is None:
-            is_counted = event["RequestType"] not in ("*postpaid", "*rated")
-            usage_ns = stepped.outcome if is_counted else self.usage(event)
+        if isinstance(stepped.outcome, Refusal):
+            return None, f"RALS_ERROR:{stepped.outcome}" if wraps else str(stepped.outcome)
         self.closed[event["OriginID"]] = session
-        ended = terminate(self.session_world, session.runs, usage_ns, None)
-        self.keep(session, ended)
-        if isinstance(ended.outcome, Refusal):
-            return None, f"RALS_ERROR:{ended.outcome}"
         return ({"MaxUsage": stepped.outcome} if wraps else "OK"), None
 
     def step(self, session: Session, report: Report, params: dict[str, Any]) -> Answer:
         """One update of a session."""
-        stepped = update(self.session_world, session.runs, report)
+        stepped = update(self.context, session.runs, report)
         self.keep(session, stepped)
         if isinstance(stepped.outcome, Refusal):
             return None, f"RALS_ERROR:{stepped.outcome}"
@@ -140,29 +137,29 @@ class Sessions(Accounts):
     def keep(self, session: Session, stepped: Stepped) -> None:
         """Takes over what a step changed."""
         session.runs = stepped.runs
-        self.accounts = dict(stepped.world.snapshot.accounts)
+        self.accounts = dict(stepped.context.snapshot.accounts)
 
     def process_cdr(self, params: dict[str, Any]) -> Answer:
         """Makes the CDRs of a session, or of an event without one."""
         event = params["Event"]
         origin = event["OriginID"]
         session = self.closed.get(origin) or self.active.get(origin)
-        world = self.session_world
+        context = self.context
         rated: list[tuple[Run, RatedCdr]] = []
         if session is None:
             runs = self.fork(params)
             if any((origin, run.run_id) in self.cdrs for run in runs):
                 return None, "EXISTS"
             for run in runs:
-                cdr, world = rate_cdr(world, run.call, run.request_type)
+                cdr, context = rate_cdr(context, run.call, run.request_type)
                 rated.append((run, cdr))
         else:
             for run in session.runs:
                 if (origin, run.run_id) in self.cdrs:
                     return None, "PARTIALLY_EXECUTED"
-                cdr, world = rate_session_cdr(world, run, session.first[run.run_id])
+                cdr, context = rate_session_cdr(context, run, session.first[run.run_id])
                 rated.append((run, cdr))
-        self.accounts = dict(world.snapshot.accounts)
+        self.accounts = dict(context.snapshot.accounts)
         for run, cdr in rated:
             self.cdrs[origin, run.run_id] = self.cdr_text(origin, run, cdr)
         return "OK", None
@@ -186,9 +183,9 @@ class Sessions(Accounts):
         return [cdr for (origin, _), cdr in sorted(self.cdrs.items()) if origin in wanted], None
 
     @property
-    def session_world(self) -> SessionWorld:
+    def context(self) -> Context:
         """What the session functions read."""
-        return SessionWorld(self.snapshot, self.world.tariff, self.world.settings, RECORDED_NS)
+        return Context(self.snapshot, self.world.tariff, self.world.settings, RECORDED_NS)
 
     def usage(self, event: Event) -> int:
         """Usage an event asks for."""
@@ -232,5 +229,3 @@ def call_of_event(tenant: str, event: Event, usage_ns: int, *, forces: bool = Fa
         factor_id=event.get("BalanceFactorID", ""),
         forces_duration=forces,
     )
-
-

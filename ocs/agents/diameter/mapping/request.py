@@ -118,14 +118,11 @@ class GyReader:
         """
         frame = message.frame
         single, services, subscriptions, repeated = _sort(message)
-        session = single.get(avps.SESSION_ID) or _missing(frame, avps.SESSION_ID)
+        session_octets = _session_octets(message, single)
         kind = _kind(frame, single)
         number = decode_u32(
             frame, single.get(avps.CC_REQUEST_NUMBER) or _missing(frame, avps.CC_REQUEST_NUMBER)
         )
-        session_octets = frame[session[2] : session[3]]
-        if not session_octets or len(session_octets) > message.limits.session_id_octets:
-            raise invalid_value(frame, session)
         client = self._client(frame, single)
         profile = client.own_profile or connection_profile or self.options.profiles.default
         require_route(message, single, self.options)
@@ -400,6 +397,15 @@ def _further_identities(
 
 def _missing(frame: bytes, key: int) -> NoReturn:
     raise missing(frame, key)
+
+
+def _session_octets(message: Message, single: dict[int, RawAvp]) -> bytes:
+    """Session-Id as it stands there; 5004 when empty or longer than any session's."""
+    avp = single.get(avps.SESSION_ID) or _missing(message.frame, avps.SESSION_ID)
+    octets = message.frame[avp[2] : avp[3]]
+    if not octets or len(octets) > message.limits.session_id_octets:
+        raise invalid_value(message.frame, avp)
+    return octets
 
 
 def _kind(frame: bytes, single: dict[int, RawAvp]) -> EventKind:

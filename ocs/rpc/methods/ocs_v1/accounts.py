@@ -14,7 +14,7 @@ from ocs.charging.entry import Posting
 from ocs.charging.store import Query, Table
 from ocs.rpc.context import Context
 from ocs.rpc.errors import EXISTS, InvalidParams, NotFound, RpcError
-from ocs.rpc.methods.ocs_v1.names import LONGEST_NAME, account_of, accounts, identity_of
+from ocs.rpc.methods.ocs_v1.names import LONGEST_NAME, account_key, account_of, accounts, identity_of
 from ocs.rpc.methods.ocs_v1.pages import Limit, Text, cursor, cursor_text
 from ocs.rpc.methods.ocs_v1.quantities import charged_unit, quantity_of
 from ocs.rpc.methods.ocs_v1.views import AccountView, EntryView, account_view, entry_views
@@ -226,7 +226,7 @@ def _new_account(context: Context, params: AccountNew) -> acts.NewAccount:
     if limit_nanos < 0 or low_nanos < 0:
         raise InvalidParams("credit_limit: and low_balance are not below zero")
     return acts.NewAccount(
-        params.account,
+        account_key(params.account),
         params.plan,
         tuple(dict.fromkeys(identity_of(text) for text in params.identities)),
         tuple(_first_topup(balance) for balance in params.balances),
@@ -279,14 +279,14 @@ async def _stand(context: Context, params: AccountRef, standing: Standing) -> Ac
     return changed
 
 
-async def _verified(context: Context, account_key: str) -> list[Difference]:
+async def _verified(context: Context, key: str) -> list[Difference]:
     """What is wrong with an account; looked at again where it changed meanwhile."""
     service = context.service
     for _ in range(VERIFY_ATTEMPTS):
-        before = await service.store.load(account_key)
-        problems = await service.verify(account_key)
-        after = await service.account(account_key)
+        before = await service.store.load(key)
+        problems = await service.verify(key)
+        after = await service.account(key)
         if not problems or (before is not None and after is not None and before.version == after.version):
-            return [Difference(account_key, problem) for problem in problems]
+            return [Difference(key, problem) for problem in problems]
         await asyncio.sleep(VERIFY_PAUSE_S)
-    raise RpcError(f"account {account_key[:80]} changes all the time: verify it when it is quieter")
+    raise RpcError(f"account {key[:80]} changes all the time: verify it when it is quieter")

@@ -11,6 +11,7 @@ from ocs.rpc.errors import InvalidParams, NotFound
 from ocs.rpc.methods.ocs_v1.views import PREFIXES
 
 LONGEST_NAME = 1_024
+TENANT = "default"
 PAGE = 200
 KINDS = {name: IdentityKind(kind) for kind, name in PREFIXES.items()} | {
     "e164": IdentityKind.E164,
@@ -40,12 +41,18 @@ def _digits(number: str) -> str:
     return number.removeprefix("+") if number.startswith("+") else number.removeprefix("00")
 
 
+def account_key(name: str) -> str:
+    """The key of an account: `tenant:name`; a name alone is one of the default tenant."""
+    return name if ":" in name else f"{TENANT}:{name}"
+
+
 async def account_of(service: ChargingService, name: str) -> Account:
     """The account of a key, a number (MSISDN, IMSI) or another identity; NotFound where nobody has it."""
     if name and len(name) <= LONGEST_NAME:
-        account = await service.account(name)
-        if account is not None:
-            return account
+        for key in dict.fromkeys((account_key(name), name)):
+            account = await service.account(key)
+            if account is not None:
+                return account
         for identity in _possible(name):
             account = await service.find(identity)
             if account is not None:
@@ -67,8 +74,8 @@ def _possible(name: str) -> list[Identity]:
 async def session_of(service: ChargingService, name: str, client: str | None) -> tuple[Account, Session]:
     """The open session of an id; without its client the one of any client; NotFound where there is none."""
     if client is not None:
-        account_key = await _account_key_of(service, session_key(client, name))
-        found = None if account_key is None else await _session_in(service, account_key, name, client)
+        owner = await _account_key_of(service, session_key(client, name))
+        found = None if owner is None else await _session_in(service, owner, name, client)
     else:
         found = await _guessed(service, name) or await _searched(service, name)
     if found is None:
@@ -82,9 +89,9 @@ async def _account_key_of(service: ChargingService, key: str) -> str | None:
 
 
 async def _session_in(
-    service: ChargingService, account_key: str, name: str, client: str | None
+    service: ChargingService, owner: str, name: str, client: str | None
 ) -> tuple[Account, Session] | None:
-    account = await service.account(account_key)
+    account = await service.account(owner)
     for session in account.sessions if account is not None else ():
         if account is not None and session.session_id == name and client in (None, session.client):
             return account, session
@@ -98,9 +105,9 @@ async def _guessed(service: ChargingService, name: str) -> tuple[Account, Sessio
         (name.partition("|")[0], name.partition("|")[2]),
         ("jsonrpc", name),
     ):
-        account_key = await _account_key_of(service, session_key(client, session_id))
-        if account_key is not None:
-            found = await _session_in(service, account_key, session_id, client)
+        owner = await _account_key_of(service, session_key(client, session_id))
+        if owner is not None:
+            found = await _session_in(service, owner, session_id, client)
             if found is not None:
                 return found
     return None

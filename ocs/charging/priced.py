@@ -1,0 +1,22 @@
+"""What a price means to a turn: its name in the books, whether it is nothing, which of two is cheaper. Pure."""
+
+from ocs.charging.rating import cost
+from ocs.charging.tariff.line import Line
+from ocs.charging.tariff.model import Priced, Verdict
+
+
+def is_free(line: Line | None, at_ns: int) -> bool:
+    """Whether the tariff gives it away: then no bundle is used for it."""
+    return line is not None and line.at(at_ns).verdict is Verdict.FREE
+
+
+def rule_text(priced: Priced) -> str:
+    """What an entry says about its price: plan, rule, rate, the prefix or zone, and the window."""
+    return f"{priced.plan}|{priced.rule}|{priced.rate_id}|{priced.prefix or priced.zone}|{priced.window}"
+
+
+def cheaper(before: Priced, after: Priced, position: int, units: int) -> Priced:
+    """The cheaper of the prices around a tariff change: usage that lies on neither side is not overcharged."""
+    if before.rate is None or after.rate is None:
+        return after
+    return before if cost(before.rate, position, units) < cost(after.rate, position, units) else after

@@ -1,0 +1,116 @@
+"""Programs under test: started in a process group of their own, watched by their output, always ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+LONGEST_S = 20.0
+END_S = 3.0
+POLL_S = 0.02
+
+
+def until(condition: Callable[[], bool], what: str, longest_s: float = LONGEST_S) -> None:
+    """Wait for something that happens in another program; AssertionError says what did not."""
+    deadline = time.monotonic() + longest_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {longest_s} s: {what}"
+        time.sleep(POLL_S)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody has, neither for TCP nor for UDP."""
+    found: dict[int, tuple[socket.socket, socket.socket]] = {}
+    try:
+        while len(found) < count:
+            stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            stream.bind(("127.0.0.1", 0))
+            datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            port = stream.getsockname()[1]
+            found[port] = stream, datagram
+            try:
+                datagram.bind(("127.0.0.1", port))
+            except OSError:
+                for each in found.pop(port):
+                    each.close()
+        return list(found)
+    finally:
+        for pair in found.values():
+            for each in pair:
+                each.close()
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody takes TCP connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def filled(template: Path, **values: object) -> str:
+    """The text of a template with every @NAME@ replaced; each must be given."""
+    text = template.read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace(f"@{name.upper()}@", str(value))
+    return text
+
+
+class Program:
+    """A running program whose standard output and error go to a file."""
+
+    def __init__(self, command: Sequence[str | Path], log: Path, cwd: Path | None = None) -> None:
+        self.name = Path(command[0]).name
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def until(self, condition: Callable[[], bool], what: str, longest_s: float = LONGEST_S) -> None:
+        """Wait for a condition; a program that has ended meanwhile fails at once, with its output."""
+
+        def is_done() -> bool:
+            met = condition()
+            assert met or self.process.poll() is None, f"{self.name} has ended:\n{self.output()[-4000:]}"
+            return met
+
+        try:
+            until(is_done, what, longest_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()[-4000:]}") from None
+
+    def wait(self, longest_s: float) -> int:
+        """Its exit status."""
+        return self.process.wait(longest_s)
+
+    def kill(self) -> None:
+        """End it, and what it has started, without a warning."""
+        self._signal(signal.SIGKILL)
+        self.process.wait(END_S)
+
+    def end(self) -> None:
+        """Ask it to end; after a while it has to."""
+        self._signal(signal.SIGTERM)
+        try:
+            self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            pass  # it will not listen, so the next line ends it
+        self.kill()
+
+    def _signal(self, number: int) -> None:
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            return  # the whole group is gone already

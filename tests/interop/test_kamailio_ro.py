@@ -1,0 +1,197 @@
+"""Kamailio's ims_charging asks for calls of sipp: every second talked is paid for, and none more."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ocs.diameter import avps
+from ocs.diameter.avp import decode_u32
+from ocs.diameter.message import Message
+from tests.interop.capture import Capture, sent_by
+from tests.interop.freediameter_rules import judged
+from tests.interop.programs import Program, filled, free_ports, until
+from tests.interop.server import NANOS_PER_SECOND, Server
+
+pytestmark = pytest.mark.peer
+
+HERE = Path(__file__).parent / "kamailio"
+KAMAILIO = "scscf.test.invalid"
+CALLED = "2001"
+AROUND = {seconds: range(seconds - 1, seconds + 2) for seconds in (3, 7, 9)}  # Kamailio counts whole seconds
+
+
+class Ims:
+    """Kamailio between a caller and a callee, with the charging server beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server = Server(folder)
+        self.capture = Capture(folder / "ro.pcapng", self.server.diameter_port)
+        self.sip_port, self.callee_port = free_ports(2)
+        values = {
+            "folder": folder,
+            "sip_port": self.sip_port,
+            "callee_port": self.callee_port,
+            "diameter_port": self.server.diameter_port,
+        }
+        for name in ("kamailio.cfg", "DiameterPeer.xml"):
+            (folder / name).write_text(filled(HERE / name, **values))
+        runtime = "-Y", folder, "-w", folder
+        self.kamailio = Program(
+            ["kamailio", "-f", folder / "kamailio.cfg", "-DD", "-E", "-m", "64", "-M", "8", *runtime],
+            folder / "kamailio.log",
+        )
+        self.callee = self._sipp("callee", "-sf", HERE / "callee.xml", "-p", self.callee_port)
+        self.until_connected()
+        self.calls = 0
+
+    def _sipp(self, name: str, *arguments: object) -> Program:
+        command = ["sipp", "-nostdin", "-i", "127.0.0.1", "-trace_err", *map(str, arguments)]
+        return Program(command, self.folder / f"{name}.log", cwd=self.folder)
+
+    def until_connected(self) -> None:
+        """Wait until Kamailio's Diameter peer is the server."""
+        self.kamailio.until(lambda: KAMAILIO in self.server.open_peers(), "Kamailio connects")
+
+    def call(self, scenario: str, callers: list[str], *arguments: object) -> Program:
+        """Start calls, one of each caller."""
+        self.calls += 1
+        users = self.folder / f"users{self.calls}.csv"
+        users.write_text("SEQUENTIAL\n" + "".join(f"{caller};{CALLED}\n" for caller in callers))
+        (port,) = free_ports(1)
+        fixed = "-sf", HERE / f"{scenario}.xml", "-p", port, "-m", len(callers), "-inf", users
+        limits = "-timeout", "40s", "-recv_timeout", 20_000
+        return self._sipp(
+            f"call{self.calls}", *fixed, *limits, *arguments, f"127.0.0.1:{self.sip_port}"
+        )
+
+    def over(self, call: Program, *callers: str) -> None:
+        """Wait until calls have ended as their scenario says, and their sessions with them."""
+        status = call.wait(45)
+        assert status == 0, f"sipp ended with {status}\n{call.output()[-3000:]}"
+        until(lambda: not any(map(self.server.sessions, callers)), "the sessions are closed")
+
+    def end(self) -> None:
+        """End everything."""
+        self.capture.end()
+        for program in (self.kamailio, self.callee):
+            program.kill()
+        self.server.end()
+
+
+@pytest.fixture(scope="module")
+def ims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ims]:
+    world = Ims(tmp_path_factory.mktemp("kamailio"))
+    yield world
+    world.end()
+
+
+def paid(server: Server, account: str, before: int) -> int:
+    """Seconds the account has paid for since; the money adds up and nothing is held any more."""
+    posted, reserved = server.money(account)
+    seconds, rest = divmod(before - posted, NANOS_PER_SECOND)
+    assert (rest, reserved) == (0, 0)
+    assert server.is_consistent()
+    return seconds
+
+
+def debits(server: Server, account: str) -> list[int]:
+    """Seconds of every debit of an account."""
+    entries = server.call("AccountHistory", account=account, limit=100)["entries"]
+    amounts = [int(entry["amount"]["nanos"]) for entry in entries if entry["kind"] == "DEBIT"]
+    return [-nanos // NANOS_PER_SECOND for nanos in amounts]
+
+
+def reported(record: dict[str, object]) -> int:
+    """Seconds in a charging record."""
+    usage = record["usage"]
+    assert isinstance(usage, list)
+    return sum(int(each["used"]["ns"]) for each in usage) // 1_000_000_000
+
+
+def test_a_call_pays_for_what_its_updates_and_its_end_report(ims: Ims) -> None:
+    before, _ = ims.server.money("1001")
+    ims.over(ims.call("caller_ends", ["1001"], "-d", 7_000), "1001")
+    (record,) = ims.server.records("1001")
+    seconds = paid(ims.server, "1001", before)
+    assert seconds in AROUND[7]
+    assert reported(record) == seconds
+    assert (record["service"], record["called"], record["cause"]) == ("voice", CALLED, "terminated")
+    assert record["cost_nanos"] == seconds * NANOS_PER_SECOND
+    assert len(debits(ims.server, "1001")) == 2, "one update, one termination"
+
+
+def test_a_caller_without_credit_is_refused_before_the_call_is_set_up(ims: Ims) -> None:
+    ims.over(ims.call("refused", ["1002"]), "1002")
+    view = ims.server.call("AccountShow", account="1002")
+    assert (view["available_nanos"], view["holds"], view["open_sessions"]) == (0, [], 0)
+    assert ims.server.is_consistent()
+
+
+def test_a_call_is_cut_on_both_sides_when_the_credit_is_used_up(ims: Ims) -> None:
+    before, _ = ims.server.money("1003")
+    assert before == 10 * NANOS_PER_SECOND
+    ims.over(ims.call("network_ends", ["1003"]), "1003")
+    (record,) = ims.server.records("1003")
+    seconds = paid(ims.server, "1003", before)
+    assert seconds in (10, 11), "the grant, and a second until Kamailio looks at its clock"
+    assert reported(record) == seconds
+
+
+def test_a_call_survives_the_death_of_the_server_and_is_paid_for_once(ims: Ims) -> None:
+    before, _ = ims.server.money("1004")
+    call = ims.call("caller_ends", ["1004"], "-d", 9_000)
+    call.until(lambda: bool(ims.server.sessions("1004")), "the call has begun")
+    (session,) = ims.server.sessions("1004")
+    assert ims.server.money("1004") == (before, 8 * NANOS_PER_SECOND)
+    ims.server.kill()
+    ims.server.start()
+    assert ims.server.money("1004") == (before, 8 * NANOS_PER_SECOND), "what is held is held still"
+    assert [each["session"] for each in ims.server.sessions("1004")] == [session["session"]]
+    ims.until_connected()
+    ims.over(call, "1004")
+    (record,) = ims.server.records("1004")
+    seconds = paid(ims.server, "1004", before)
+    assert seconds in AROUND[9]
+    assert reported(record) == seconds
+    assert len(debits(ims.server, "1004")) == 2, "Kamailio came back in time for its update"
+
+
+def test_twenty_calls_at_once_are_each_paid_for_by_their_caller(ims: Ims) -> None:
+    ims.until_connected()
+    callers = [str(number) for number in range(1100, 1120)]
+    before = {caller: ims.server.money(caller)[0] for caller in callers}
+    ims.over(ims.call("caller_ends", callers, "-d", 3_000, "-r", 20, "-l", 20), *callers)
+    for caller in callers:
+        (record,) = ims.server.records(caller)
+        seconds = paid(ims.server, caller, before[caller])
+        assert seconds in AROUND[3]
+        assert reported(record) == seconds
+
+
+def used_seconds(message: Message) -> int:
+    """CC-Time of every Used-Service-Unit of a request."""
+    return sum(
+        decode_u32(message.frame, units)
+        for service in message.all(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
+        for used in message.members(service)
+        if used[0] == avps.USED_SERVICE_UNIT
+        for units in message.members(used)
+        if units[0] == avps.CC_TIME
+    )
+
+
+def test_nothing_on_the_wire_is_wrong_and_every_second_on_it_was_paid(ims: Ims) -> None:
+    port = ims.server.diameter_port
+    ims.capture.end()
+    messages = ims.capture.messages()
+    requests = [each.message for each in messages if each.target == port]
+    credit_control = [request for request in requests if request.command_code == 272]
+    accounts = "1001", "1003", "1004", *map(str, range(1100, 1120))
+    assert sum(map(used_seconds, credit_control)) == sum(
+        sum(debits(ims.server, account)) for account in accounts
+    )
+    assert ims.capture.complaints(port) == []
+    assert ims.capture.unanswered(port) == []
+    assert judged(sent_by(messages, port), ims.folder) == []

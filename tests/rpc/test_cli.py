@@ -1,0 +1,62 @@
+"""The `ocs` commands against a running server: both ends agree on names, units and errors."""
+
+import asyncio
+import json
+
+import pytest
+
+from ocs.cli.main import main
+from tests.rpc.world import MSISDN, World, in_world
+
+Capture = pytest.CaptureFixture[str]
+
+
+async def run(world: World, *words: str) -> int:
+    """Run a command beside the server."""
+    assert world.server.jsonrpc_address is not None
+    server = "{}:{}".format(*world.server.jsonrpc_address)
+    return await asyncio.to_thread(main, [*words, "--server", server])
+
+
+@in_world
+async def test_commands_show_what_the_server_has(world: World, capsys: Capture) -> None:
+    initial = {"kind": "INITIAL", "service": "data", "rating_group": 10, "requested": "1MiB"}
+    await world.call("Charge", **initial, session="smf;1", subscriber=MSISDN)
+    message = {"kind": "EVENT", "session": "m", "event": 1, "service": "sms", "requested": 1}
+    await world.call("Charge", **message, subscriber=MSISDN)
+    for words, expected in (
+        (["account", "topup", MSISDN, "2.50", "--note", "gift"], ["topup", "2.50", "12.45"]),
+        (["account", "show", MSISDN], ["1001", "standard", "BALANCES", "main", "12.45", "HOLDS", "1.024"]),
+        (["account", "history", "1001", "--limit", "20"], ["TOPUP", "DEBIT", "gift", "2.50", "-0.05"]),
+        (["account", "verify", "1001"], ["yes"]),
+        (["account", "verify", "--all"], ["yes"]),
+        (["session", "ls"], ["smf;1", "1001"]),
+        (["session", "ls", "--account", MSISDN], ["smf;1"]),
+        (["session", "show", "smf;1"], ["QUOTAS", "1.0 MiB"]),
+        (["cdr", "ls", "--account", MSISDN], ["sms", "0.05"]),
+        (["cdr", "ls", "--session", "m"], ["sms", "0.05"]),
+        (["peer", "ls"], ["smf.example.org", "pgw.example.net", "origin_host"]),
+    ):
+        assert await run(world, *words) == 0
+        shown = capsys.readouterr().out
+        for text in expected:
+            assert text in shown, (words, text, shown)
+
+
+@in_world
+async def test_commands_say_what_the_server_refuses(world: World, capsys: Capture) -> None:
+    assert await run(world, "account", "show", "nobody") == 1
+    assert capsys.readouterr().err == "ocs: no account nobody\n"
+    assert await run(world, "session", "show", "gone") == 1
+    assert capsys.readouterr().err == "ocs: no open session gone\n"
+    assert await run(world, "session", "ls") == 0
+    assert capsys.readouterr().out == "nothing found\n"
+
+
+@in_world
+async def test_repeated_topup_with_a_reference_is_booked_once(world: World, capsys: Capture) -> None:
+    for _ in range(3):
+        assert await run(world, "account", "topup", "1001", "1.00", "--reference", "r-1") == 0
+    capsys.readouterr()
+    assert await run(world, "account", "show", "1001", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["available_nanos"] == 11_000_000_000
