@@ -51,7 +51,7 @@ def run(settings: Settings, data_dir: Path) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, data_dir))
     except StartError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return CONFIG_ERROR
     except StoreError as error:
         log.error("store.failed", error=str(error))

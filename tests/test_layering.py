@@ -37,6 +37,13 @@ ENGINE_AND_BEYOND = (
     "ocs.charging.service",
     "ocs.charging.store",
 )
+OPERATIONS = (
+    "ocs.charging.account",
+    "ocs.charging.acts",
+    "ocs.charging.decision",
+    "ocs.charging.entry",
+    "ocs.charging.supervision",
+)
 AGENT = Row(allowed=BORDER)
 AGENT_PURE = Row(allowed=("ocs.charging.events", *CONFIG_TYPES), pure=True)
 
@@ -83,9 +90,16 @@ TABLE: dict[str, Row] = {
     "ocs.agents.kamailio": AGENT,
     "ocs.agents.kamailio.wire": AGENT_PURE,
     "ocs.agents.kamailio.mapping": AGENT_PURE,
-    "ocs.rpc": Row(allowed=(*BORDER, "ocs.charging.money")),
-    "ocs.rpc.envelope": Row(pure=True),
-    "ocs.rpc.values": Row(allowed=("ocs.charging.money",), pure=True),
+    "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
+    "ocs.rpc": Row(
+        allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log"), denied=STORES
+    ),
+    "ocs.rpc.errors": Row(pure=True),
+    "ocs.rpc.envelope": Row(allowed=("ocs.rpc.errors",), pure=True),
+    "ocs.rpc.values": Row(allowed=("ocs.rpc.errors", "ocs.charging.money"), pure=True),
+    "ocs.rpc.methods": Row(
+        allowed=(*BORDER, *OPERATIONS, "ocs.rpc", "ocs.charging.money", "ocs.charging.store"), denied=STORES
+    ),
 }
 
 

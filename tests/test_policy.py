@@ -4,10 +4,11 @@ import msgspec
 
 from ocs.charging.events import FinalUnitAction, Unit
 from ocs.charging.quota import SECOND_NS
-from ocs.config.settings import FinalUnit, QuotaRule, Settings
+from ocs.config.settings import FinalUnit, IdentitySettings, QuotaRule, Settings
 from ocs.policy import MAXIMUM_EVENTS, charging_policy, service_limits
 from tests.support.charging import NOON_NS
 
+PLAIN = Settings(IdentitySettings("ocs.example", "example"))
 REDIRECT = FinalUnit("redirect", redirect_address="https://pay.example")
 RULES = (
     QuotaRule(service="sms", events=2),
@@ -21,8 +22,7 @@ RULES = (
 
 
 def settings(*rules: QuotaRule) -> Settings:
-    plain = Settings()
-    return msgspec.structs.replace(plain, charging=msgspec.structs.replace(plain.charging, quotas=rules))
+    return msgspec.structs.replace(PLAIN, charging=msgspec.structs.replace(PLAIN.charging, quotas=rules))
 
 
 def test_the_first_rule_that_fits_counts() -> None:
@@ -61,10 +61,10 @@ def test_thresholds_and_final_units() -> None:
 
 
 def test_the_deadline_of_a_silent_session() -> None:
-    policy = charging_policy(Settings())
+    policy = charging_policy(PLAIN)
     assert policy.deadline_ns(NOON_NS, 60 * SECOND_NS, None) == NOON_NS + 120 * SECOND_NS
     assert policy.deadline_ns(NOON_NS, SECOND_NS, 600 * SECOND_NS) == NOON_NS + 630 * SECOND_NS
-    assert policy.deadline_ns(NOON_NS, 10**18, None) == NOON_NS + Settings().charging.supervision.maximum_ns
+    assert policy.deadline_ns(NOON_NS, 10**18, None) == NOON_NS + PLAIN.charging.supervision.maximum_ns
 
 
 def test_the_memory_of_rules_is_bounded() -> None:
@@ -75,7 +75,6 @@ def test_the_memory_of_rules_is_bounded() -> None:
 
 
 def test_limits_come_from_the_settings() -> None:
-    plain = Settings()
-    limits = service_limits(plain)
-    assert (limits.in_flight, limits.accounts) == (plain.store.queue, plain.store.cache_accounts)
-    assert limits.wait_ns == plain.diameter.timers.answer_deadline_ns
+    limits = service_limits(PLAIN)
+    assert (limits.in_flight, limits.accounts) == (PLAIN.store.queue, PLAIN.store.cache_accounts)
+    assert limits.wait_ns == PLAIN.diameter.timers.answer_deadline_ns

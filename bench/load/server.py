@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def program_folder() -> Path:
+    """Where this process would import `ocs` from: the sources, or the installed program with its compiled parts."""
+    found = find_spec("ocs")
+    if found is None or found.origin is None:
+        raise ServerFailed("ocs is not installed, and not on the path")
+    return Path(found.origin).resolve().parents[1]
 
 
 @contextlib.contextmanager
@@ -101,11 +110,9 @@ class Server:
             *self.prefix,
             *("-m", "ocs", "serve", "--config", str(self.config), "--data-dir", str(self.folder / "data")),
         ]
-        path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+        environment = {**os.environ, "PYTHONPATH": str(program_folder())}
         with self.log.open("ab") as log, on_core(self.core):
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self.folder, env={**os.environ, "PYTHONPATH": path}
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=environment)
         while READY not in self.log_text():
             if self.process.poll() is not None or time.monotonic() - started > timeout_s:
                 self.kill()

@@ -236,7 +236,7 @@ def _settle_late(
     policy: ChargingPolicy,
     now_ns: int,
 ) -> Decision:
-    """A report after its session was closed: debited once; who asks for more learns that the session is gone."""
+    """A report that arrives after its session was closed: debited once, nothing granted, not reopened."""
     turn = Turn(
         account,
         event,
@@ -250,9 +250,9 @@ def _settle_late(
         session.opened_at_ns,
     )
     parts, total = _settle(turn, session.context)
-    wants_more = event.kind is EventKind.UPDATE and any(each.requested is not None for each in event.reports)
-    result, grants = (Result.UNKNOWN_SESSION, ()) if wants_more else (Result.SUCCESS, _settled(parts))
-    answer = _answer(turn, result, grants, session.cost_nanos + total)
+    grants = _settled(parts)
+    answer = _answer(turn, Result.SUCCESS, grants, session.cost_nanos + total)
+    answer = msgspec.structs.replace(answer, has_ended=True)
     after = _after(session, turn, event, grants, total, answer)
     changed = _account(account, turn, account.sessions, (*without_key(account.closed, session.key), after))
     cdrs = (_late_cdr(account.key, session, after, now_ns),) if turn.ledger.entries else ()
@@ -283,9 +283,12 @@ def _granted(turn: Turn, parts: list[Part]) -> tuple[Grant, ...]:
 
 def _in_order(parts: list[Part]) -> list[Part]:
     """The parts by rating group and services; the same list where that is their order already."""
-    for index in range(1, len(parts)):
-        if _place(parts[index].report) < _place(parts[index - 1].report):
-            return sorted(parts, key=lambda part: _place(part.report))
+    before = -1
+    for part in parts:
+        rating_group = part.report.rating_group
+        if rating_group is None or rating_group <= before:
+            return parts if len(parts) < 2 else sorted(parts, key=lambda part: _place(part.report))
+        before = rating_group
     return parts
 
 

@@ -224,3 +224,4 @@ class ChargingAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     validity_ns: int | None = None
     failed: str = ""
     message: str = ""
+    has_ended: bool = False  # the session was over before: usage was charged, nothing is granted

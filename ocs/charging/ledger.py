@@ -9,6 +9,7 @@ from ocs.charging.entry import Entry, EntryKind
 from ocs.charging.events import Unit
 
 FOREVER_NS = 1 << 62
+MOST = 1 << 63  # more than any balance
 MAIN = "main"  # the money balance that is made when something must be charged and there is none
 
 
@@ -134,7 +135,9 @@ class Ledger:
         """Debit up to `units` from unit balances; returns what they covered."""
         left = units
         for index in indexes:
-            part = min(left, self._drawable(index))
+            part = min(left, self._posted[index] - self._reserved[index])
+            if self._promised:
+                part = min(part, self._promise(index))
             if part > 0:
                 self._post(index, EntryKind.DEBIT, -part, rating_group, unit, part, rule, 0)
                 left -= part
@@ -159,7 +162,9 @@ class Ledger:
         """
         left = nanos
         for index in indexes:
-            part = min(left, self._drawable(index))
+            part = min(left, self._posted[index] - self._reserved[index])
+            if self._promised:
+                part = min(part, self._promise(index))
             if part > 0:
                 self._post(index, EntryKind.DEBIT, -part, rating_group, unit, units, rule, rated_from)
                 left -= part
@@ -200,15 +205,13 @@ class Ledger:
                 )
             )
 
-    def _drawable(self, index: int) -> int:
-        """What may be debited from a balance without overdrawing it."""
-        free = self._posted[index] - self._reserved[index]
-        if self._promised:
-            balance = self._balances[index]
-            expires_at_ns = balance.expires_at_ns
-            if expires_at_ns is not None and expires_at_ns <= self._now_ns:
-                return min(free, self._promised.get(balance.id, 0))
-        return free
+    def _promise(self, index: int) -> int:
+        """What may be drawn from a balance: all there is, or of an expired one what had been held."""
+        balance = self._balances[index]
+        expires_at_ns = balance.expires_at_ns
+        if expires_at_ns is None or expires_at_ns > self._now_ns:
+            return MOST
+        return self._promised.get(balance.id, 0)
 
     def _last_valid(self, indexes: list[int]) -> int:
         """The balance to overdraw: never an expired one, whose debt nobody would see again."""
@@ -230,7 +233,8 @@ class Ledger:
 
     def main_money(self) -> str:
         """Name of the balance that money without a better place goes to."""
-        return self._balances[self.ensure_money()].id
+        index = self.ensure_money()  # first: it may make the balance
+        return self._balances[index].id
 
     def ensure_money(self) -> int:
         """Index of the main money balance; makes it where there is none."""

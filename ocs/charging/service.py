@@ -9,14 +9,14 @@ change fails, what memory made of the accounts is thrown away and the truth is r
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 import structlog
 
 from ocs.charging import onetime
-from ocs.charging.account import Account, session_key
-from ocs.charging.control import SessionAddress, SessionControl
+from ocs.charging.account import Account, Session, session_key
+from ocs.charging.control import ControlResult, SessionAddress, SessionControl
 from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
 from ocs.charging.engine import close, decide
 from ocs.charging.entry import EntryKind, Posting
@@ -33,6 +33,7 @@ log = structlog.get_logger()
 Deliver = Callable[[ChargingAnswer], None]
 CAUSE_SILENT = "client silent"
 CAUSE_RESTARTED = "client restarted"
+CAUSE_UNKNOWN = "unknown to its client"
 CLOSED_AT_ONCE = 1_000  # silent sessions closed in one second
 ATTEMPTS = 8  # decisions on one event before a contended account counts as busy
 
@@ -594,18 +595,30 @@ class ChargingService:
 
     async def reauthorize_starved(self, account: Account) -> None:
         """Ask the clients of sessions that were told their credit ends to ask again (RFC 8506 5.5)."""
-        for session in account.sessions:
-            if any(quota.is_final for quota in session.quotas):
-                address = SessionAddress(session.client, session.session_id, session.origin, session.service)
-                for control in self.session_control.values():
-                    await control.reauthorize(address)
+        starved = [each for each in account.sessions if any(quota.is_final for quota in each.quotas)]
+        await self._ask_clients(account, starved, lambda control, address: control.reauthorize(address))
 
     async def disconnect_all(self, account: Account, cause: str) -> None:
         """Ask the clients of all sessions of an account to end them."""
-        for session in account.sessions:
+        await self._ask_clients(
+            account, account.sessions, lambda control, address: control.disconnect(address, cause)
+        )
+
+    async def _ask_clients(
+        self,
+        account: Account,
+        sessions: Iterable[Session],
+        ask: Callable[[SessionControl, SessionAddress], Awaitable[ControlResult]],
+    ) -> None:
+        """Ask about all these sessions at once; one that its client does not know any more is closed."""
+
+        async def ask_about(session: Session) -> None:
             address = SessionAddress(session.client, session.session_id, session.origin, session.service)
-            for control in self.session_control.values():
-                await control.disconnect(address, cause)
+            for control in tuple(self.session_control.values()):
+                if await ask(control, address) is ControlResult.UNKNOWN_SESSION:
+                    await self.close_session(SessionRef(session.key, account.key, 0), CAUSE_UNKNOWN)
+
+        await asyncio.gather(*[ask_about(session) for session in sessions])
 
     async def drained(self) -> None:
         """Return when every event taken in has its answer."""

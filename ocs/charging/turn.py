@@ -467,7 +467,7 @@ class Turn:
                 return units, nanos, bool(units)
             position = rated + units
             piece_nanos = cost(rate, position, piece)
-            budget = None if available is None else max(available - nanos, 0)
+            budget = None if available is None else available - nanos if available > nanos else 0
             if rate.cap_nanos is not None and rate.cap_strategy is CapStrategy.DISCONNECT:
                 room = max(rate.cap_nanos - price(rate, position), 0)
                 budget = room if budget is None else min(room, budget)

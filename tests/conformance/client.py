@@ -200,6 +200,10 @@ class Client:
             except ConnectionError:
                 return True
 
+    async def ask_state(self) -> Decoded:
+        """A watchdog's answer, which has the server's Origin-State-Id."""
+        return await self.ask(dwr(self.host))
+
     async def alive(self) -> bool:
         """Whether the connection still serves: a watchdog is answered next."""
         return (await self.ask(dwr(self.host))).code == 2001

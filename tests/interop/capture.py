@@ -62,6 +62,10 @@ class Capture:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(LONGEST_S)
 
+    def count(self, octets: bytes) -> int:
+        """How often some octets went over the wire so far."""
+        return self.file.read_bytes().count(octets)
+
     def read(self, display_filter: str, *fields: str) -> list[list[str]]:
         """The fields of every packet a filter fits; several values of one are joined by a unit separator."""
         command = ["tshark", "-2", "-n", "-r", str(self.file), "-Y", display_filter, "-T", "fields"]

@@ -100,9 +100,13 @@ class Program:
         self._signal(signal.SIGKILL)
         self.process.wait(END_S)
 
+    def ask_to_end(self) -> None:
+        """Tell it to end in order."""
+        self._signal(signal.SIGTERM)
+
     def end(self) -> None:
         """Ask it to end; after a while it has to."""
-        self._signal(signal.SIGTERM)
+        self.ask_to_end()
         try:
             self.process.wait(END_S)
         except subprocess.TimeoutExpired:

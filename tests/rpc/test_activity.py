@@ -85,11 +85,13 @@ def test_rings_are_bounded_and_counts_are_not() -> None:
     assert SHOWN_PER_SECOND < 50
 
 
-def test_noting_an_answer_costs_next_to_nothing() -> None:
-    activity = Activity()
-    began = time.perf_counter_ns()
-    for _ in range(50_000):
-        activity.answered(EVENT, GRANTED, 1)
-    assert (time.perf_counter_ns() - began) / 50_000 < 2_000
+def test_noting_an_answer_costs_less_than_a_microsecond() -> None:
+    activity, best_ns = Activity(), 1 << 62
+    for _ in range(20):
+        began_ns = time.thread_time_ns()
+        for _ in range(2_000):
+            activity.answered(EVENT, GRANTED, 1)
+        best_ns = min(best_ns, (time.thread_time_ns() - began_ns) // 2_000)
+    assert best_ns < 1_000
     activity.collect(0)
-    assert activity.results["SUCCESS"] == 50_000
+    assert activity.results["SUCCESS"] == 40_000

@@ -84,9 +84,9 @@ def test_message_under_way_is_known(data: bytes, expected: bool) -> None:
     ],
 )
 def test_stream_beyond_the_limits_fails_at_once(data: bytes, failure: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     assert framed(b"{}" + data) == ([b"{}"], failure)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_limits_are_exact() -> None:
@@ -100,10 +100,10 @@ def test_limits_are_exact() -> None:
 def test_long_text_in_single_octets_is_looked_at_once() -> None:
     framer = Framer(LIMITS)
     framer.receive(b'["')
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(100_000):
         framer.receive(b"a")
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5
     assert framer.receive(b'"]')[0] == b'["' + b"a" * 100_000 + b'"]'
 
 

@@ -143,7 +143,7 @@ class _CompiledPlan:
         ordered = sorted(plan.versions, key=_valid_from_ns)
         self._versions = [
             (version.valid_from_ns, _valid_until_ns(version, following), _Index(version.rules))
-            for version, following in zip(ordered, [*ordered[1:], None], strict=True)
+            for version, following in zip(ordered, (*ordered[1:], None), strict=bool(ordered))
         ]
 
     def rules(self, service: str) -> list[Rule]:

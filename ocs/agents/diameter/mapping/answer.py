@@ -96,6 +96,8 @@ class AnswerWriter:
         code = COMMAND_CODES[answer.result]
         if code == ResultCode.CREDIT_CONTROL_NOT_APPLICABLE and profile.free_as_grant and grants:
             code = ResultCode.SUCCESS
+        if answer.has_ended and kind is EventKind.UPDATE and any(each.requested for each in event.reports):
+            code, grants = ResultCode.UNKNOWN_SESSION_ID, ()  # some clients take 2001 without units for free
         if code != ResultCode.SUCCESS and is_protocol_error(code):
             return answer_message(message, code, self.identity)
         parts = [
