@@ -4,6 +4,7 @@
 """
 
 import logging
+import re
 import sys
 import time
 from collections import OrderedDict
@@ -20,6 +21,7 @@ MASKED_FIELDS = frozenset(
     {"subscriber", "imsi", "msisdn", "account", "identity", "identities", "calling", "called"}
 )
 VISIBLE_DIGITS = 3
+_IMSI = re.compile(r"(?<!\d)\d{14,15}(?!\d)")
 REPEATS_PER_WINDOW = 5
 REPEAT_WINDOW_NS = 10 * SECOND
 REPEAT_KEYS = 1_024
@@ -60,9 +62,15 @@ def render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
 
 
 def mask_subscribers(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Hide who is charged: fields that name a subscriber keep their last three characters."""
+    """Hide who is charged: fields that name a subscriber keep their last three characters.
+
+    Some clients put the IMSI into their session's name; there it is the only run of 14 or 15 digits.
+    """
     for field in MASKED_FIELDS & event.keys():
         event[field] = masked(event[field])
+    session = event.get("session")
+    if isinstance(session, str):
+        event["session"] = _IMSI.sub(lambda found: _masked_user(found[0]), session)
     return event
 
 

@@ -104,6 +104,11 @@ class Target:
         self.process.kill()
         self.process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self.process.pid
+
     def usage(self) -> Usage:
         """Processor time and memory so far."""
-        return usage(self.process.pid)
+        return usage(self.pid)

@@ -25,9 +25,10 @@ from typing import Any, Protocol
 
 from bench.load.companion import Generator, Target
 from bench.load.generator import FIRST_IMSI, FIRST_MSISDN
-from bench.load.server import Server, Usage
+from bench.load.server import Server, Usage, on_core
 
 WINDOWS = (1, 8, 64, 256)
+PARTS = ("windows", "memory", "costs")
 FINE, COARSE = (10, 11), (20, 21)  # rating groups billed by the kilobyte, by the megabyte
 VARIANTS = {
     "1 kB increments": (FINE, 700_123),
@@ -60,6 +61,9 @@ TARGETS = (
 class Measured(Protocol):
     """Anything whose processor time and memory can be read."""
 
+    @property
+    def pid(self) -> int: ...
+
     def usage(self) -> Usage: ...
 
 
@@ -89,11 +93,23 @@ def running(accounts: int, core: int | None, folder: Path | None, profile: str =
                 server.stop()
 
 
+def loop_ns(core: int) -> float:
+    """What a turn of a plain loop takes on that core now: shared machines change their speed within minutes."""
+    turns = 500_000
+    with on_core(core):
+        started, total = time.perf_counter_ns(), 0
+        for turn in range(turns):
+            total += turn & 7
+        return (time.perf_counter_ns() - started) / turns
+
+
 def measured(target: Measured, generator: Generator, requests: int, window: int, used: int) -> dict[str, Any]:
     """One window: what the generator saw, and what the server's process used for it."""
-    before = target.usage()
+    (core,) = os.sched_getaffinity(target.pid)
+    loop_before_ns, before = loop_ns(core), target.usage()
     found = generator.update(requests, window, used)
     after = target.usage()
+    found["loop_ns"] = (loop_before_ns + loop_ns(core)) / 2
     found["cpu_us"] = (after.cpu_s - before.cpu_s) / requests * 1e6
     found["window"] = window
     if found["bad"]:
@@ -152,7 +168,7 @@ def costs(
     return {
         name: {
             key: statistics.median(row[key] for row in rows)
-            for key in ("cpu_us", "per_s", "p50_ms", "p99_ms")
+            for key in ("cpu_us", "per_s", "p50_ms", "p99_ms", "loop_ns")
         }
         for name, rows in seen.items()
     }
@@ -199,6 +215,14 @@ def many_accounts(options: argparse.Namespace) -> dict[str, Any]:
             "restart_to_first_answer_s": first_answer_s,
             **cost,
         }
+
+
+def all_costs(options: argparse.Namespace) -> dict[str, Any]:
+    """The variants, and very many accounts where that is asked for."""
+    return {
+        "variants": variants(options),
+        "many": many_accounts(options) if options.accounts else None,
+    }
 
 
 def profiled(options: argparse.Namespace) -> dict[str, Any]:
@@ -260,7 +284,7 @@ def print_windows(found: dict[str, list[dict[str, Any]]]) -> None:
             ratio = row["per_s"] / echo["per_s"]
             print(
                 f"{name:<16}{row['window']:>7}{row['per_s']:>12,.0f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}"
-                f"{row['cpu_us']:>9.1f}{ratio:>9.1%}"
+                f"{row['cpu_us']:>9.1f}{ratio:>9.1%}{row['loop_ns']:>9.0f}"
                 + (
                     f"   generator {row['generator_cpu_share']:.0%} busy"
                     if row["generator_cpu_share"] > 0.7
@@ -269,17 +293,23 @@ def print_windows(found: dict[str, list[dict[str, Any]]]) -> None:
             )
 
 
-def print_costs(found: dict[str, dict[str, float]], many: dict[str, Any] | None) -> None:
+def print_memory(found: dict[str, float]) -> None:
+    """One line."""
+    print(f"\nan open session of two rating groups: {found['octets_per_session']:,.0f} octets resident")
+
+
+def print_costs(found: dict[str, Any]) -> None:
     """What a request costs, and how much more than the first kind."""
-    print(f"\n{'window 64':<26}{'us CPU':>9}{'ratio':>8}{'requests/s':>12}{'p99 ms':>9}")
-    rows: list[tuple[str, dict[str, Any]]] = list(found.items())
+    print(f"\n{'window 64':<26}{'us CPU':>9}{'ratio':>8}{'requests/s':>12}{'p99 ms':>9}{'ns loop':>9}")
+    many = found["many"]
+    rows: list[tuple[str, dict[str, Any]]] = list(found["variants"].items())
     if many is not None:
         rows.append((f"{many['accounts']:,} accounts", many))
     base = rows[0][1]["cpu_us"]
     for name, row in rows:
         print(
             f"{name:<26}{row['cpu_us']:>9.1f}{row['cpu_us'] / base:>8.2f}"
-            f"{row['per_s']:>12,.0f}{row['p99_ms']:>9.2f}"
+            f"{row['per_s']:>12,.0f}{row['p99_ms']:>9.2f}{row['loop_ns']:>9.0f}"
         )
     if many is not None:
         print(
@@ -301,7 +331,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--client-core", type=int, default=cores[-1])
     parser.add_argument("--folder", type=Path, help="where the data folders go: the disk that is measured")
     parser.add_argument("--no-constant", action="store_true", help="leave python-diameter out: it is slow")
-    parser.add_argument("--only-windows", action="store_true", help="neither memory nor variants")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument("--profile", metavar="FILE", help="run one window under cProfile instead")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser.parse_args()
@@ -320,20 +350,17 @@ def main() -> int:
         return 0
     if not options.json:
         print("\n".join(f"{name}: {value}" for name, value in found["machine"].items()))
-    found["windows"] = comparisons(options)
-    if not options.json:
-        print_windows(found["windows"])
-    if not options.only_windows:
-        found["memory"] = session_memory(options)
-        found["costs"] = variants(options)
-    found["many"] = many_accounts(options) if options.accounts else None
+    for name, measure, show in (
+        ("windows", comparisons, print_windows),
+        ("memory", session_memory, print_memory),
+        ("costs", all_costs, print_costs),
+    ):
+        if name in options.parts:
+            found[name] = measure(options)
+            if not options.json:
+                show(found[name])
     if options.json:
         print(json.dumps(found, indent=2))
         return 0
-    if not options.only_windows:
-        print(
-            f"\nan open session of two rating groups: {found['memory']['octets_per_session']:,.0f} octets resident"
-        )
-        print_costs(found["costs"], found["many"])
     print(f"\n{TARGETS}")
     return 0

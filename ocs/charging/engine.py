@@ -7,9 +7,10 @@ refuses; a repeat gets the stored answer and changes nothing; a late report of a
 import msgspec
 
 from ocs.charging import onetime
-from ocs.charging.account import Account, Quota, Session, Standing, session_key
+from ocs.charging.account import Account, Session, Standing, session_key
+from ocs.charging.cdr import cdr_of, late_cdr
 from ocs.charging.decision import Decision, decode_answer, encode_answer
-from ocs.charging.entry import Cdr, Posting, UsageTotal
+from ocs.charging.entry import Cdr, Posting
 from ocs.charging.events import (
     ChargingAnswer,
     ChargingContext,
@@ -40,7 +41,6 @@ from ocs.charging.turn import Part, Turn
 CAUSE_TERMINATED = "terminated"
 CAUSE_REPLACED = "replaced"
 CAUSE_REFUSED = "refused"
-CAUSE_LATE = "late report"
 
 
 def decide(
@@ -86,20 +86,8 @@ def _start(
     context = event.context or ChargingContext()
     turn = Turn(account, event, catalogue, policy, now_ns, event.service, account.plan, context)
     parts, total = _settle(turn, context)
-    key = session_key(event.client, event.session_id)
-    session = Session(
-        key,
-        event.client,
-        event.session_id,
-        event.service,
-        account.plan,
-        now_ns,
-        now_ns,
-        now_ns,
-        event.event_id,
-        event.origin,
-        context,
-    )
+    session = _opened(account, event, context, now_ns)
+    key = session.key
     if account.standing is Standing.BARRED:
         grants: tuple[Grant, ...] = ()
         result = Result.DENIED
@@ -131,6 +119,22 @@ def _start(
         changed = msgspec.structs.replace(account, version=account.version + 1)
         return Decision(changed, answer, None, cdrs, closed_keys=closed_keys)
     return Decision(account, answer)
+
+
+def _opened(account: Account, event: ChargingEvent, context: ChargingContext, now_ns: int) -> Session:
+    return Session(
+        session_key(event.client, event.session_id),
+        event.client,
+        event.session_id,
+        event.service,
+        account.plan,
+        now_ns,
+        now_ns,
+        now_ns,
+        event.event_id,
+        event.origin,
+        context,
+    )
 
 
 def _continue(
@@ -255,7 +259,7 @@ def _settle_late(
     answer = msgspec.structs.replace(answer, has_ended=True)
     after = _after(session, turn, event, grants, total, answer)
     changed = _account(account, turn, account.sessions, (*without_key(account.closed, session.key), after))
-    cdrs = (_late_cdr(account.key, session, after, now_ns),) if turn.ledger.entries else ()
+    cdrs = (late_cdr(account.key, session, after, now_ns),) if turn.ledger.entries else ()
     return Decision(changed, answer, _posting(turn, session.key), cdrs)
 
 
@@ -465,39 +469,3 @@ def _posting(turn: Turn, key: str) -> Posting | None:
         return None
     event = turn.event
     return Posting(turn.account.key, key, event.kind, event.event_id, turn.now_ns, tuple(entries))
-
-
-def cdr_of(account_key: str, session: Session, now_ns: int, cause: str) -> Cdr:
-    """The charging data record of a session as it stands."""
-    return Cdr(
-        account_key,
-        session.client,
-        session.session_id,
-        session.service,
-        session.opened_at_ns,
-        now_ns,
-        tuple(_total(quota) for quota in session.quotas),
-        session.cost_nanos,
-        cause,
-        session.context,
-    )
-
-
-def _late_cdr(account_key: str, before: Session, after: Session, now_ns: int) -> Cdr:
-    """The record of what a late report adds to that of its session, so that records can be added up."""
-    old = {(quota.rating_group, quota.service_identifiers, quota.unit): quota for quota in before.quotas}
-    added = []
-    for quota in after.quotas:
-        known = old.get((quota.rating_group, quota.service_identifiers, quota.unit))
-        used = quota.used - (known.used if known else 0)
-        if used:
-            cost_nanos = quota.cost_nanos - (known.cost_nanos if known else 0)
-            added.append(msgspec.structs.replace(quota, used=used, cost_nanos=cost_nanos))
-    late = msgspec.structs.replace(
-        after, quotas=tuple(added), cost_nanos=after.cost_nanos - before.cost_nanos
-    )
-    return cdr_of(account_key, late, now_ns, CAUSE_LATE)
-
-
-def _total(quota: Quota) -> UsageTotal:
-    return UsageTotal(quota.rating_group, quota.service_identifiers, quota.unit, quota.used, quota.cost_nanos)

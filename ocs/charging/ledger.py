@@ -4,6 +4,8 @@ Every method keeps `check` true: what is reserved on a balance is the sum of the
 a posted value has its entry. Balances stand in the order in which they are used.
 """
 
+from typing import Final
+
 from ocs.charging.account import Account, Balance, Hold
 from ocs.charging.entry import Entry, EntryKind
 from ocs.charging.events import Unit
@@ -11,6 +13,8 @@ from ocs.charging.events import Unit
 FOREVER_NS = 1 << 62
 MOST = 1 << 63  # more than any balance
 MAIN = "main"  # the money balance that is made when something must be charged and there is none
+DEBIT: Final = EntryKind.DEBIT  # before Python 3.12 looking a member up in its class is slow
+MONEY: Final = Unit.MONEY
 
 
 def use_order(balance: Balance) -> tuple[int, int]:
@@ -139,7 +143,7 @@ class Ledger:
             if self._promised:
                 part = min(part, self._promise(index))
             if part > 0:
-                self._post(index, EntryKind.DEBIT, -part, rating_group, unit, part, rule, 0)
+                self._post(index, DEBIT, -part, rating_group, unit, part, rule, 0)
                 left -= part
                 if not left:
                     break
@@ -166,7 +170,7 @@ class Ledger:
             if self._promised:
                 part = min(part, self._promise(index))
             if part > 0:
-                self._post(index, EntryKind.DEBIT, -part, rating_group, unit, units, rule, rated_from)
+                self._post(index, DEBIT, -part, rating_group, unit, units, rule, rated_from)
                 left -= part
                 units = 0
                 if not left:
@@ -188,13 +192,13 @@ class Ledger:
         index = self._last_valid(indexes)
         part = nanos if floor_nanos is None else max(0, min(nanos, self._posted[index] - floor_nanos))
         if part:
-            self._post(index, EntryKind.DEBIT, -part, rating_group, unit, units, rule, rated_from)
+            self._post(index, DEBIT, -part, rating_group, unit, units, rule, rated_from)
         if part < nanos:
             self.entries.append(
                 Entry(
                     EntryKind.WRITE_OFF,
                     self._balances[index].id,
-                    Unit.MONEY,
+                    MONEY,
                     part - nanos,
                     self._posted[index],
                     rating_group,
@@ -225,7 +229,7 @@ class Ledger:
         """Money of all balances that have not expired, less what is held."""
         nanos = 0
         for index, balance in enumerate(self._balances):
-            if balance.unit is Unit.MONEY and (
+            if balance.unit is MONEY and (
                 balance.expires_at_ns is None or balance.expires_at_ns > self._now_ns
             ):
                 nanos += self._posted[index] - self._reserved[index]
@@ -238,7 +242,7 @@ class Ledger:
 
     def ensure_money(self) -> int:
         """Index of the main money balance; makes it where there is none."""
-        self.ensure(MAIN, Unit.MONEY)
+        self.ensure(MAIN, MONEY)
         return self._index(MAIN)
 
     def ensure(self, balance_id: str, unit: Unit) -> None:
@@ -306,7 +310,7 @@ class Ledger:
         balance = self._balances[index]
         after = self._posted[index] + amount
         self._posted[index] = after
-        if self._promised and kind is EntryKind.DEBIT and balance.id in self._promised:
+        if self._promised and kind is DEBIT and balance.id in self._promised:
             self._promised[balance.id] += amount
         self._changed = True
         self.entries.append(

@@ -29,8 +29,8 @@ class QuotaRule(msgspec.Struct, frozen=True):
     pool: int | None = None
 
     def wanted(self, unit: Unit, requested: int | None) -> int:
-        """Units to grant where the balance affords them."""
-        if requested is None:
+        """Units to grant where the balance affords them; asking for none leaves the amount to the server."""
+        if not requested:
             return self.default.get(unit, 1)
         return max(self.minimum.get(unit, 0), min(requested, self.maximum.get(unit, requested)))
 

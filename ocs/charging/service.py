@@ -241,7 +241,7 @@ class ChargingService:
             () if decision.posting is None else (decision.posting,),
             decision.cdrs,
             () if decision.opened is None else (decision.opened.key,),
-            let_go(before, decision.account) if decision.closed_keys else (),
+            let_go(before, decision.account) if decision.cdrs else (),
             answered,
         )
 
@@ -627,7 +627,9 @@ class ChargingService:
             await self._idle.wait()
 
     def swap(self, catalogue: Catalogue, policy: ChargingPolicy) -> None:
-        """Go on with another tariff and policy from the next turn on."""
+        """Go on with another tariff and policy from the next turn on; open sessions still find the former one."""
+        if catalogue is not self.catalogue:
+            catalogue.succeed(self.catalogue, self._wall_ns())
         self.catalogue, self.policy = catalogue, policy
 
     async def verify(self, account_key: str) -> list[str]:

@@ -4,6 +4,7 @@ Everything is settled before anything is granted, so the outcome does not depend
 What was used is priced as the difference of two totals of the session, never as a sum of rounded parts.
 """
 
+from typing import Final
 from zlib import crc32
 
 from ocs.charging.account import Account, Hold, Quota
@@ -37,6 +38,14 @@ MOST_UNITS = {
 }  # of one quota
 CHANGE_SPREAD_S = 60  # re-authorisations at a tariff change are spread over this many seconds
 BUNDLE = "bundle"
+# Members named all the time; before Python 3.12 looking one up in its class is slow.
+TIME: Final = Unit.TIME
+EVENTS: Final = Unit.EVENTS
+MONEY: Final = Unit.MONEY
+SUCCESS: Final = Result.SUCCESS
+RATED: Final = Verdict.RATED
+FREE: Final = Verdict.FREE
+DENIED: Final = Verdict.DENIED
 
 Unrated = Priced(Verdict.NO_RULE, None, None)
 
@@ -247,12 +256,12 @@ class Turn:
 
     def _charge(self, part: Part, used: UsedUnits, context: ChargingContext) -> None:
         unit, units = used.unit, used.amount
-        is_money = unit is Unit.MONEY
+        is_money = unit is MONEY
         line = None if is_money else self.line(part, unit, context)
         if line is None and not is_money and self._is_charged_otherwise(part, unit, context):
             return  # another unit of this rating group is the one that is charged
         quota = self._quota(part, unit)
-        if unit is Unit.TIME and units > self.now_ns - self.opened_at_ns + TIME_SLACK_NS:
+        if unit is TIME and units > self.now_ns - self.opened_at_ns + TIME_SLACK_NS:
             return  # some clients report the time of day
         if quota.used + units > MOST_UNITS[unit]:
             part.is_unrated = True
@@ -266,7 +275,7 @@ class Turn:
         if left:
             self._charge_money(part, used, line, quota, left)
         quota.used += units
-        if unit is Unit.TIME:
+        if unit is TIME:
             quota.rated_at_ns = used.at_ns or self.used_at_ns
 
     def _is_charged_otherwise(self, part: Part, unit: Unit, context: ChargingContext) -> bool:
@@ -284,9 +293,9 @@ class Turn:
         """Debit the money for `units`."""
         ledger, rating_group = self.ledger, part.report.rating_group
         floor_nanos = self.policy.floor_nanos
-        if used.unit is Unit.MONEY:
-            indexes = ledger.usable(Unit.MONEY, self.service, rating_group, part.held)
-            ledger.draw_money(indexes, units, rating_group, Unit.MONEY, units, "money", 0, floor_nanos)
+        if used.unit is MONEY:
+            indexes = ledger.usable(MONEY, self.service, rating_group, part.held)
+            ledger.draw_money(indexes, units, rating_group, MONEY, units, "money", 0, floor_nanos)
             pieces, nanos = [], units
         else:
             pieces, nanos = self._pieces(line, used, quota, units), 0
@@ -297,7 +306,7 @@ class Turn:
             before = quota.rated
             piece_nanos = cost(priced.rate, before, piece)
             if piece_nanos:
-                indexes = ledger.usable(Unit.MONEY, self.service, rating_group, part.held)
+                indexes = ledger.usable(MONEY, self.service, rating_group, part.held)
                 rule = rule_text(priced)
                 ledger.draw_money(
                     indexes, piece_nanos, rating_group, used.unit, piece, rule, before, floor_nanos
@@ -314,16 +323,16 @@ class Turn:
         if line is None:
             return [(Unrated, units)]
         at_ns = used.at_ns or self.used_at_ns
-        if used.unit is Unit.TIME:
+        if used.unit is TIME:
             start_ns = at_ns - units
             if quota.rated_at_ns is not None and quota.rated_at_ns > start_ns:
                 start_ns = quota.rated_at_ns
-            return line.split(start_ns, units)
+            return line.split_used(start_ns, units, self.opened_at_ns)
         if used.tariff_change is TariffChange.BEFORE:
-            return [(line.at(quota.granted_at_ns or at_ns), units)]
-        priced = line.at(at_ns)
+            return [(line.used_at(quota.granted_at_ns or at_ns, self.opened_at_ns), units)]
+        priced = line.used_at(at_ns, self.opened_at_ns)
         if used.tariff_change is TariffChange.INDETERMINATE:
-            priced = cheaper(line.at(quota.granted_at_ns or at_ns), priced, quota.rated, units)
+            priced = cheaper(line.used_at(quota.granted_at_ns or at_ns, self.opened_at_ns), priced, quota.rated, units)
         return [(priced, units)]
 
     # --- granting
@@ -334,16 +343,16 @@ class Turn:
         rating_group, services = report.rating_group, report.service_identifiers
         rule = self.policy.rule(self.service, rating_group, self.context.apn, self.event.profile)
         if report.requested is None:
-            result = Result.RATING_FAILED if part.is_unrated else Result.SUCCESS
+            result = Result.RATING_FAILED if part.is_unrated else SUCCESS
             return Grant(rating_group, services, result, validity_ns=rule.validity_ns, cost_nanos=nanos)
         unit, line = self.unit_and_line(part)
         wanted = rule.wanted(unit, report.requested.amount)
         quota = self._quota(part, unit)
         priced = None if line is None else line.at(self.now_ns)
-        if priced is not None and priced.verdict is not Verdict.RATED:
-            if priced.verdict is Verdict.DENIED:
+        if priced is not None and priced.verdict is not RATED:
+            if priced.verdict is DENIED:
                 return Grant(rating_group, services, Result.DENIED, cost_nanos=nanos)
-            if priced.verdict is Verdict.FREE:
+            if priced.verdict is FREE:
                 wanted = max(wanted, rule.maximum.get(unit, wanted))
         change_before_ns = self.now_ns + rule.validity_ns
         amount, holds, is_rated = self.reserve(part, unit, wanted, line, quota.rated, change_before_ns)
@@ -366,10 +375,10 @@ class Turn:
         nanos: int,
     ) -> Grant:
         final_unit = rule.final_unit if is_final else None
-        result = Result.SUCCESS
+        result = SUCCESS
         if not amount and (final_unit is None or final_unit.action is FinalUnitAction.TERMINATE):
             result, final_unit = Result.NO_CREDIT, None
-        elif priced is not None and priced.verdict is Verdict.FREE:
+        elif priced is not None and priced.verdict is FREE:
             result = Result.FREE_OF_CHARGE
         validity_ns, change_at_ns = self._validity(rule, unit, priced)
         return Grant(
@@ -395,7 +404,7 @@ class Turn:
         For other clients the grant ends at the change, spread a little against all of them asking at once.
         """
         until_ns = None if priced is None else priced.until_ns
-        if until_ns is None or unit is Unit.TIME or until_ns - self.now_ns >= rule.validity_ns:
+        if until_ns is None or unit is TIME or until_ns - self.now_ns >= rule.validity_ns:
             return rule.validity_ns, None
         if self.event.knows_tariff_change:
             return rule.validity_ns, until_ns
@@ -408,12 +417,12 @@ class Turn:
         unit = None if requested is None else requested.unit
         if unit is None:
             unit = next((quota.unit for quota in part.quotas if quota.granted_at_ns), None)
-        if unit is Unit.MONEY:
+        if unit is MONEY:
             return unit, None
         line = self.line(part, unit, self.context)
         if unit is None:
             unit = line.at(self.now_ns).unit if line else None
-            unit = unit or SERVICE_UNITS.get(self.service, Unit.EVENTS)
+            unit = unit or SERVICE_UNITS.get(self.service, EVENTS)
         return unit, line
 
     def reserve(
@@ -424,7 +433,7 @@ class Turn:
         A tariff change before `change_before_ns` may happen while the units are used.
         """
         ledger, service, rating_group = self.ledger, self.service, part.report.rating_group
-        covered, holds, is_rated = 0, tuple[Hold, ...](), unit is Unit.MONEY
+        covered, holds, is_rated = 0, tuple[Hold, ...](), unit is MONEY
         if not is_rated:
             indexes = ledger.usable(unit, service, rating_group)
             if indexes and not is_free(line, self.now_ns):
@@ -432,10 +441,10 @@ class Turn:
                 covered, holds = ledger.hold(indexes, wanted)
                 if covered == wanted:
                     return covered, holds, True
-        funds = ledger.usable(Unit.MONEY, service, rating_group)
+        funds = ledger.usable(MONEY, service, rating_group)
         credit = self.account.credit_limit_nanos
         available = None if credit is None else ledger.free_amount(funds) + credit
-        if unit is Unit.MONEY:
+        if unit is MONEY:
             amount = nanos = wanted if available is None else max(0, min(wanted, available))
         elif line is None:
             return covered, holds, is_rated
@@ -458,7 +467,7 @@ class Turn:
 
         Volume that may be used on both sides of a tariff change is granted and held at the dearer price.
         """
-        is_time = unit is Unit.TIME
+        is_time = unit is TIME
         pieces = line.split(self.now_ns, wanted) if is_time else [(line.at(self.now_ns), wanted)]
         units = nanos = 0
         for priced, piece in pieces:

@@ -31,6 +31,7 @@ from ocs.diameter.codes import (
 from ocs.diameter.message import Message, failed_avp, identity
 
 ETSI: Final = 13019
+LONGEST_IDENTITY: Final = 255  # of a DiameterIdentity: no domain name is longer (RFC 1035 2.3.4)
 BASE_COMMANDS: Final = frozenset(
     {Command.CAPABILITIES_EXCHANGE, Command.DEVICE_WATCHDOG, Command.DISCONNECT_PEER}
 )
@@ -142,15 +143,16 @@ def decode_capabilities(message: Message) -> PeerCapabilities:
     frame = message.frame
     host = decode_utf8(frame, message.require(avps.ORIGIN_HOST))
     realm = decode_utf8(frame, message.require(avps.ORIGIN_REALM))
-    if not host:
-        raise invalid_value(frame, message.require(avps.ORIGIN_HOST))
-    name = message.octets(avps.PRODUCT_NAME) or b""
+    for key, name in ((avps.ORIGIN_HOST, host), (avps.ORIGIN_REALM, realm)):
+        if len(name) > LONGEST_IDENTITY or not host:
+            raise invalid_value(frame, message.require(key))
+    product = message.octets(avps.PRODUCT_NAME) or b""
     return PeerCapabilities(
         origin_host=host,
         origin_realm=realm,
         host_addresses=tuple(decode_address(frame, avp).text for avp in message.all(avps.HOST_IP_ADDRESS)),
         vendor_id=_first_number(message, avps.VENDOR_ID),
-        product_name=name.decode("utf-8", "replace"),
+        product_name=product.decode("utf-8", "replace"),
         origin_state_id=_first_number(message, avps.ORIGIN_STATE_ID),
         firmware_revision=_first_number(message, avps.FIRMWARE_REVISION),
         applications=frozenset(_applications(message)),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -373,3 +374,37 @@ async def test_expired_answers_are_swept(path: Path) -> None:
     kept = [await store.answer_of(answer.key) for answer in answers]
     assert [each is None for each in kept] == [True, True, False, False, False]
     await store.close()
+
+
+async def test_a_copy_of_the_files_at_any_moment_has_everything_that_was_told(
+    path: Path, tmp_path: Path
+) -> None:
+    store = SqliteStore(path, batch_limit=3, checkpoint_octets=20_000)
+    told: list[int] = []
+
+    def done(number: int, error: StoreError | None) -> None:
+        assert error is None
+        told.append(number)
+
+    await put(store, new("a", 1))
+    for number in range(2, 200):
+        store.commit(Change(state("a", number), (posting("a", number),)), partial(done, number))
+        if number % 20 == 0:
+            await asyncio.sleep(0.001)
+            known, copied = list(told), tmp_path / f"copy{number}.db"
+            for suffix in ("", "-wal"):
+                shutil.copy(f"{path}{suffix}", f"{copied}{suffix}")
+            async with using(SqliteStore(copied)) as after_a_crash:
+                found = await after_a_crash.load("a")
+                assert found is not None
+                assert found.version >= max(known, default=1)
+                numbers = [each.at_ns for each in await postings_of(after_a_crash, "a")]
+                assert numbers == list(range(found.version, 0, -1)), "whole changes and no holes"
+    await store.close()
+    assert told == list(range(2, 200))
+
+
+async def postings_of(store: Store, account: str) -> list[Posting]:
+    """The history of an account, newest first."""
+    rows = await everything(store, Table.POSTINGS, account, 50)
+    return [row for row in rows if isinstance(row, Posting)]

@@ -43,7 +43,7 @@ MB = 1_000_000
 ALICE = "default:alice"
 TARIFF = """
 currency: EUR
-destinations: {near: ["1"], far: ["49"], premium: ["1900"]}
+destinations: {near: ["1"], far: ["49"], premium: ["1900"], any: ["*"]}
 zones: {abroad: ["262"]}
 windows: {evening: {from: "20:00", to: "24:00"}}
 rates:
@@ -66,7 +66,7 @@ plans:
       - {rating_group: 50, rate: call, unit: time}
       - {rating_group: [none, 1-99], apn: corporate, rate: dear}
     voice:
-      - {to: [near, far], rate: call, windows: [{during: evening, rate: call_evening}]}
+      - {to: any, rate: call, windows: [{during: evening, rate: call_evening}]}
     sms:
       - {to: near, rate: message}
       - {to: far, rate: far_message}

@@ -30,6 +30,14 @@ class Captured(NamedTuple):
         return Message.decode(self.frame)
 
 
+class Complaint(NamedTuple):
+    """What Wireshark has against one message."""
+
+    command: int
+    session: str
+    text: str
+
+
 class Capture:
     """dumpcap on the loopback; without the right to capture it asks sudo, as the Makefile does."""
 
@@ -77,16 +85,16 @@ class Capture:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=True)
         return [(line + "\t" * len(fields)).split("\t")[: len(fields)] for line in done.stdout.splitlines()]
 
-    def complaints(self, *servers: int) -> list[str]:
+    def complaints(self, *servers: int) -> list[Complaint]:
         """What is malformed or deserves a warning in anything these ports have sent."""
         source = " || ".join(f"tcp.srcport=={port}" for port in servers)
         bad = f"diameter && (_ws.malformed || _ws.expert.severity >= {WARNING}) && ({source})"
-        found = []
-        for number, command, said in self.read(
-            bad, "frame.number", "diameter.cmd.code", "_ws.expert.message"
-        ):
-            found.append(f"packet {number}, command {command}: {said or 'malformed'}".replace("\x1f", "; "))
-        return found
+        fields = "diameter.cmd.code", "diameter.Session-Id", "_ws.expert.message"
+        return [
+            Complaint(int(command), session, text)
+            for command, session, said in self.read(bad, *fields)
+            for text in (said or "malformed").split("\x1f")
+        ]
 
     def unanswered(self, *servers: int) -> list[str]:
         """Requests to these ports that have no answer."""

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 LONGEST_S = 20.0
@@ -107,10 +108,8 @@ class Program:
     def end(self) -> None:
         """Ask it to end; after a while it has to."""
         self.ask_to_end()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            pass  # it will not listen, so the next line ends it
         self.kill()
 
     def _signal(self, number: int) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_octets, encode_u32, encode_utf8, group
-from ocs.diameter.codes import Command
 from ocs.diameter.message import Message
 from tests.interop.capture import Capture, sent_by
 from tests.interop.client import INITIAL, TERMINATION, UPDATE, Client, result_of
@@ -71,7 +70,13 @@ def asking(octets: int = 0, more: int = 1_000_000) -> bytes:
     [
         ("by realm", "gw.test.invalid", "test.invalid", "test.invalid", None),
         ("by host", "gw.test.invalid", "test.invalid", "test.invalid", HOST),
-        ("to a server it does not know", "gw.test.invalid", "test.invalid", "test.invalid", "old.test.invalid"),
+        (
+            "to a server it does not know",
+            "gw.test.invalid",
+            "test.invalid",
+            "test.invalid",
+            "old.test.invalid",
+        ),
         ("to another realm of the server", "gw.test.invalid", "test.invalid", "home.invalid", None),
         ("from another realm", "gw.visited.invalid", "visited.invalid", "test.invalid", None),
     ],
@@ -97,7 +102,10 @@ def test_what_proxies_left_in_a_request_comes_back_to_them(relayed: Relayed) -> 
     left = [
         group(
             avps.PROXY_INFO,
-            [encode_utf8(avps.PROXY_HOST, f"proxy{number}.test.invalid"), encode_octets(avps.PROXY_STATE, state)],
+            [
+                encode_utf8(avps.PROXY_HOST, f"proxy{number}.test.invalid"),
+                encode_octets(avps.PROXY_STATE, state),
+            ],
         )
         for number, state in enumerate((b"\x00\xff", b"state of mind"))
     ]

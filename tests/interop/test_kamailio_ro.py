@@ -62,9 +62,7 @@ class Ims:
         (port,) = free_ports(1)
         fixed = "-sf", HERE / f"{scenario}.xml", "-p", port, "-m", len(callers), "-inf", users
         limits = "-timeout", "40s", "-recv_timeout", 20_000
-        return self._sipp(
-            f"call{self.calls}", *fixed, *limits, *arguments, f"127.0.0.1:{self.sip_port}"
-        )
+        return self._sipp(f"call{self.calls}", *fixed, *limits, *arguments, f"127.0.0.1:{self.sip_port}")
 
     def over(self, call: Program, *callers: str) -> None:
         """Wait until calls have ended as their scenario says, and their sessions with them."""

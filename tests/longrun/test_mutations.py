@@ -12,25 +12,24 @@ from tests.longrun.mutator import Mutator, recorded_requests, tree
 
 FAULTS = ("Traceback", "charging.turn_failed", "charging.delivery_failed", "request.failed")
 NEIGHBOUR_ACCOUNTS = (700, 100)
-WARM_UP = 0.25  # of the frames: tables that are bounded have their size by then
+QUARTERS = 4  # bounded tables have their size after the first
 GROWTH_OCTETS = 40_000_000
 SLOWEST_S = 2.0  # the server answers within its own deadline
 
 
-async def attacked(server: Server, frames: int, seed: int) -> tuple[Hostile, Neighbour, int]:
-    """All frames, with a neighbour beside; the growth of the process after the warm-up."""
+async def attacked(server: Server, frames: int, seed: int) -> tuple[Hostile, Neighbour, list[int]]:
+    """All frames, with a neighbour beside; the memory of the process after each quarter."""
     hostile, neighbour = Hostile(server, seed), Neighbour(server, *NEIGHBOUR_ACCOUNTS)
+    resident: list[int] = []
     async with asyncio.TaskGroup() as tasks:
         behaving = tasks.create_task(neighbour.run())
-        warm = int(frames * WARM_UP)
-        await hostile.send(warm)
-        before = server.usage().resident_octets
-        await hostile.send(frames - warm)
-        grown = server.usage().resident_octets - before
+        for _ in range(QUARTERS):
+            await hostile.send(frames // QUARTERS)
+            resident.append(server.usage().resident_octets)
         await hostile.close()
         neighbour.stopping = True
         await behaving
-    return hostile, neighbour, grown
+    return hostile, neighbour, resident
 
 
 def faults(log: Path) -> list[str]:
@@ -45,7 +44,7 @@ def run(folder: Path, frames: int, seed: int) -> Hostile:
     server.start()
     started = time.monotonic()
     try:
-        hostile, neighbour, grown = asyncio.run(attacked(server, frames, seed))
+        hostile, neighbour, resident = asyncio.run(attacked(server, frames, seed))
         took_s = time.monotonic() - started
         assert server.is_alive()
         assert server.stop() == 0
@@ -55,10 +54,11 @@ def run(folder: Path, frames: int, seed: int) -> Hostile:
         f"{hostile.sent} frames (seed {seed}) in {took_s:.0f} s: {hostile.answered} answers"
         f" ({hostile.decoded} read by python-diameter too), closed after {dict(hostile.closing)},"
         f" {hostile.torn} torn, results {dict(sorted(hostile.codes.items()))}; neighbour {neighbour.answers}"
-        f" answers, slowest {neighbour.slowest.took_s * 1e3:.0f} ms; {grown / 1e6:+.1f} MB"
+        f" answers, slowest {neighbour.slowest.took_s * 1e3:.0f} ms; MB resident by quarters"
+        f" {[round(octets / 1e6) for octets in resident]}"
     )
     assert faults(server.log) == []
-    assert grown < GROWTH_OCTETS
+    assert resident[-1] - resident[0] < GROWTH_OCTETS
     assert neighbour.answers > frames // 100
     assert neighbour.slowest.took_s < SLOWEST_S
     return hostile

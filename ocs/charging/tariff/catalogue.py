@@ -7,7 +7,7 @@ number has.
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ocs.charging.rating import Rate
 from ocs.charging.tariff.explanation import explain
@@ -23,10 +23,18 @@ LONGEST_REMEMBERED = 128  # characters of a query; longer ones are nobody's numb
 ELSEWHERE = "?"  # a known network that only the empty prefix matches
 UNLISTED = -1  # any rating group that no rule names
 FORGOTTEN_AT_ONCE = 16  # a full memory forgets the oldest of so many parts
+KEPT_FORMER = 2  # tariffs that sessions opened under them still find
 
 Value = TypeVar("Value", int, str)
 Key = tuple[str, Query]
 Indexed = list[tuple[int, Rule]]
+
+
+class Former(NamedTuple):
+    """The catalogue that held until a moment."""
+
+    catalogue: "Catalogue"
+    until_ns: int
 
 
 class Catalogue:
@@ -37,8 +45,9 @@ class Catalogue:
         self.currency = tariff.currency
         self._destinations = PrefixTable(tariff.destinations)
         self._zones = PrefixTable(tariff.zones)
-        self._plans = {plan.name: _CompiledPlan(plan) for plan in tariff.plans}
-        rules = [rule for plan in tariff.plans for version in plan.versions for rule in version.rules]
+        indexes: dict[int, _Index] = {}  # by identity of the rules, which plans may share
+        self._plans = {plan.name: _CompiledPlan(plan, indexes) for plan in tariff.plans}
+        rules = [rule for index in indexes.values() for rule in index.rules]
         self._service_identifiers = _mentioned(rule.service_identifiers for rule in rules)
         self._rating_groups = {listed for rule in rules for listed in rule.rating_groups or ()}
         self._wide_ranges = tuple(listed for listed in self._rating_groups if listed[0] != listed[1])
@@ -46,6 +55,17 @@ class Catalogue:
         self._categories = _mentioned(rule.categories for rule in rules)
         self._queries: dict[Key, Line | None] = {}
         self._lines: dict[Key, Line | None] = {}
+        self._joined: dict[tuple[Line | None, Line], Line] = {}
+        self.former: Former | None = None
+
+    def succeed(self, former: "Catalogue", at_ns: int) -> None:
+        """Take the place of another catalogue, which sessions opened before that moment may still need."""
+        self.former = Former(former, at_ns)
+        oldest = former
+        for _ in range(KEPT_FORMER - 1):
+            if oldest.former is not None:
+                oldest = oldest.former.catalogue
+        oldest.former = None
 
     def has_plan(self, plan: str) -> bool:
         """Whether there is a plan of that name."""
@@ -62,6 +82,8 @@ class Catalogue:
             return self._queries[key]
         except KeyError:
             line = self._shared_line(plan, self._reduced(query))
+            if self.former is not None:
+                line = self._with_former(line, self.former.catalogue.line(plan, query), self.former.until_ns)
             if sum(map(len, (query.called, query.apn, query.plmn, query.category))) < LONGEST_REMEMBERED:
                 _remember(self._queries, key, line, REMEMBERED_QUERIES)
             return line
@@ -96,6 +118,18 @@ class Catalogue:
         if (rating_group, rating_group) in self._rating_groups:
             return True
         return any(first <= rating_group <= last for first, last in self._wide_ranges)
+
+    def _with_former(self, line: Line | None, former: Line | None, until_ns: int) -> Line | None:
+        """The line with what priced the same before; queries that share both share it."""
+        if former is None:
+            return line
+        joined = self._joined.get((line, former))
+        if joined is None:
+            if len(self._joined) >= REMEMBERED_LINES:
+                self._joined.clear()
+            joined = Line(() if line is None else line.candidates, former, until_ns)
+            self._joined[line, former] = joined
+        return joined
 
     def _shared_line(self, plan: str, query: Query) -> Line | None:
         key = (plan, query)
@@ -138,11 +172,11 @@ class _CompiledPlan:
 
     __slots__ = ("_versions", "plan")
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, indexes: "dict[int, _Index]") -> None:
         self.plan = plan
         ordered = sorted(plan.versions, key=_valid_from_ns)
         self._versions = [
-            (version.valid_from_ns, _valid_until_ns(version, following), _Index(version.rules))
+            (version.valid_from_ns, _valid_until_ns(version, following), _shared_index(version.rules, indexes))
             for version, following in zip(ordered, (*ordered[1:], None), strict=bool(ordered))
         ]
 
@@ -183,6 +217,13 @@ class _Index:
             for name in names:
                 found.update(self._towards.get((service, name), ()))
         return list(found.items())
+
+
+def _shared_index(rules: tuple[Rule, ...], indexes: dict[int, _Index]) -> _Index:
+    index = indexes.get(id(rules))
+    if index is None:
+        index = indexes[id(rules)] = _Index(rules)
+    return index
 
 
 def network_identifier(apn: str) -> str:

@@ -49,12 +49,19 @@ class _Answer(NamedTuple):
 
 
 class Line:
-    """What one query costs at any time; shared by all queries that meet the same rules."""
+    """What one query costs at any time; shared by all queries that meet the same rules.
 
-    __slots__ = ("_answer", "candidates")
+    `former` is the line of the tariff before this one, for sessions opened before `former_until_ns`.
+    """
 
-    def __init__(self, candidates: tuple[Candidate, ...]) -> None:
+    __slots__ = ("_answer", "candidates", "former", "former_until_ns")
+
+    def __init__(
+        self, candidates: tuple[Candidate, ...], former: "Line | None" = None, former_until_ns: int = 0
+    ) -> None:
         self.candidates = candidates
+        self.former = former
+        self.former_until_ns = former_until_ns
         self._answer: _Answer | None = None
 
     def at(self, at_ns: int) -> Priced:
@@ -82,6 +89,30 @@ class Line:
             at_ns += piece
             left -= piece
         return pieces
+
+    def used_at(self, at_ns: int, opened_at_ns: int) -> Priced:
+        """What usage of a session costs: where nothing prices it any more, what it cost before, if it is older."""
+        priced = self.at(at_ns)
+        if priced.rate is None and self.former is not None and opened_at_ns < self.former_until_ns:
+            before = self.former.used_at(at_ns, opened_at_ns)
+            return priced if before.rate is None else before
+        return priced
+
+    def split_used(self, from_ns: int, units: int, opened_at_ns: int) -> list[tuple[Priced, int]]:
+        """`split` for the usage of a session, priced like `used_at`."""
+        pieces = self.split(from_ns, units)
+        former = self.former
+        if former is None or opened_at_ns >= self.former_until_ns:
+            return pieces
+        found: list[tuple[Priced, int]] = []
+        at_ns = from_ns
+        for priced, piece in pieces:
+            if priced.rate is None:
+                found += former.split_used(at_ns, piece, opened_at_ns)
+            else:
+                found.append((priced, piece))
+            at_ns += piece
+        return found
 
     def _look_up(self, at_ns: int) -> _Answer:
         """Walks on from window to window until the answer changes or the look-ahead ends."""

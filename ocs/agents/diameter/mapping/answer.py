@@ -98,6 +98,10 @@ class AnswerWriter:
             code = ResultCode.SUCCESS
         if answer.has_ended and kind is EventKind.UPDATE and any(each.requested for each in event.reports):
             code, grants = ResultCode.UNKNOWN_SESSION_ID, ()  # some clients take 2001 without units for free
+        if profile.refuses_bare_final_unit and any(map(_is_bare_final_unit, grants)):
+            grants = tuple(_refused(grant) if _is_bare_final_unit(grant) else grant for grant in grants)
+            if kind is EventKind.INITIAL and all(grant.result is Result.NO_CREDIT for grant in grants):
+                code = ResultCode.CREDIT_LIMIT_REACHED
         if code != ResultCode.SUCCESS and is_protocol_error(code):
             return answer_message(message, code, self.identity)
         parts = [
@@ -296,6 +300,15 @@ def merged(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
             result = first.result if first.result is not Result.SUCCESS else grant.result
             together[key] = replace(first, amount=first.amount + grant.amount, result=result)
     return grants if len(together) == len(grants) else tuple(together.values())
+
+
+def _is_bare_final_unit(grant: Grant) -> bool:
+    """Whether a grant says what follows the last units, and has none."""
+    return grant.final_unit is not None and grant.unit is None
+
+
+def _refused(grant: Grant) -> Grant:
+    return replace(grant, result=Result.NO_CREDIT, final_unit=None)
 
 
 def _key(grant: Grant) -> ServiceKey:

@@ -18,7 +18,7 @@ from ocs.agents.diameter.mapping.identities import (
 )
 from ocs.charging.events import ChargingContext, Identity
 from ocs.diameter import avps
-from ocs.diameter.avp import RawAvp, decode_address
+from ocs.diameter.avp import RawAvp, decode_address, invalid_value
 from ocs.diameter.codes import AddressFamily
 from ocs.diameter.message import Message
 
@@ -220,15 +220,23 @@ def _recipient_info(message: Message, avp: RawAvp, facts: Facts) -> None:
         if member[0] == avps.RECIPIENT_ADDRESS
     ]
     named = [address for address in addresses if address]
-    if named and len(facts.recipients) < MOST_RECIPIENTS:
-        facts.recipients.append(next((address for address in named if address.isdigit()), named[0]))
+    if named:
+        number = next((address for address in named if address.isdigit()), named[0])
+        _add_recipient(message, avp, facts, number)
 
 
 def _recipient_address(message: Message, avp: RawAvp, facts: Facts) -> None:
     """One recipient of an MMS."""
     address = _address_data(message, avp)
-    if address and len(facts.recipients) < MOST_RECIPIENTS:
-        facts.recipients.append(address)
+    if address:
+        _add_recipient(message, avp, facts, address)
+
+
+def _add_recipient(message: Message, avp: RawAvp, facts: Facts, address: str) -> None:
+    """One more to charge for; 5004 beyond the limit, as none must go uncharged."""
+    if len(facts.recipients) >= MOST_RECIPIENTS:
+        raise invalid_value(message.frame, avp)
+    facts.recipients.append(address)
 
 
 def _originator(message: Message, avp: RawAvp, facts: Facts) -> None:

@@ -28,6 +28,7 @@ class ClientProfile(msgspec.Struct, frozen=True, gc=False):
     """What one kind of client understands.
 
     `free_as_grant`: free service is answered 2001 with a large grant, as the client takes 4011 for a refusal.
+    `refuses_bare_final_unit`: a final unit without units is answered 4012, as the client stops to count then.
     """
 
     name: str = DEFAULT_NAME
@@ -48,14 +49,20 @@ class ClientProfile(msgspec.Struct, frozen=True, gc=False):
     session_failover: int = 0
     debiting_failure_handling: int = 0
     free_as_grant: bool = False
+    refuses_bare_final_unit: bool = False
     replaces_same_bearer: bool = False
     shows_balance: bool = True
 
 
-# Facts about products that are no choice of an operator: recordings of Open5GS 2.8 (013, 034, 009); the
+# Facts about products that are no choice of an operator: recordings of Open5GS 2.8 (013, 034, 012, 009); the
 # others are packet gateways that have no one to show a balance to.
 _PRODUCTS: Mapping[str, Mapping[str, bool]] = {
-    "open5gs": {"free_as_grant": True, "replaces_same_bearer": True, "shows_balance": False},
+    "open5gs": {
+        "free_as_grant": True,
+        "refuses_bare_final_unit": True,
+        "replaces_same_bearer": True,
+        "shows_balance": False,
+    },
     "magma": {"shows_balance": False},
     "ergw": {"shows_balance": False},
 }

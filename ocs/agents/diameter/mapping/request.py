@@ -58,6 +58,7 @@ from ocs.diameter.avp import (
     octets_encoder,
     scan_into,
 )
+from ocs.diameter.capabilities import LONGEST_IDENTITY
 from ocs.diameter.codes import AVP_MANDATORY, RETRANSMITTED, ResultCode
 from ocs.diameter.message import Message, proxy_infos
 
@@ -186,8 +187,9 @@ class GyReader:
         octets = frame[host[2] : host[3]]
         client = self.clients.get(octets)
         if client is None:
-            if not octets:
-                raise invalid_value(frame, host)
+            for name in (host, realm):
+                if not 0 < name[3] - name[2] <= LONGEST_IDENTITY:
+                    raise invalid_value(frame, name)
             client = self.client(text_of(frame, host), text_of(frame, realm), octets)
         return client
 
