@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 
 # Real peers and stores that the tests talk to.
 TEST_PACKAGES := kamailio kamailio-extra-modules kamailio-json-modules kamailio-ims-modules sip-tester \
-	freediameterd freediameter-extensions libfreediameter-dev gcc tshark chromium
+	freediameterd freediameter-extensions libfreediameter-dev gcc libc6-dev openssl tshark chromium
 
 SOURCES := hatch_build.py ocs tests $(if $(wildcard bench/*.py),bench)
 

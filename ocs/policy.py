@@ -48,6 +48,7 @@ def _match(rule: config.QuotaRule) -> QuotaMatch:
         threshold={unit: amount for unit, amount in thresholds.items() if amount},
         validity_ns=rule.validity_ns,
         holding_time_ns=rule.holding_time_ns,
+        consumption_time_ns=rule.consumption_time_ns,
         final_unit=_final_unit(rule.final_unit),
     )
     return QuotaMatch(

@@ -5,6 +5,8 @@ from typing import Protocol
 
 import msgspec
 
+from ocs.charging.events import ChargingContext
+
 
 class SessionAddress(msgspec.Struct, frozen=True):
     """Where a session lives: the client that opened it and the connection its last request came over."""
@@ -14,6 +16,18 @@ class SessionAddress(msgspec.Struct, frozen=True):
     origin: str
     service: str
     rating_group: int | None = None
+
+
+class OpenSession(msgspec.Struct, frozen=True):
+    """A session as the core has it, for an agent that has to find its calls again after a restart."""
+
+    session_id: str
+    service: str
+    account: str
+    opened_at_ns: int
+    context: ChargingContext
+    used: int  # units of all rating groups together, charged so far
+    granted: int  # units of them that are out
 
 
 class ControlResult(IntEnum):

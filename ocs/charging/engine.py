@@ -355,6 +355,8 @@ def without_key(sessions: tuple[Session, ...], key: str) -> tuple[Session, ...]:
 def _is_somebody_else(account: Account, event: ChargingEvent) -> bool:
     """Whether an event names identities, and none of this account, which its session was opened on."""
     identities = account.identities
+    if event.account == account.key:
+        return False
     return bool(event.identities and identities) and not any(each in identities for each in event.identities)
 
 

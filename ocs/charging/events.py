@@ -113,12 +113,13 @@ class Identity(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class UsedUnits(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One amount of one unit, used since the last report."""
+    """One amount of one unit, used since the last report, or since the session began where `is_total` says so."""
 
     unit: Unit
     amount: int
     tariff_change: TariffChange | None = None
     at_ns: int | None = None  # when the usage happened, where the client says so
+    is_total: bool = False  # what was charged before is left out: a total said twice costs nothing more
 
 
 class RequestedUnits(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -181,6 +182,8 @@ class ChargingEvent(msgspec.Struct, frozen=True, gc=False):
     knows_tariff_change: bool = False  # the client can report before and after a Tariff-Time-Change
     denies_per_service: bool = False  # the session opens although every rating group was refused
     replaces_same_bearer: bool = False  # a second session of the same APN and RAT ends the first
+    account: str = ""  # key of the account, where the client knows it; tried before the identities
+    slices_itself: bool = False  # the amounts it asks for are its own choice: no quota rule cuts them
 
 
 class FinalUnit(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -209,6 +212,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pool: tuple[int, int] | None = None
     cost_nanos: int = 0  # what this report's used units cost
     requested_unit: Unit | None = None  # what the client asked for, where it said so
+    consumption_time_ns: int | None = None  # idle time that still counts as use of a time quota
 
 
 class ChargingAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -24,6 +24,7 @@ class QuotaRule(msgspec.Struct, frozen=True):
     threshold: dict[Unit, int] = {}
     validity_ns: int = 3600 * SECOND_NS
     holding_time_ns: int | None = None
+    consumption_time_ns: int | None = None
     final_unit: FinalUnit | None = FinalUnit(FinalUnitAction.TERMINATE)
     triggers: tuple[int, ...] = ()
     pool: int | None = None

@@ -261,6 +261,10 @@ class Turn:
         if line is None and not is_money and self._is_charged_otherwise(part, unit, context):
             return  # another unit of this rating group is the one that is charged
         quota = self._quota(part, unit)
+        if used.is_total:
+            units -= quota.used
+            if units <= 0:
+                return
         if unit is TIME and units > self.now_ns - self.opened_at_ns + TIME_SLACK_NS:
             return  # some clients report the time of day
         if quota.used + units > MOST_UNITS[unit]:
@@ -332,7 +336,8 @@ class Turn:
             return [(line.used_at(quota.granted_at_ns or at_ns, self.opened_at_ns), units)]
         priced = line.used_at(at_ns, self.opened_at_ns)
         if used.tariff_change is TariffChange.INDETERMINATE:
-            priced = cheaper(line.used_at(quota.granted_at_ns or at_ns, self.opened_at_ns), priced, quota.rated, units)
+            before = line.used_at(quota.granted_at_ns or at_ns, self.opened_at_ns)
+            priced = cheaper(before, priced, quota.rated, units)
         return [(priced, units)]
 
     # --- granting
@@ -346,7 +351,8 @@ class Turn:
             result = Result.RATING_FAILED if part.is_unrated else SUCCESS
             return Grant(rating_group, services, result, validity_ns=rule.validity_ns, cost_nanos=nanos)
         unit, line = self.unit_and_line(part)
-        wanted = rule.wanted(unit, report.requested.amount)
+        asked = report.requested.amount
+        wanted = asked if self.event.slices_itself and asked is not None else rule.wanted(unit, asked)
         quota = self._quota(part, unit)
         priced = None if line is None else line.at(self.now_ns)
         if priced is not None and priced.verdict is not RATED:
@@ -396,6 +402,7 @@ class Turn:
             None,
             nanos,
             None if report.requested is None else report.requested.unit,
+            rule.consumption_time_ns if unit is TIME else None,
         )
 
     def _validity(self, rule: QuotaRule, unit: Unit, priced: Priced | None) -> tuple[int, int | None]:

@@ -8,12 +8,14 @@ from ocs.config.scalars import duration_text, size_text
 from ocs.config.settings import (
     Endpoint,
     FinalUnit,
+    FreeswitchSettings,
     Listener,
     MetricsSettings,
     Peer,
     QuotaRule,
     RpcSettings,
     ServiceContext,
+    Switch,
 )
 
 
@@ -120,6 +122,45 @@ def check_context(reporter: Reporter, context: ServiceContext, path: str) -> Non
     reporter.once(f"{path}.match", "context", context.match)
 
 
+def check_switch(reporter: Reporter, switch: Switch, path: str) -> None:
+    """A switch has one password, in the file or beside it, and a name of its own: it names the sessions."""
+    given = [key for key in ("password", "password_file") if getattr(switch, key) is not None]
+    if len(given) != 1 and reporter.is_clean(f"{path}.password", f"{path}.password_file"):
+        reporter.problem_at(path, "needs password or password_file, and not both")
+    for key in ("host", "name", "password"):
+        value = getattr(switch, key)
+        if value is not None and not value.isprintable():
+            reporter.problem_at(f"{path}.{key}", "must not have line ends or other control characters")
+    name = switch.name or f"{switch.host}:{switch.port}"
+    if "|" in name:
+        reporter.problem_at(f"{path}.name", 'must not have a "|"')
+    reporter.once(f"{path}.name" if switch.name else f"{path}.host", "switch", name)
+
+
+def check_freeswitch(reporter: Reporter, freeswitch: FreeswitchSettings, path: str) -> None:
+    """What becomes a word of a command is one word; the pause between two attempts has a beginning and an end."""
+    keys = (
+        "empty_balance_context",
+        "empty_balance_announcement",
+        "transfer_extension",
+        "low_balance_announcement",
+    )
+    for key in keys:
+        value = getattr(freeswitch, key)
+        if value is not None and not _is_command_word(value):
+            reporter.problem_at(f"{path}.{key}", f'"{value}" is more than one word of a command')
+    for key in ("event_filters", "extra_fields"):
+        for index, value in enumerate(getattr(freeswitch, key)):
+            if not value.isprintable():
+                reporter.problem_at(f"{path}.{key}[{index}]", "must be one line")
+    if freeswitch.reconnect_ns > freeswitch.reconnect_maximum_ns:
+        reporter.problem_at(f"{path}.reconnect", "is more than reconnect_maximum")
+
+
+def _is_command_word(value: str) -> bool:
+    return value.isprintable() and not value.startswith("-") and not any(c in value for c in " `\\$")
+
+
 CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
     Listener: check_listener,
     Peer: check_peer,
@@ -128,4 +169,6 @@ CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
     RpcSettings: check_rpc,
     MetricsSettings: check_metrics,
     ServiceContext: check_context,
+    Switch: check_switch,
+    FreeswitchSettings: check_freeswitch,
 }

@@ -4,6 +4,7 @@ PyYAML builds no values here: scalars stay text, so that money and sizes are rea
 before the tree is built, because aliases and nesting can make a small file huge.
 """
 
+import re
 from pathlib import Path
 
 import yaml
@@ -15,6 +16,8 @@ FILE_LIMIT = 1 << 20  # octets
 DEPTH_LIMIT = 24
 EVENT_LIMIT = 200_000
 ALIAS_LIMIT = 100
+_SECRET = re.compile(r"""(\bpassword\s*:\s*)("[^"]*"|'[^']*'|[^,}#]+)""")
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 class Document:
@@ -30,7 +33,9 @@ class Document:
 
     def report(self, line: int, column: int, path: str, message: str, suggestion: str = "") -> None:
         """Add a problem at a line and column counted from 0."""
-        source = self.lines[line] if line < len(self.lines) else ""
+        source = _SECRET.sub(r"\1***", self.lines[line]) if line < len(self.lines) else ""
+        if path.endswith(".password"):
+            message = _QUOTED.sub("***", message)
         self.problems.append(Problem(self.file, line + 1, column + 1, path, message, suggestion, source))
 
     def _within_limits(self, text: str) -> bool:

@@ -240,6 +240,43 @@ class RpcSettings(msgspec.Struct, frozen=True):
     http: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 2080)
 
 
+class Switch(msgspec.Struct, frozen=True):
+    """One FreeSWITCH to connect to; `name` is what its sessions and records say, by default `host:port`."""
+
+    host: Annotated[str, Text(255)]
+    port: Port = 8021
+    name: Annotated[str, Text(64)] | None = None
+    password: Annotated[str, Text(255)] | None = None
+    password_file: Annotated[str, File()] | None = None
+
+    def __repr__(self) -> str:
+        """Leave the password out: settings may end up in a log or a traceback."""
+        return f"Switch({self.host}:{self.port}, name={self.name})"
+
+
+class FreeswitchSettings(msgspec.Struct, frozen=True):
+    """The FreeSWITCH agent; without `switches` it is off. Times of the switch's timers are whole seconds."""
+
+    switches: tuple[Switch, ...] = ()
+    event_format: Literal["json", "plain"] = "json"
+    subscribe_park: bool = True
+    event_filters: tuple[Annotated[str, Text(255)], ...] = ("Call-Direction inbound",)
+    extra_fields: tuple[Annotated[str, Text(128)], ...] = ()
+    refusal: Literal["notify", "hangup"] = "notify"
+    max_call_ns: Annotated[int, Duration(MINUTE, 7 * DAY)] = 3 * HOUR
+    extend_before_ns: Annotated[int, Duration(2 * SECOND, HOUR)] = 10 * SECOND
+    empty_balance_context: Annotated[str, Text(128)] | None = None
+    empty_balance_announcement: Annotated[str, Text(255)] | None = None
+    transfer_extension: Annotated[str, Text(128)] | None = None
+    treatment_ns: Annotated[int, Duration(SECOND, HOUR)] = 2 * MINUTE
+    low_balance_announcement: Annotated[str, Text(255)] | None = None
+    sync_interval_ns: Annotated[int, Duration(SECOND, HOUR)] = MINUTE
+    command_timeout_ns: Annotated[int, Duration(100 * MS, MINUTE)] = 2 * SECOND
+    keep_alive_ns: Annotated[int, Duration(SECOND, 10 * MINUTE)] = 10 * SECOND
+    reconnect_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 500 * MS
+    reconnect_maximum_ns: Annotated[int, Duration(100 * MS, HOUR)] = 30 * SECOND
+
+
 class LogSettings(msgspec.Struct, frozen=True):
     """What is logged to standard error, and how."""
 
@@ -262,5 +299,6 @@ class Settings(msgspec.Struct, frozen=True):
     charging: ChargingSettings = ChargingSettings()
     store: StoreSettings = StoreSettings()
     rpc: RpcSettings = RpcSettings()
+    freeswitch: FreeswitchSettings = FreeswitchSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

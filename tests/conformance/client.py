@@ -37,7 +37,10 @@ def message(
     hop_by_hop = next(_hop_by_hop) if hop_by_hop is None else hop_by_hop
     end_to_end = next(_end_to_end) if end_to_end is None else end_to_end
     size = 20 + len(body) if length is None else length
-    return pack(">IIIII", version << 24 | size, flags << 24 | command, application, hop_by_hop, end_to_end) + body
+    return (
+        pack(">IIIII", version << 24 | size, flags << 24 | command, application, hop_by_hop, end_to_end)
+        + body
+    )
 
 
 def imsi(number: str = ALICE_IMSI) -> bytes:
@@ -88,7 +91,9 @@ def ccr(
     return message(flags, command, application, body, hop_by_hop, end_to_end, version, length)
 
 
-def cer(host: str = CLIENT, *extra: bytes, applications: Iterable[int] = (4,), state_id: int | None = None) -> bytes:
+def cer(
+    host: str = CLIENT, *extra: bytes, applications: Iterable[int] = (4,), state_id: int | None = None
+) -> bytes:
     """A capabilities request."""
     parts = [
         encode_utf8(avps.ORIGIN_HOST, host),
@@ -121,7 +126,12 @@ def reply(request: Decoded, code: int, host: str = CLIENT) -> bytes:
     if request.has(avps.SESSION_ID):
         parts.insert(0, encode_octets(avps.SESSION_ID, request.one(avps.SESSION_ID)))
     return message(
-        request.flags & 0x40, request.command, request.application, parts, request.hop_by_hop, request.end_to_end
+        request.flags & 0x40,
+        request.command,
+        request.application,
+        parts,
+        request.hop_by_hop,
+        request.end_to_end,
     )
 
 

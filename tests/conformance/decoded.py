@@ -73,7 +73,10 @@ class Group:
     def money(self, key: int) -> tuple[int, int]:
         """Value-Digits and Exponent of the Unit-Value inside."""
         value = self.group(key).group(avps.UNIT_VALUE)
-        (digits,), (exponent,) = unpack(">q", value.one(avps.VALUE_DIGITS)), unpack(">i", value.one(avps.EXPONENT))
+        (digits,), (exponent,) = (
+            unpack(">q", value.one(avps.VALUE_DIGITS)),
+            unpack(">i", value.one(avps.EXPONENT)),
+        )
         return digits, exponent
 
 
@@ -119,7 +122,9 @@ def service_text(service: Group) -> str:
     said = "ok" if code in (0, 2001) else str(code)
     if service.has(avps.GRANTED_SERVICE_UNIT):
         granted = service.group(avps.GRANTED_SERVICE_UNIT)
-        units = [str(int.from_bytes(payload, "big")) for key, _, payload in granted.avps if key != avps.CC_MONEY]
+        units = [
+            str(int.from_bytes(payload, "big")) for key, _, payload in granted.avps if key != avps.CC_MONEY
+        ]
         said = "+".join(units) if said == "ok" else f"{said}:{'+'.join(units)}"
     if service.has(avps.FINAL_UNIT_INDICATION):
         said += f"!{service.group(avps.FINAL_UNIT_INDICATION).number(avps.FINAL_UNIT_ACTION)}"

@@ -1,4 +1,4 @@
-"""A server process to be killed, with its log in a file: `python -m tests.conformance.process STORE` prints its port."""
+"""A server process to be killed, its log in a file: `python -m tests.conformance.process STORE` prints a port."""
 
 import asyncio
 import sys

@@ -35,10 +35,12 @@ async def test_001_a_valid_cer_gets_a_cea_with_everything_a_client_looks_for(wor
     assert (10_415).to_bytes(4, "big") in answer.all(avps.SUPPORTED_VENDOR_ID)
     specific = answer.group(avps.VENDOR_SPECIFIC_APPLICATION_ID)
     assert (specific.number(avps.VENDOR_ID), specific.number(avps.AUTH_APPLICATION_ID)) == (10_415, 4)
-    assert not dict((key, flags & 0x40) for key, flags, _ in answer.avps)[avps.PRODUCT_NAME]
+    assert not {key: flags & 0x40 for key, flags, _ in answer.avps}[avps.PRODUCT_NAME]
 
 
-async def _tls_agent(folder: Path, verify: bool, peers: tuple[Peer, ...] = ()) -> tuple[DiameterAgent, Authority]:
+async def _tls_agent(
+    folder: Path, verify: bool, peers: tuple[Peer, ...] = ()
+) -> tuple[DiameterAgent, Authority]:
     authority = Authority(folder)
     certificate, key = authority.issue("ocs.example.net")
     listener = Listener(

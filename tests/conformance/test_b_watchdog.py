@@ -87,7 +87,9 @@ async def test_024_requests_keep_the_watchdog_quiet(world: World) -> None:
 
 @pytest.mark.parametrize("cause", [0, 1, 2])
 @served()
-async def test_025_a_leaving_peer_gets_its_answers_then_dpa_and_its_sessions_live(world: World, cause: int) -> None:
+async def test_025_a_leaving_peer_gets_its_answers_then_dpa_and_its_sessions_live(
+    world: World, cause: int
+) -> None:
     client = await world.open()
     request, leaving = ccr(ASKING), dpr(cause)
     client.send(request, leaving)

@@ -208,7 +208,12 @@ async def test_046_a_hundred_thousand_empty_avps_are_refused_cheaply(world: Worl
 
 @pytest.mark.parametrize(
     ("key", "octets"),
-    [(avps.CC_REQUEST_TYPE, 2), (avps.CC_REQUEST_TYPE, 8), (avps.CC_REQUEST_NUMBER, 3), (avps.CC_REQUEST_NUMBER, 0)],
+    [
+        (avps.CC_REQUEST_TYPE, 2),
+        (avps.CC_REQUEST_TYPE, 8),
+        (avps.CC_REQUEST_NUMBER, 3),
+        (avps.CC_REQUEST_NUMBER, 0),
+    ],
 )
 @served()
 async def test_047_a_fixed_size_avp_of_another_size_is_5014(world: World, key: int, octets: int) -> None:
@@ -282,7 +287,10 @@ async def test_052_in_and_out_that_overflow_together_are_refused(world: World) -
     most = (1 << 64) - 1
     split = group(
         avps.USED_SERVICE_UNIT,
-        [encode_octets(key, most.to_bytes(8, "big")) for key in (avps.CC_INPUT_OCTETS, avps.CC_OUTPUT_OCTETS)],
+        [
+            encode_octets(key, most.to_bytes(8, "big"))
+            for key in (avps.CC_INPUT_OCTETS, avps.CC_OUTPUT_OCTETS)
+        ],
     )
     assert (await client.update(1, service(10, split))).code == 5004
     assert await world.spent() == (0, MB)
@@ -292,7 +300,9 @@ def mutated(frame: bytes, chance: random.Random) -> bytes:
     """A frame with some octets changed; header length stays right, so that the stream goes on."""
     octets = bytearray(frame)
     for _ in range(chance.choice((1, 1, 2, 5, 20))):
-        octets[chance.randrange(20, len(octets))] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
+        octets[chance.randrange(20, len(octets))] = chance.choice(
+            (0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256))
+        )
     octets[12:20] = chance.randbytes(8)
     return bytes(octets)
 

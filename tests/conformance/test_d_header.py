@@ -1,5 +1,7 @@
 """D. Header and AVP semantics: cases 54 to 76."""
 
+from collections.abc import Callable
+
 import pytest
 
 from ocs.config.settings import ChargingSettings, DiameterSettings
@@ -15,7 +17,11 @@ STRICT = DiameterSettings(strict=True)
 GRANTED = "2001 10=1000"
 PROXIES = [
     group(avps.PROXY_INFO, (encode_utf8(avps.PROXY_HOST, host), encode_octets(avps.PROXY_STATE, state)))
-    for host, state in (("one.example.net", b"\0\xff1"), ("two.example.net", b""), ("one.example.net", b"333"))
+    for host, state in (
+        ("one.example.net", b"\0\xff1"),
+        ("two.example.net", b""),
+        ("one.example.net", b"333"),
+    )
 ]
 
 
@@ -74,7 +80,9 @@ async def test_058_060_what_is_not_served_is_said_so(
 async def test_061_an_answer_nobody_asked_for_is_dropped(world: World, command: int) -> None:
     client = await world.open()
     application = 0 if command in (257, 280, 282) else 4
-    client.send(*[message(0x40, command, application, [encode_u32(avps.RESULT_CODE, 2001)]) for _ in range(50)])
+    client.send(
+        *[message(0x40, command, application, [encode_u32(avps.RESULT_CODE, 2001)]) for _ in range(50)]
+    )
     assert await client.alive(), "the watchdog's answer is the first thing that comes"
 
 
@@ -166,7 +174,7 @@ async def test_069_equal_repeats_are_served(world: World) -> None:
 
 
 UNKNOWN, UNKNOWN_M = encode_u32(60_001, 1, False), encode_u32(60_001, 1)
-PLACES = {
+PLACES: dict[str, Callable[[bytes], list[bytes]]] = {
     "root": lambda avp: [ASKING, avp],
     "service": lambda avp: [service(10, requested(total(1_000)), avp)],
     "units": lambda avp: [service(10, requested(total(1_000), avp))],
@@ -190,7 +198,9 @@ def test_070_an_unknown_avp_without_m_is_ignored(place: str, strict: bool) -> No
 
 @pytest.mark.parametrize("place", PLACES)
 @served()
-async def test_071_an_unknown_mandatory_avp_is_ignored_and_counted_by_default(world: World, place: str) -> None:
+async def test_071_an_unknown_mandatory_avp_is_ignored_and_counted_by_default(
+    world: World, place: str
+) -> None:
     client = await world.open()
     assert (await client.initial(*PLACES[place](UNKNOWN_M))).said == GRANTED
     if place in ("root", "service"):
@@ -253,7 +263,11 @@ async def test_074_granted_units_in_a_request_are_never_granted(world: World) ->
 
 @pytest.mark.parametrize(
     "members",
-    [b"", encode_i32(avps.SUBSCRIPTION_ID_TYPE, 1), encode_utf8(avps.SUBSCRIPTION_ID_DATA, "001010000000001")],
+    [
+        b"",
+        encode_i32(avps.SUBSCRIPTION_ID_TYPE, 1),
+        encode_utf8(avps.SUBSCRIPTION_ID_DATA, "001010000000001"),
+    ],
 )
 @served()
 async def test_075_an_incomplete_subscription_id_is_5005(world: World, members: bytes) -> None:
@@ -278,7 +292,9 @@ ERRORS = {
 
 @pytest.mark.parametrize("name", ERRORS)
 @served()
-async def test_076_every_error_answer_has_its_identity_proxies_bits_and_number(world: World, name: str) -> None:
+async def test_076_every_error_answer_has_its_identity_proxies_bits_and_number(
+    world: World, name: str
+) -> None:
     kind, body, code = ERRORS[name]
     client = await world.open()
     without = (avps.DESTINATION_REALM,) if code == 3002 else ()

@@ -140,7 +140,9 @@ async def test_096_a_termination_without_usage_frees_the_reservation(world: Worl
 
 def _without_data() -> Catalogue:
     """A tariff that has lost its data rules."""
-    return tariff(TARIFF.replace("  standard:\n    data:", "  other:\n    data:") + "  standard:\n    fallback: bare\n")
+    return tariff(
+        TARIFF.replace("  standard:\n    data:", "  other:\n    data:") + "  standard:\n    fallback: bare\n"
+    )
 
 
 @served()
@@ -268,8 +270,12 @@ async def test_104_a_silent_session_is_closed_and_its_reservation_released(world
     assert await world.spent() == (400 * MB, 0)
 
 
-@served(charging=ChargingSettings(quotas=(QuotaRule(validity_ns=10 * EUR),), supervision=Supervision(factor=2)))
-async def test_104_the_supervision_follows_the_validity_and_every_request_starts_it_anew(world: World) -> None:
+@served(
+    charging=ChargingSettings(quotas=(QuotaRule(validity_ns=10 * EUR),), supervision=Supervision(factor=2))
+)
+async def test_104_the_supervision_follows_the_validity_and_every_request_starts_it_anew(
+    world: World,
+) -> None:
     client = await world.open()
     await client.initial(ASKING)
     ref = _ref(world)

@@ -13,7 +13,9 @@ FINAL = encode_i32(avps.REPORTING_REASON, 2)
 POOR = imsi("001010000000002")
 
 
-def asking(rating_group: int | None, octets: int = MB, *more: bytes, identifiers: tuple[int, ...] = ()) -> bytes:
+def asking(
+    rating_group: int | None, octets: int = MB, *more: bytes, identifiers: tuple[int, ...] = ()
+) -> bytes:
     """One service that wants a volume."""
     return service(rating_group, requested(total(octets)), *more, identifiers=identifiers)
 
@@ -150,8 +152,17 @@ async def test_115_the_limit_is_a_setting(world: World) -> None:
 @served()
 async def test_116_every_group_that_was_asked_for_is_answered_in_its_place(world: World) -> None:
     client = await world.open()
-    body = [asking(90), service(31, requested()), service(12), asking(5_555), service(1, requested()), asking(None)]
+    body = [
+        asking(90),
+        service(31, requested()),
+        service(12),
+        asking(5_555),
+        service(1, requested()),
+        asking(None),
+    ]
     answer = await client.initial(*body)
-    names = [each.number(avps.RATING_GROUP) if each.has(avps.RATING_GROUP) else None for each in answer.services]
+    names = [
+        each.number(avps.RATING_GROUP) if each.has(avps.RATING_GROUP) else None for each in answer.services
+    ]
     assert names == [90, 31, 12, 5_555, 1, None]
     assert all(each.has(avps.RESULT_CODE) for each in answer.services)

@@ -69,7 +69,9 @@ async def test_119_a_threshold_report_replaces_the_grant(world: World) -> None:
 THRESHOLD = ChargingSettings(quotas=(QuotaRule(volume_octets=10 * MB, volume_threshold_octets=200_000),))
 
 
-@pytest.mark.parametrize(("asked", "threshold"), [(MB, 200_000), (200_001, 200_000), (200_000, None), (100, None)])
+@pytest.mark.parametrize(
+    ("asked", "threshold"), [(MB, 200_000), (200_001, 200_000), (200_000, None), (100, None)]
+)
 @served(charging=THRESHOLD)
 async def test_120_a_threshold_is_sent_only_below_the_grant(
     world: World, asked: int, threshold: int | None
@@ -219,6 +221,15 @@ async def test_129_triggers_are_armed_by_name_and_never_emptied(world: World) ->
     (granted,) = (await client.update(1, asking())).services
     types = granted.group(avps.TRIGGER).all(avps.TRIGGER_TYPE)
     assert types == [b"\0\0\0\4", b"\0\0\0\x1e"]
+
+
+@served(charging=ChargingSettings(quotas=(QuotaRule(consumption_time_ns=20 * EUR),)))
+async def test_118_the_consumption_time_of_time_quotas_is_told(world: World) -> None:
+    client = await world.open()
+    call = await client.initial(service(None, requested(seconds(60))), context=VOICE, who=called())
+    assert call.services[0].number(avps.QUOTA_CONSUMPTION_TIME) == 20
+    data = await client.initial(asking(), session="s;2")
+    assert not data.services[0].has(avps.QUOTA_CONSUMPTION_TIME)
 
 
 @served(charging=ChargingSettings(quotas=(QuotaRule(validity_ns=600 * EUR, holding_time_ns=45 * EUR),)))

@@ -131,7 +131,9 @@ def address() -> SessionAddress:
     [(2002, ControlResult.ACCEPTED), (2001, ControlResult.UNDER_WAY), (5002, ControlResult.UNKNOWN_SESSION)],
 )
 @served()
-async def test_136_138_what_the_client_answers_is_told(world: World, code: int, result: ControlResult) -> None:
+async def test_136_138_what_the_client_answers_is_told(
+    world: World, code: int, result: ControlResult
+) -> None:
     client = await world.open()
     await client.initial(asking())
     asking_ = asyncio.create_task(world.agent.reauthorize(address()))

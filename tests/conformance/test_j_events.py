@@ -118,7 +118,9 @@ async def test_148_the_token_of_somebody_else_is_refused(world: World) -> None:
     await world.add("bob", 100 * EUR, imsi="001010000000002")
     client = await world.open()
     debited = await send(client, DEBIT, ONE, to("15550100002"))
-    refund = service(None, encode_octets(avps.REFUND_INFORMATION, debited.services[0].one(avps.REFUND_INFORMATION)))
+    refund = service(
+        None, encode_octets(avps.REFUND_INFORMATION, debited.services[0].one(avps.REFUND_INFORMATION))
+    )
     answer = await send(client, REFUND, refund, session="r;1", who=imsi("001010000000002"))
     assert answer.code == 5004
     assert await world.money("default:bob") == (100 * EUR, 0)

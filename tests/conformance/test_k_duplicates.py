@@ -7,7 +7,7 @@ from ocs.diameter import avps
 from ocs.diameter.avp import encode_i32
 from tests.conformance.client import EVENT, INITIAL, SMS, TERMINATION, UPDATE, ccr
 from tests.conformance.test_j_events import DEBIT, ONE, to
-from tests.conformance.world import EUR, MB, World, served
+from tests.conformance.world import ALICE, EUR, MB, World, served
 from tests.support.gy import requested, service, total, used
 
 ASKING = service(10, requested(total(MB)))
@@ -18,7 +18,9 @@ RELAY = (0xFFFF_FFFF,)
 @pytest.mark.parametrize("kind", [INITIAL, UPDATE, TERMINATION])
 @pytest.mark.parametrize("flags", [0xC0, 0xD0])
 @served()
-async def test_155_a_copy_gets_the_equal_answer_and_is_debited_once(world: World, kind: int, flags: int) -> None:
+async def test_155_a_copy_gets_the_equal_answer_and_is_debited_once(
+    world: World, kind: int, flags: int
+) -> None:
     client = await world.open()
     if kind != INITIAL:
         await client.initial(ASKING)
@@ -35,7 +37,9 @@ async def test_155_a_copy_gets_the_equal_answer_and_is_debited_once(world: World
 async def test_155_156_copies_in_one_write_are_debited_once_and_all_answered(world: World) -> None:
     client = await world.open()
     await client.initial(ASKING)
-    copies = [ccr(REPORT, kind=UPDATE, number=1, end_to_end=5, hop_by_hop=number) for number in range(100, 110)]
+    copies = [
+        ccr(REPORT, kind=UPDATE, number=1, end_to_end=5, hop_by_hop=number) for number in range(100, 110)
+    ]
     answers = await client.ask_all(*copies)
     assert len({answer.frame[20:] for answer in answers}) == 1
     assert await world.debits() == [300 * MB]
@@ -48,7 +52,8 @@ async def test_156_a_copy_on_another_connection_while_the_first_is_under_way(wor
     two = await world.open("dra2.example.net", applications=RELAY)
     await one.initial(ASKING, host="pgw.behind")
     requests = [
-        ccr(REPORT, kind=UPDATE, number=1, host="pgw.behind", end_to_end=5, flags=flags) for flags in (0xC0, 0xD0)
+        ccr(REPORT, kind=UPDATE, number=1, host="pgw.behind", end_to_end=5, flags=flags)
+        for flags in (0xC0, 0xD0)
     ]
     one.send(requests[0])
     two.send(requests[1])
@@ -84,6 +89,33 @@ async def test_158_a_copy_after_a_crash_gets_the_stored_answer(world: World, kin
     again = await other.credit(kind, 1, *body, end_to_end=5, flags=0xD0, **more)
     assert again.frame[20:] == first.frame[20:]
     assert await world.spent() == books
+
+
+@served()
+async def test_159_a_copy_to_another_node_gets_the_stored_answer(world: World) -> None:
+    """Two nodes on one store, neither of which sees what the other has in memory."""
+    client = await world.open()
+    await client.initial(ASKING)
+    first = await client.update(1, REPORT, end_to_end=5)
+    standby = World(world.settings)
+    standby.memory = world.memory
+    await standby.start()
+    try:
+        other = await standby.open()
+        again = await other.update(1, REPORT, end_to_end=5, flags=0xD0)
+        assert again.frame[20:] == first.frame[20:]
+        assert (await other.update(2, REPORT)).said == "2001 10=2000000"
+        assert (await client.update(2, REPORT, flags=0xD0)).said == "2001 10=2000000"
+        assert (await client.update(3, REPORT)).said == "2001 10=2000000"
+        assert (await other.terminate(4)).code == 2001
+        assert (await client.terminate(4, flags=0xD0)).code == 2001
+        other.abort()
+    finally:
+        await standby.stop()
+    assert sum(await world.debits()) == 3 * 300 * MB
+    stored = await world.store.load(ALICE)
+    assert stored is not None
+    assert (stored.balances[0].posted, stored.balances[0].reserved) == (100 * EUR - 900 * MB, 0)
 
 
 @served()

@@ -28,7 +28,10 @@ def test_163_fifty_at_once_with_credit_for_ten_reserve_no_more_than_there_is(dur
         await world.add("bob", 10 * EUR, imsi="001010000000002")
         clients = [await world.open(f"pgw{number}.example.net") for number in range(5)]
         requests = [
-            [ccr(ASKING, session=f"{client.host};{number}", host=client.host, who=BOB) for number in range(10)]
+            [
+                ccr(ASKING, session=f"{client.host};{number}", host=client.host, who=BOB)
+                for number in range(10)
+            ]
             for client in clients
         ]
         for client, batch in zip(clients, requests, strict=True):
@@ -82,14 +85,18 @@ async def test_165_random_requests_agree_with_a_simple_model(world: World, seed:
             assert (await client.initial(service(10, requested(total(1_000))), session=session)).code == 2001
             sessions[session] = (1, set())
         elif chance.random() < 0.2 and numbers:
-            await client.update(chance.choice(sorted(numbers)), service(10, used(total(units))), session=session)
+            await client.update(
+                chance.choice(sorted(numbers)), service(10, used(total(units))), session=session
+            )
         elif chance.random() < 0.8:
             report = service(10, requested(total(chance.randrange(1, 5_000))), used(total(units)))
             assert (await client.update(number, report, session=session)).code == 2001
             spent += units * 1_000
             sessions[session] = (number + 1, numbers | {number})
         else:
-            assert (await client.terminate(number, service(10, used(total(units))), session=session)).code == 2001
+            assert (
+                await client.terminate(number, service(10, used(total(units))), session=session)
+            ).code == 2001
             spent += units * 1_000
             sessions[session] = (number + 1, numbers)
             del sessions[session]
@@ -123,7 +130,9 @@ def test_166_what_was_answered_before_a_kill_is_charged_exactly_once() -> None:
                     if not life:
                         assert (await client.initial(service(10))).code == 2001
                     for again in pending:
-                        assert (await client.update(again, service(10, used(total(1))), flags=0xD0)).code == 2001
+                        assert (
+                            await client.update(again, service(10, used(total(1))), flags=0xD0)
+                        ).code == 2001
                         answered += 1
                     pending = []
                     for _ in range(chance.randrange(20, 60)):
@@ -132,7 +141,9 @@ def test_166_what_was_answered_before_a_kill_is_charged_exactly_once() -> None:
                         answered += 1
                     pending = list(range(number + 1, number + 30))
                     number += len(pending)
-                    client.send(*[ccr(service(10, used(total(1))), kind=UPDATE, number=each) for each in pending])
+                    client.send(
+                        *[ccr(service(10, used(total(1))), kind=UPDATE, number=each) for each in pending]
+                    )
                     await client.writer.drain()
                     if life == 4:
                         for _ in pending:
@@ -151,7 +162,9 @@ def test_166_what_was_answered_before_a_kill_is_charged_exactly_once() -> None:
 @served()
 async def test_167_a_balance_that_expires_under_a_session_pays_what_was_reserved(world: World) -> None:
     soon_ns = world.clock.wall_ns() + 60 * EUR
-    await world.add("bob", 0, imsi="001010000000002", topups=[TopUp(3 * EUR, Unit.MONEY, "promo", 5, soon_ns)])
+    await world.add(
+        "bob", 0, imsi="001010000000002", topups=[TopUp(3 * EUR, Unit.MONEY, "promo", 5, soon_ns)]
+    )
     client = await world.open()
     assert (await client.initial(ASKING, who=BOB)).said == "2001 10=1000000"
     world.clock.pass_s(120)

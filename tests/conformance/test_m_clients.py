@@ -156,7 +156,8 @@ async def test_175_a_whole_recording_of_kamailio_is_served(world: World) -> None
     for number in CALLERS:
         uri = Identity(IdentityKind.SIP_URI, f"sip:{number}@test.invalid")
         account, posting = acts.create(
-            acts.NewAccount(f"default:{number}", "standard", (uri,), (acts.TopUp(EUR),)), acts.Act("seed", 0, "test")
+            acts.NewAccount(f"default:{number}", "standard", (uri,), (acts.TopUp(EUR),)),
+            acts.Act("seed", 0, "test"),
         )
         assert posting is not None
         await world.service.create(Change(account, (posting,), has_new_identities=True))
@@ -179,7 +180,10 @@ async def test_175_a_whole_recording_of_kamailio_is_served(world: World) -> None
 async def test_175_a_call_is_cut_at_its_last_seconds(world: World) -> None:
     await world.add("bob", EUR // 10, imsi="001010000000002")
     client = await world.open()
-    ims = [encode_u32(avps.ROLE_OF_NODE, 0), encode_utf8(avps.CALLED_PARTY_ADDRESS, "sip:15550100002@ims.example")]
+    ims = [
+        encode_u32(avps.ROLE_OF_NODE, 0),
+        encode_utf8(avps.CALLED_PARTY_ADDRESS, "sip:15550100002@ims.example"),
+    ]
     dialled = group(avps.SERVICE_INFORMATION, [group(avps.IMS_INFORMATION, ims)])
     body = service(100, requested(encode_u32(avps.CC_TIME, 30)), identifiers=(1_000,))
     world.clock.set_wall(1_780_315_200 * EUR)

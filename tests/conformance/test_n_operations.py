@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ocs.charging.account import Account
 from ocs.charging.decision import Change
 from ocs.charging.store import Done, StoreUnavailable
 from ocs.config.settings import DiameterSettings, Limits, Timers
@@ -51,7 +52,7 @@ class SlowStore:
         world.store.load = self.load  # type: ignore[method-assign]
         world.store.commit = self.commit  # type: ignore[method-assign]
 
-    async def load(self, key: str) -> object:
+    async def load(self, key: str) -> Account | None:
         """Wait, or fail."""
         if self.hold is not None:
             await self.hold.wait()

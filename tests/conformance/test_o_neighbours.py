@@ -66,7 +66,9 @@ async def test_an_origin_host_that_is_no_name_is_refused_or_taken_as_octets(
 @served()
 async def test_a_request_of_a_client_with_an_endless_name_is_5004(world: World, key: int) -> None:
     client = await world.open("dra.example.net", applications=(0xFFFF_FFFF,))
-    answer = await client.initial(ASKING, replaced={key: encode_octets(key, b"x" * 40_000)}, host="new.example")
+    answer = await client.initial(
+        ASKING, replaced={key: encode_octets(key, b"x" * 40_000)}, host="new.example"
+    )
     assert answer.code == 5004
     assert len(answer.frame) < 4_096
     assert (await world.account()).sessions == ()
@@ -96,7 +98,13 @@ async def test_answers_with_unknown_identifiers_in_masses_are_dropped_cheaply(wo
 @served()
 async def test_two_cers_between_requests_change_nothing(world: World) -> None:
     client = await world.open()
-    frames = [ccr(ASKING, session="s;1"), cer(), ccr(ASKING, session="s;2"), cer(), ccr(ASKING, session="s;3")]
+    frames = [
+        ccr(ASKING, session="s;1"),
+        cer(),
+        ccr(ASKING, session="s;2"),
+        cer(),
+        ccr(ASKING, session="s;3"),
+    ]
     answers = await client.ask_all(*frames)
     assert [answer.code for answer in answers] == [2001] * 5
     assert len((await world.account()).sessions) == 3
@@ -195,7 +203,9 @@ async def test_a_huge_user_name_is_no_hindrance(world: World, size: int) -> None
 
 @pytest.mark.parametrize(("count", "code"), [(8, 2001), (9, 5004)])
 @served()
-async def test_eight_subscription_ids_are_served_and_nine_refused(world: World, count: int, code: int) -> None:
+async def test_eight_subscription_ids_are_served_and_nine_refused(
+    world: World, count: int, code: int
+) -> None:
     client = await world.open()
     who = b"".join(subscription(4, f"private{number}") for number in range(count - 1)) + imsi()
     assert (await client.initial(ASKING, who=who)).code == code
@@ -348,7 +358,9 @@ async def test_a_call_asking_for_no_seconds_is_no_lack_of_credit(world: World) -
 @served()
 async def test_the_extremes_of_a_rating_group_are_numbers_like_others(world: World, number: int) -> None:
     client = await world.open()
-    assert (await client.initial(service(number, requested(total(1))), ASKING)).said == f"2001 {number}=5031 10=1000"
+    assert (
+        await client.initial(service(number, requested(total(1))), ASKING)
+    ).said == f"2001 {number}=5031 10=1000"
 
 
 # --- orders of events
@@ -409,7 +421,9 @@ async def test_a_session_of_one_subscriber_is_not_taken_over_by_another(world: W
 
 @pytest.mark.parametrize("order", [(UPDATE, TERMINATION), (TERMINATION, UPDATE)])
 @served(durable=True)
-async def test_an_end_and_a_report_in_one_write_are_both_debited(world: World, order: tuple[int, int]) -> None:
+async def test_an_end_and_a_report_in_one_write_are_both_debited(
+    world: World, order: tuple[int, int]
+) -> None:
     client = await world.open()
     await client.initial(ASKING)
     frames = [
@@ -426,7 +440,8 @@ async def test_a_thousand_sessions_opened_and_ended_at_once_leave_nothing(world:
     client = await world.open()
     opening = [ccr(ASKING, session=f"s;{number}") for number in range(300)]
     ending = [
-        ccr(service(10, used(total(1))), kind=TERMINATION, number=1, session=f"s;{number}") for number in range(300)
+        ccr(service(10, used(total(1))), kind=TERMINATION, number=1, session=f"s;{number}")
+        for number in range(300)
     ]
     answers = await client.ask_all(*[frame for pair in zip(opening, ending, strict=True) for frame in pair])
     assert {answer.code for answer in answers} == {2001}

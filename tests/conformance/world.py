@@ -111,7 +111,9 @@ class Clock:
 class World:
     """A running server, its clients and its books."""
 
-    def __init__(self, settings: Settings, path: Path | None = None, limits_wait_ns: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, path: Path | None = None, limits_wait_ns: int | None = None
+    ) -> None:
         self.settings = settings
         self.path = path
         self.clock = Clock()
@@ -233,9 +235,7 @@ class World:
         """Set fields of an account, as an operator's act would."""
         await self.service.apply(
             key,
-            lambda account: Change(
-                msgspec.structs.replace(account, version=account.version + 1, **fields)
-            ),
+            lambda account: Change(msgspec.structs.replace(account, version=account.version + 1, **fields)),
         )
 
     async def top_up(self, nanos: int, key: str = ALICE) -> None:
@@ -276,7 +276,7 @@ class World:
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Wait until the condition holds, for a bounded time."""
         async with asyncio.timeout(LONGEST_S):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110 - what it looks at tells nobody
                 await asyncio.sleep(0.01)
 
 

@@ -206,9 +206,8 @@ def test_without_credit_there_is_no_unmetered_access_to_a_portal(action: str) ->
     )
 
     async def then(world: World, exchanges: list[Exchange]) -> None:
-        for each in credit_control(exchanges):
-            if each.request.kind in "IU":
-                assert not each.answer.avps.all("Final-Unit-Indication")
+        assert codes(exchanges, "I") == {4012}
+        await last_octets_only(world, exchanges)
 
     recording = next(each for each in RECORDINGS if each.name == "001-normal")
     replay(recording, EMPTY, then, final_unit)

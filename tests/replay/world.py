@@ -56,10 +56,11 @@ plans:
 
 
 class Subscriber(NamedTuple):
-    """An account to be: money in nanos, and the plan."""
+    """An account to be: money in nanos, the plan, and its identities besides the one it is named for."""
 
     money_nanos: int
     plan: str = "standard"
+    also: tuple[Identity, ...] = ()
 
 
 class Exchange(NamedTuple):
@@ -94,9 +95,11 @@ def settings(node: str, realm: str, peers: tuple[Peer, ...], final_unit: FinalUn
 class World:
     """Nodes that share one service; the clock of supervision can be set forward."""
 
-    def __init__(self, peers: tuple[Peer, ...], realm: str, final_unit: FinalUnit | None = None) -> None:
-        tariff, problems = read_yaml(TARIFF, "tariff")
-        assert tariff is not None, problems
+    def __init__(
+        self, peers: tuple[Peer, ...], realm: str, final_unit: FinalUnit | None = None, tariff: str = TARIFF
+    ) -> None:
+        prices, problems = read_yaml(tariff, "tariff")
+        assert prices is not None, problems
         self.passed_ns = 0
         metrics = Metrics()
         nodes = [
@@ -104,7 +107,7 @@ class World:
         ]
         self.service = ChargingService(
             MemoryStore(),
-            Catalogue(tariff),
+            Catalogue(prices),
             charging_policy(nodes[0]),
             metrics,
             monotonic_ns=lambda: time.monotonic_ns() + self.passed_ns,
@@ -112,9 +115,9 @@ class World:
         self.agents = [DiameterAgent(each, self.service, metrics) for each in nodes]
 
     async def open_account(self, identity: Identity, subscriber: Subscriber) -> None:
-        """An account of that name and identity."""
+        """An account of that identity, named for it."""
         topups = (acts.TopUp(subscriber.money_nanos),) if subscriber.money_nanos else ()
-        new = acts.NewAccount(identity.value, subscriber.plan, (identity,), topups)
+        new = acts.NewAccount(identity.value, subscriber.plan, (identity, *subscriber.also), topups)
         account, posting = acts.create(new, acts.Act("new", self.service.now_ns(), "test"))
         postings = () if posting is None else (posting,)
         await self.service.create(Change(account, postings, has_new_identities=True))
@@ -145,9 +148,10 @@ async def running(
     realm: str,
     subscribers: Mapping[Identity, Subscriber],
     final_unit: FinalUnit | None = None,
+    tariff: str = TARIFF,
 ) -> AsyncIterator[World]:
     """A world with accounts, its nodes listening."""
-    world = World(peers, realm, final_unit)
+    world = World(peers, realm, final_unit, tariff)
     for identity, subscriber in subscribers.items():
         await world.open_account(identity, subscriber)
     for agent in world.agents:
@@ -172,9 +176,13 @@ class Player:
         async with asyncio.timeout(LONGEST_S):
             for node, packets in recording.bursts:
                 await self.send(packets, node)
-            for node in tuple(self._streams):
-                await self._hang_up(node)
+            await self.close()
         return self.exchanges
+
+    async def close(self) -> None:
+        """End every connection."""
+        for node in tuple(self._streams):
+            await self._hang_up(node)
 
     async def send(self, packets: tuple[Packet, ...], node: int = 1) -> list[Exchange]:
         """Send packets at once; a CER begins a connection. Answers of the client get no answer."""

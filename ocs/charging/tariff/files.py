@@ -2,17 +2,39 @@
 
 from pathlib import Path
 
+from ocs.charging.cgrates.csv_folder import read_folder
+from ocs.charging.tariff.import_cgrates.folder import ImportOptions
 from ocs.charging.tariff.model import Tariff
+from ocs.charging.tariff.sources import CGRATES, YAML, Source
 from ocs.charging.tariff.yaml_marks import Problem
 from ocs.charging.tariff.yaml_reader import read_yaml
 
 
 def read(path: str | Path) -> tuple[Tariff | None, list[Problem]]:
     """The tariff of a YAML file, or every problem with it; also one that cannot be read is a problem."""
+    text, problems = _text(Path(path), str(path))
+    return (None, problems) if text is None else read_yaml(text, str(path))
+
+
+def open_source(path: str | Path, options: ImportOptions) -> tuple[Source | None, list[Problem]]:
+    """The texts of a YAML file, or of a CGRateS folder and all folders in it; names are relative to the folder."""
+    place = Path(path)
+    if not place.is_dir():
+        text, problems = _text(place, place.name)
+        return (None if text is None else Source(YAML, ((place.name, text),))), problems
     try:
-        text = Path(path).read_bytes().decode()
+        files = read_folder(place)
+    except (OSError, UnicodeDecodeError) as error:
+        return None, [Problem(".", 1, 1, "", f"cannot be read: {error}")]
+    if not files:
+        return None, [Problem(".", 1, 1, "", "has no file of a tariff such as RatingProfiles.csv")]
+    return Source(CGRATES, tuple(files), options), []
+
+
+def _text(path: Path, name: str) -> tuple[str | None, list[Problem]]:
+    try:
+        return path.read_bytes().decode(), []
     except OSError as error:
-        return None, [Problem(str(path), 1, 1, "", f"cannot be read: {error.strerror}")]
+        return None, [Problem(name, 1, 1, "", f"cannot be read: {error.strerror}")]
     except UnicodeDecodeError as error:
-        return None, [Problem(str(path), 1, 1, "", f"is not UTF-8 at byte {error.start}")]
-    return read_yaml(text, str(path))
+        return None, [Problem(name, 1, 1, "", f"is not UTF-8 at byte {error.start}")]

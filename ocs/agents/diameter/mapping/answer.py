@@ -60,6 +60,7 @@ _time_threshold = u32_encoder(avps.TIME_QUOTA_THRESHOLD)
 _volume_threshold = u32_encoder(avps.VOLUME_QUOTA_THRESHOLD)
 _unit_threshold = u32_encoder(avps.UNIT_QUOTA_THRESHOLD)
 _holding_time = u32_encoder(avps.QUOTA_HOLDING_TIME)
+_consumption_time = u32_encoder(avps.QUOTA_CONSUMPTION_TIME)
 _trigger_type = u32_encoder(avps.TRIGGER_TYPE)
 _service = octets_encoder(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
 _granted = octets_encoder(avps.GRANTED_SERVICE_UNIT)
@@ -250,6 +251,8 @@ class AnswerWriter:
             parts.append(_threshold(grant))
         if grant.holding_time_ns is not None:
             parts.append(_seconds(_holding_time, grant.holding_time_ns))
+        if grant.consumption_time_ns is not None and grant.unit is not None:
+            parts.append(_seconds(_consumption_time, grant.consumption_time_ns))
         if grant.triggers:
             parts.append(group(avps.TRIGGER, [_trigger_type(trigger) for trigger in grant.triggers]))
         if grant.pool is not None:

@@ -43,8 +43,9 @@ def read_cgrates(
     cells = Cells()
     cells.findings += [Finding(Severity.ERROR, problem) for problem in problems]
     if not rows.get("RatingProfiles.csv") and not problems:
+        severity = Severity.WARNING if rows else Severity.ERROR
         missing = Problem("RatingProfiles.csv", 1, 1, "", "is missing or empty: nothing would be priced")
-        cells.findings.append(Finding(Severity.ERROR, missing))
+        cells.findings.append(Finding(severity, missing))
     tariff = _join(cells, rows, options, progress)
     find_unused(cells, rows)
     find_other_files(cells, rows)

@@ -1,0 +1,464 @@
+"""Turns: events in, decisions on accounts in memory, durable answers out.
+
+A turn is synchronous: account in memory, decide, queue the change. So turns of one account run one after the
+other in the order of arrival, without locks, and no cancellation can tear one apart. Memory is ahead of the disk
+by the changes under way; no answer leaves before its change, and every change before it, is durable. When a
+change fails, what memory made of the accounts is thrown away and the truth is read again.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from ocs.charging import onetime
+from ocs.charging.account import Account, session_key
+from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
+from ocs.charging.engine import decide
+from ocs.charging.entry import Posting
+from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, Result
+from ocs.charging.pending import Deliver, Limits, Observer, Pending
+from ocs.charging.quota import ChargingPolicy
+from ocs.charging.store import Store, StoreError, VersionConflict
+from ocs.charging.supervision import Supervision
+from ocs.charging.tariff.catalogue import Catalogue
+
+log = structlog.get_logger()
+
+ATTEMPTS = 8  # decisions on one event before a contended account counts as busy
+
+
+class Door:
+    """Takes events and changes, answers each exactly once; memory follows decisions, the store confirms them."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        policy: ChargingPolicy,
+        observer: Observer,
+        limits: Limits | None = None,
+        wall_ns: Callable[[], int] = time.time_ns,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.store = store
+        self.catalogue = catalogue
+        self.policy = policy
+        self.observer = observer
+        self.limits = limits or Limits()
+        self.supervision = Supervision()
+        self.in_flight = 0
+        self.watch: Callable[[ChargingEvent, ChargingAnswer, int], None] | None = None
+        self._wall_ns = wall_ns
+        self._monotonic_ns = monotonic_ns
+        self._accounts: dict[str, Account] = {}
+        self._identities: dict[Identity, str] = {}
+        self._answers: dict[str, EventAnswer] = {}
+        self._fresh_answers: dict[str, list[str]] = {}  # by account: kept answers that are not durable yet
+        self._unwatched: set[str] = set()  # accounts thrown away, whose sessions are to be found again
+        self._undurable: dict[str, Pending] = {}  # by account: the last change under way
+        self._waiting: dict[str, deque[Pending]] = {}  # by session: events until their account is in memory
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+
+    def now_ns(self) -> int:
+        """The wall clock this service charges by."""
+        return self._wall_ns()
+
+    # --- events
+
+    def submit(self, event: ChargingEvent, deliver: Deliver) -> None:
+        """Charge an event; `deliver` gets the answer, once, when it is durable. Never raises."""
+        pending = Pending(self, event, deliver, self._monotonic_ns())
+        if self.in_flight >= self.limits.in_flight:
+            self.observer.request_shed()
+            deliver(ChargingAnswer(Result.TOO_BUSY))
+            return
+        self.in_flight += 1
+        key = session_key(event.client, event.session_id)
+        if event.kind is not EventKind.EVENT and key not in self._waiting:
+            account = self._accounts.get(self._known_account_key(key, event) or "")
+            if account is not None:
+                self._take_turn(account, pending)
+                return
+        self._wait(key, pending)
+
+    async def handle(self, event: ChargingEvent) -> ChargingAnswer:
+        """Charge an event and wait for the answer. Cancelling the wait does not undo the turn."""
+        answered: asyncio.Future[ChargingAnswer] = asyncio.get_running_loop().create_future()
+
+        def deliver(answer: ChargingAnswer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.submit(event, deliver)
+        return await answered
+
+    def _known_account_key(self, key: str, event: ChargingEvent) -> str | None:
+        """The account of a session, of a key or of an identity, as far as memory knows."""
+        ref = self.supervision.get(key)
+        if ref is not None:
+            return ref.account_key
+        if event.account:
+            return event.account if event.account in self._accounts else None
+        for identity in event.identities:
+            account_key = self._identities.get(identity)
+            if account_key is not None:
+                return account_key
+        return None
+
+    def _take_turn(self, account: Account, pending: Pending, refundable: Posting | None = None) -> None:
+        """Decide, remember, and queue what changed."""
+        event = pending.event
+        pending.account_key = account.key
+        if self._monotonic_ns() - pending.arrived_ns > self.limits.wait_ns:
+            self.observer.request_shed()
+            self._finish(pending, ChargingAnswer(Result.TOO_BUSY))
+            return
+        now_ns = self._wall_ns()
+        try:
+            if event.kind is EventKind.EVENT:
+                decision = onetime.decide(account, event, self.catalogue, self.policy, now_ns, refundable)
+            else:
+                decision = decide(account, event, self.catalogue, self.policy, now_ns)
+        except Exception:
+            log.exception("charging.turn_failed", session=event.session_id, kind=event.kind.name)
+            self._finish(pending, ChargingAnswer(Result.FAILED))
+            return
+        pending.answer = decision.answer
+        if decision.account is account:
+            self._answer_unchanged(pending, decision)
+            return
+        self._remember(decision, event, now_ns)
+        self._undurable[account.key] = pending
+        self.store.commit(self._change(account, decision, event), pending.durable)
+
+    def _answer_unchanged(self, pending: Pending, decision: Decision) -> None:
+        """Nothing to write; a repeat still waits for the change it repeats.
+
+        Memory may be behind a store that others write to: what is refused is decided once more on the truth.
+        """
+        before = self._undurable.get(pending.account_key)
+        if not (decision.is_repeat or pending.is_verified or before is not None):
+            pending.is_verified = True
+            self._wait(session_key(pending.event.client, pending.event.session_id), pending)
+            return
+        if decision.is_repeat:
+            self.observer.duplicate_answered()
+        elif decision.answer.result is Result.UNKNOWN_SESSION:
+            self._log_orphan(pending.event)
+        if before is None:
+            self._finish(pending, decision.answer)
+        elif before.followers is None:
+            before.followers = [pending]
+        else:
+            before.followers.append(pending)
+
+    def _change(self, before: Account, decision: Decision, event: ChargingEvent) -> Change:
+        answered: tuple[EventAnswer, ...] = () if decision.answered is None else (decision.answered,)
+        if answered and event.refund_token is not None:
+            used = EventAnswer(
+                onetime.refund_key(event.refund_token),
+                decision.account.key,
+                answered[0].expires_at_ns,
+                answered[0].answer,
+            )
+            self._keep_answer(used)
+            answered = (*answered, used)
+        return Change(
+            decision.account,
+            () if decision.posting is None else (decision.posting,),
+            decision.cdrs,
+            () if decision.opened is None else (decision.opened.key,),
+            let_go(before, decision.account) if decision.cdrs else (),
+            answered,
+        )
+
+    def _remember(self, decision: Decision, event: ChargingEvent, now_ns: int) -> None:
+        """Memory follows the decision at once; the disk follows with the commit."""
+        account = decision.account
+        self._accounts[account.key] = account
+        for key in decision.closed_keys:
+            self.supervision.forget(key)
+        if decision.answered is not None:
+            self._keep_answer(decision.answered)
+        if decision.deadline_ns is not None:
+            key = session_key(event.client, event.session_id)
+            deadline_ns = self._monotonic_ns() + decision.deadline_ns - now_ns
+            self.supervision.touch(key, account.key, deadline_ns)
+
+    def _keep_answer(self, answered: EventAnswer) -> None:
+        if len(self._answers) >= self.limits.answers:
+            del self._answers[next(iter(self._answers))]
+        self._answers[answered.key] = answered
+        self._fresh_answers.setdefault(answered.account, []).append(answered.key)
+
+    def committed(self, pending: Pending, error: StoreError | None) -> None:
+        """A change is durable, or has failed."""
+        key = pending.account_key
+        if self._undurable.get(key) is pending:
+            del self._undurable[key]
+            if error is None and self._fresh_answers:
+                self._fresh_answers.pop(key, None)
+        followers, pending.followers = pending.followers, None
+        if error is None:
+            assert pending.answer is not None, "a change is committed with its answer"
+            self._finish(pending, pending.answer)
+            for follower in followers or ():
+                assert follower.answer is not None, "a repeat has its answer"
+                self._finish(follower, follower.answer)
+            return
+        self._forget_account(key)
+        for failed in (pending, *(followers or ())):
+            self._after_failure(failed, error)
+
+    def _after_failure(self, pending: Pending, error: StoreError) -> None:
+        """A lost race is run again on fresh state; a store that fails makes the answer "too busy"."""
+        pending.answer = None
+        pending.attempts += 1
+        if isinstance(error, VersionConflict) and pending.attempts < ATTEMPTS:
+            self._wait(session_key(pending.event.client, pending.event.session_id), pending)
+        else:
+            self._finish(pending, ChargingAnswer(Result.TOO_BUSY))
+
+    def _forget_account(self, key: str) -> None:
+        """Throw away what memory made of an account; its sessions are looked for again in the store."""
+        self._unwatched.add(key)
+        for answer_key in self._fresh_answers.pop(key, ()):
+            self._answers.pop(answer_key, None)
+        account = self._accounts.pop(key, None)
+        if account is not None:
+            self._forget_identities(account)
+            for session in account.sessions:
+                self.supervision.forget(session.key)
+
+    def _forget_identities(self, account: Account) -> None:
+        for identity in account.identities:
+            if self._identities.get(identity) == account.key:
+                del self._identities[identity]
+
+    def _finish(self, pending: Pending, answer: ChargingAnswer) -> None:
+        self.in_flight -= 1
+        if not self.in_flight:
+            self._idle.set()
+        if self.watch is not None:
+            self.watch(pending.event, answer, self._monotonic_ns() - pending.arrived_ns)
+        try:
+            pending.deliver(answer)
+        except Exception:
+            log.exception("charging.delivery_failed", session=pending.event.session_id)
+
+    def _log_orphan(self, event: ChargingEvent) -> None:
+        """Usage that no session is there for is not charged, but not lost from sight either."""
+        used = [
+            (report.rating_group, used.unit.name, used.amount)
+            for report in event.reports
+            for used in report.used
+        ]
+        if any(amount for _, _, amount in used):
+            log.warning(
+                "charging.usage_orphaned",
+                session=event.session_id,
+                client=event.client,
+                kind=event.kind.name,
+                used=used,
+            )
+
+    # --- events whose account is not in memory, and one-time events
+
+    def _wait(self, key: str, pending: Pending) -> None:
+        """Queue an event behind the others of its session until its account is there."""
+        queue = self._waiting.get(key)
+        if queue is not None:
+            queue.append(pending)
+            return
+        self._waiting[key] = deque((pending,))
+        task = asyncio.get_running_loop().create_task(self._serve_waiting(key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve_waiting(self, key: str) -> None:
+        queue = self._waiting[key]
+        try:
+            while queue:
+                await self._serve_cold(key, queue[0])
+                queue.popleft()
+        finally:
+            del self._waiting[key]
+            for pending in queue:
+                self._finish(pending, ChargingAnswer(Result.TOO_BUSY))
+
+    async def _serve_cold(self, key: str, pending: Pending) -> None:
+        event = pending.event
+        try:
+            async with asyncio.timeout(self.limits.wait_ns / 1e9):
+                account = await self._account_of(key, event)
+                if pending.is_verified and account is not None:
+                    account = await self._verified(account.key)
+                if event.kind is EventKind.EVENT and account is not None:
+                    await self._serve_one_time(account.key, pending)
+                    return
+        except (StoreError, TimeoutError) as error:
+            log.warning("charging.store_unavailable", error=str(error))
+            self._finish(pending, ChargingAnswer(Result.TOO_BUSY))
+            return
+        if account is None:
+            self._finish(pending, _nobody(event))
+        else:
+            self._take_turn(account, pending)
+
+    async def _serve_one_time(self, account_key: str, pending: Pending) -> None:
+        """A repeat of a one-time event gets the stored answer; a refund first finds what it takes back.
+
+        What the store says counts only where the account has not moved on meanwhile: else it is asked again.
+        """
+        event = pending.event
+        pending.account_key = account_key
+        while True:
+            account = await self._account(account_key)
+            assert account is not None, "it was there a moment ago, and accounts are not removed"
+            kept = await self._kept_answer(onetime.answer_key(event))
+            if kept is not None:
+                pending.answer = decode_answer(kept.answer)
+                self._answer_unchanged(pending, Decision(account, pending.answer, is_repeat=True))
+                return
+            refundable = None
+            token = event.refund_token
+            if token is not None and await self._kept_answer(onetime.refund_key(token)) is None:
+                debit = await self._kept_answer(token.decode("utf-8", "surrogateescape"))
+                refundable = None if debit is None else debit.posting
+            if self._accounts.get(account_key) is account:
+                self._take_turn(account, pending, refundable)
+                return
+
+    async def _verified(self, account_key: str) -> Account | None:
+        """The account from memory, where memory is not behind the store; else from the store."""
+        stored = await self.store.load(account_key)
+        known = self._accounts.get(account_key)
+        if stored is not None and known is not None and known.version < stored.version:
+            self._forget_account(account_key)
+        return await self._account(account_key)
+
+    async def _kept_answer(self, key: str) -> EventAnswer | None:
+        return self._answers.get(key) or await self.store.answer_of(key)
+
+    async def _account_of(self, key: str, event: ChargingEvent) -> Account | None:
+        """The account of an event: by its session, else by the first identity that is known."""
+        account_key = self._known_account_key(key, event)
+        if account_key is None and event.kind is not EventKind.EVENT:
+            account_key = await self.store.find(key)
+        if account_key is None and event.account and await self._account(event.account) is not None:
+            account_key = event.account
+        for identity in event.identities if account_key is None else ():
+            account_key = await self.store.find(identity)
+            if account_key is not None:
+                break
+        return None if account_key is None else await self._account(account_key)
+
+    async def _account(self, key: str) -> Account | None:
+        """An account from memory or the store, which it then stays in memory from."""
+        account = self._accounts.get(key)
+        if account is None:
+            loaded = await self.store.load(key)
+            account = self._accounts.get(key)  # somebody may have been quicker, and have changed it
+            if account is None and loaded is not None:
+                account = loaded
+                self._adopt(account)
+        return account
+
+    def _adopt(self, account: Account) -> None:
+        """Take an account just loaded into memory, making room where there is none."""
+        while len(self._accounts) >= self.limits.accounts:
+            key = next(iter(self._accounts))
+            if key in self._undurable:
+                self._accounts[key] = self._accounts.pop(key)
+                break
+            self._forget_identities(self._accounts.pop(key))
+        self._accounts[account.key] = account
+        for identity in account.identities:
+            self._identities[identity] = account.key
+        self._watch(account)
+
+    # --- changes that no event makes
+
+    async def apply(self, account_key: str, act: Callable[[Account], Change | None]) -> Account | None:
+        """Change an account by `act`, which is called on its present state; returns when that is durable.
+
+        `act` may return None to change nothing, and may raise. None is returned for an unknown account; a store
+        that cannot take the change raises StoreError.
+        """
+        for _ in range(ATTEMPTS):
+            account = await self._account(account_key)
+            if account is None:
+                return None
+            change = act(account)
+            if change is None:
+                return account
+            try:
+                await self._commit(change)
+            except VersionConflict:
+                continue
+            return change.account
+        raise VersionConflict(f"{account_key} is changed all the time")
+
+    async def create(self, change: Change) -> None:
+        """Make a new account durable; StoreError where its key or an identity is taken."""
+        new = change.account
+        if await self._account(new.key) is not None:
+            raise VersionConflict(f"there is an account {new.key} already")
+        for identity in new.identities:
+            owner = self._identities.get(identity) or await self.store.find(identity)
+            if owner is not None:
+                raise VersionConflict(f"{identity.kind.name} {identity.value} belongs to account {owner}")
+        await self._commit(change)
+
+    async def _commit(self, change: Change) -> None:
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        key = change.account.key
+
+        def done(error: StoreError | None) -> None:
+            if error is not None:
+                self._forget_account(key)
+            if durable.done():
+                return
+            if error is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(error)
+
+        before = self._accounts.pop(key, None)
+        if before is not None and change.has_new_identities:
+            self._forget_identities(before)
+        self._adopt(change.account)
+        self.store.commit(change, done)
+        await durable
+
+    async def account(self, name: str) -> Account | None:
+        """The account of that key, as memory has it."""
+        return await self._account(name)
+
+    async def find(self, identity: Identity) -> Account | None:
+        """The account of an identity."""
+        key = self._identities.get(identity) or await self.store.find(identity)
+        return None if key is None else await self._account(key)
+
+    def _watch(self, account: Account) -> None:
+        now_ns, now = self._wall_ns(), self._monotonic_ns()
+        for session in account.sessions:
+            if self.supervision.get(session.key) is None:
+                self.supervision.touch(session.key, account.key, now + session.deadline_ns - now_ns)
+
+
+def let_go(before: Account, after: Account) -> tuple[str, ...]:
+    """The keys of sessions an account does not remember any more: nothing needs to lead to it from them."""
+    kept = {session.key for session in (*after.sessions, *after.closed)}
+    return tuple(session.key for session in (*before.sessions, *before.closed) if session.key not in kept)
+
+
+def _nobody(event: ChargingEvent) -> ChargingAnswer:
+    """The answer where no account is found: an unknown session, or an unknown subscriber."""
+    if event.kind in (EventKind.UPDATE, EventKind.TERMINATION):
+        return ChargingAnswer(Result.UNKNOWN_SESSION, failed="session_id")
+    return ChargingAnswer(Result.UNKNOWN_SUBSCRIBER, failed="identities")

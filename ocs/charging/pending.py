@@ -1,0 +1,75 @@
+"""One event on its way to an answer, and what bounds and counts all of them."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ocs.charging.events import ChargingAnswer, ChargingEvent
+from ocs.charging.store import StoreError
+
+Deliver = Callable[[ChargingAnswer], None]
+
+
+class Limits:
+    """What the door lets in: events under way, how long one may wait for its turn, what memory keeps."""
+
+    __slots__ = ("accounts", "answers", "in_flight", "wait_ns")
+
+    def __init__(
+        self,
+        in_flight: int = 20_000,
+        wait_ns: int = 2_000_000_000,
+        accounts: int = 200_000,
+        answers: int = 100_000,
+    ) -> None:
+        self.in_flight = in_flight
+        self.wait_ns = wait_ns
+        self.accounts = accounts
+        self.answers = answers
+
+
+class Observer(Protocol):
+    """What the door counts."""
+
+    def duplicate_answered(self) -> None: ...
+    def request_shed(self) -> None: ...
+    def debited(self, service: str, amount_nanos: int) -> None: ...
+    def session_expired(self) -> None: ...
+    def sessions_open(self, count: int) -> None: ...
+    def queue_depth(self, waiting: int) -> None: ...
+
+
+class Committer(Protocol):
+    """Who hears that a change is durable, or never will be."""
+
+    def committed(self, pending: "Pending", error: StoreError | None) -> None: ...
+
+
+class Pending:
+    """One event on its way to an answer."""
+
+    __slots__ = (
+        "account_key",
+        "answer",
+        "arrived_ns",
+        "attempts",
+        "deliver",
+        "event",
+        "followers",
+        "is_verified",
+        "service",
+    )
+
+    def __init__(self, service: Committer, event: ChargingEvent, deliver: Deliver, arrived_ns: int) -> None:
+        self.service = service
+        self.event = event
+        self.deliver = deliver
+        self.arrived_ns = arrived_ns
+        self.account_key = ""
+        self.answer: ChargingAnswer | None = None
+        self.attempts = 0
+        self.followers: list[Pending] | None = None
+        self.is_verified = False  # decided on what the store has now, not only on what memory has
+
+    def durable(self, error: StoreError | None) -> None:
+        """The change behind the answer is on disk, or never will be."""
+        self.service.committed(self, error)
