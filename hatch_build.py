@@ -4,12 +4,12 @@ The compiled modules lie beside their sources in the wheel and are imported inst
 compiler or Python's headers the build says so and the wheel stays plain Python.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,9 @@ class CustomBuildHook(BuildHookInterface[Any]):
         if reason:
             self.app.display_warning(f"{reason}: the wheel stays plain Python, two to three times as slow")
             return
-        folder = Path(tempfile.mkdtemp(prefix="ocs-build-"))
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
-        build_data["force_include"].update(_compiled(Path(self.root), folder))
+        build_data["force_include"].update(_compiled(Path(self.root)))
 
     def dependencies(self) -> list[str]:
         """What the build needs only when it compiles."""
@@ -78,14 +77,29 @@ def _missing() -> str:
     return "" if shutil.which("gcc") or shutil.which("cc") else "no C compiler"
 
 
-def _compiled(root: Path, folder: Path) -> dict[str, str]:
-    """Compile a copy of the sources; each shared object with its place in the wheel."""
-    shutil.copytree(root / "ocs", folder / "ocs", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    script = SETUP.format(arguments=["--ignore-missing-imports", *MODULES])
-    (folder / "setup.py").write_text(script, encoding="utf-8")
-    command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"mypyc failed:\n{done.stdout}\n{done.stderr}")
+def _compiled(root: Path) -> dict[str, str]:
+    """Compile a copy of the sources; each shared object with its place in the wheel.
+
+    pip builds a wheel twice, the first time for its metadata: what was compiled from these very sources is used.
+    """
+    folder = root / "build" / f"compiled-{_digest(root)}"
+    if not (folder / "done").exists():
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        shutil.copytree(root / "ocs", folder / "ocs", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+        script = SETUP.format(arguments=["--ignore-missing-imports", *MODULES])
+        (folder / "setup.py").write_text(script, encoding="utf-8")
+        command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"mypyc failed:\n{done.stdout}\n{done.stderr}")
+        (folder / "done").touch()
     found = [*folder.glob("*.so"), *folder.glob("ocs/**/*.so")]
     return {str(file): str(file.relative_to(folder)) for file in found}
+
+
+def _digest(root: Path) -> str:
+    """What the result depends on: every source, this file, the interpreter."""
+    digest = hashlib.sha256(sys.version.encode())
+    for file in (Path(__file__), *sorted(root.glob("ocs/**/*.py"))):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

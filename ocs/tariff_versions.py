@@ -82,7 +82,7 @@ class Versions:
     def get(self, number: int) -> Version:
         """What is known of a version."""
         try:
-            octets = (self._place(number) / _META).read_bytes()
+            octets = (self.place(number) / _META).read_bytes()
         except FileNotFoundError:
             raise VersionError(f"there is no tariff version {number}") from None
         try:
@@ -95,7 +95,7 @@ class Versions:
         version = self.get(number)
         try:
             files = tuple(
-                (name, (self._place(number) / _FILES / name).read_bytes().decode()) for name in version.files
+                (name, (self.place(number) / _FILES / name).read_bytes().decode()) for name in version.files
             )
         except (OSError, UnicodeDecodeError) as error:
             raise VersionError(f"tariff version {number} is damaged: {error}") from error
@@ -125,10 +125,10 @@ class Versions:
             raise VersionError("there is nothing to roll back: no version was activated")
         return stack[-2] if len(stack) > 1 else CONFIGURED
 
-    def at(self, at_ns: int) -> int:
-        """The number of the version that was active at a moment."""
-        begun = [activation for activation in self.active().log if activation.at_ns <= at_ns]
-        return begun[-1].number if begun else CONFIGURED
+    def around(self, at_ns: int) -> list[int]:
+        """The number of the version that was active at a moment, and of the one before it."""
+        begun = [activation.number for activation in self.active().log if activation.at_ns <= at_ns]
+        return [CONFIGURED, *begun][:-3:-1]
 
     # --- changes
 
@@ -189,7 +189,7 @@ class Versions:
         _write_durably(fresh / _META, msgspec.json.format(msgspec.json.encode(version)))
         for folder in folders:
             _sync_folder(folder)
-        fresh.rename(self._place(version.number))
+        fresh.rename(self.place(version.number))
         _sync_folder(self.folder)
         progress("storing", total, total)
 
@@ -205,7 +205,8 @@ class Versions:
             return []
         return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
 
-    def _place(self, number: int) -> Path:
+    def place(self, number: int) -> Path:
+        """The folder of a version."""
         return self.folder / f"{number:0{DIGITS}d}"
 
 

@@ -56,6 +56,7 @@ class Tariffs:
         self.versions = Versions(data_dir)
         self.active = CONFIGURED
         self.switch: Switch | None = None
+        self._looked_up: dict[int, Catalogue] = {}  # one that is not active, for explanations
         self._settings = settings
         self._wall_ns = wall_ns
 
@@ -83,12 +84,26 @@ class Tariffs:
         source = configured(self._settings) if number == CONFIGURED else self.versions.source(number)
         tariff, findings = read_source(source)
         if tariff is None:
-            raise TariffError("\n".join(str(finding) for finding in findings))
+            place = self.versions.place(number) if number != CONFIGURED else _path(self._settings).parent
+            raise TariffError("\n".join(f"{place}/{finding}" for finding in findings))
         if tariff.currency != self._settings.charging.currency:
             raise TariffError(
                 f"prices are in {tariff.currency}, but charging.currency is {self._settings.charging.currency}"
             )
         return Catalogue(tariff)
+
+    async def look_up(self, number: int, current: Catalogue) -> Catalogue | None:
+        """A version to explain with, which may be the one charged by; None where it cannot be used any more."""
+        if number == self.active:
+            return current
+        if number not in self._looked_up:
+            try:
+                found = await asyncio.to_thread(self.compile, number)
+            except (TariffError, VersionError) as error:
+                log.warning("tariff.former_unusable", version=number, error=str(error))
+                return None
+            self._looked_up = {number: found}
+        return self._looked_up[number]
 
     async def activate(self, charging: Charging, number: int, by: str) -> Switch:
         """Charge by another version from now on."""
@@ -128,5 +143,10 @@ def configured(settings: Settings) -> Source:
         path, ImportOptions(settings.charging.currency, settings.charging.time_zone)
     )
     if source is None:
-        raise TariffError("\n".join(str(finding) for finding in errors(problems)))
+        raise TariffError("\n".join(f"{path.parent}/{finding}" for finding in errors(problems)))
     return source
+
+
+def _path(settings: Settings) -> Path:
+    name = settings.charging.tariffs
+    return demo_file("tariffs.yaml") if name == SHIPPED else Path(name)

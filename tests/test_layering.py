@@ -51,7 +51,9 @@ TABLE: dict[str, Row] = {
     "ocs": Row(pure=True),
     "ocs.__main__": Row(allowed=("ocs.cli",)),
     "ocs.app": Row(allowed=("ocs",), denied=("ocs.cli",)),
-    "ocs.cli": Row(allowed=("ocs.app", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging")),
+    "ocs.cli": Row(
+        allowed=("ocs.app", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging", "ocs.tariff_versions")
+    ),
     "ocs.config": Row(allowed=("ocs.charging.money",)),
     "ocs.config.settings": Row(allowed=("ocs.config.constraints",), pure=True),
     "ocs.config.currencies": Row(pure=True),
@@ -67,6 +69,19 @@ TABLE: dict[str, Row] = {
     "ocs.charging.rating": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
     "ocs.charging.tariff": Row(
         allowed=("ocs.charging.enums", "ocs.charging.events", "ocs.charging.money", "ocs.charging.rating"), pure=True
+    ),
+    "ocs.charging.tariff.files": Row(allowed=("ocs.charging.tariff", "ocs.charging.cgrates.csv_folder"), pure=True),
+    "ocs.charging.tariff.import_cgrates": Row(
+        allowed=(
+            "ocs.charging.cgrates.csv_folder",
+            "ocs.charging.cgrates.timings",
+            "ocs.charging.cgrates.values",
+            "ocs.charging.events",
+            "ocs.charging.money",
+            "ocs.charging.rating",
+            "ocs.charging.tariff",
+        ),
+        pure=True,
     ),
     "ocs.charging.cgrates": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
     "ocs.charging.store": Row(
@@ -93,14 +108,30 @@ TABLE: dict[str, Row] = {
     "ocs.agents.kamailio.wire": AGENT_PURE,
     "ocs.agents.kamailio.mapping": AGENT_PURE,
     "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
+    "ocs.tariff_versions": Row(allowed=("ocs.charging.tariff",)),
+    "ocs.tariffs": Row(
+        allowed=("ocs.charging.quota", "ocs.charging.tariff", "ocs.config", "ocs.tariff_versions")
+    ),
     "ocs.rpc": Row(
-        allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log"), denied=STORES
+        allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log", "ocs.tariffs"), denied=STORES
     ),
     "ocs.rpc.errors": Row(pure=True),
     "ocs.rpc.envelope": Row(allowed=("ocs.rpc.errors",), pure=True),
     "ocs.rpc.values": Row(allowed=("ocs.rpc.errors", "ocs.charging.money"), pure=True),
     "ocs.rpc.methods": Row(
-        allowed=(*BORDER, *OPERATIONS, "ocs.rpc", "ocs.charging.money", "ocs.charging.store"), denied=STORES
+        allowed=(
+            *BORDER,
+            *OPERATIONS,
+            "ocs.charging.explain",
+            "ocs.charging.money",
+            "ocs.charging.store",
+            "ocs.charging.tariff",
+            "ocs.charging.what_if",
+            "ocs.rpc",
+            "ocs.tariff_versions",
+            "ocs.tariffs",
+        ),
+        denied=STORES,
     ),
 }
 

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
@@ -340,6 +341,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure and print."""
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that servers are ended
     found: dict[str, Any] = {
         "command": " ".join(["bench/gy.py", *sys.argv[1:]]),
         "machine": machine(options.folder),

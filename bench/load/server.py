@@ -141,7 +141,11 @@ class Server:
             self.process.wait()
 
     def stop(self, timeout_s: float = 30.0) -> int:
-        """SIGTERM and the drain; the exit status."""
+        """SIGTERM and the drain, SIGKILL when that takes too long; the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout_s)
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self.process.returncode

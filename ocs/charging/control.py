@@ -30,6 +30,19 @@ class OpenSession(msgspec.Struct, frozen=True):
     granted: int  # units of them that are out
 
 
+class RunningSession(msgspec.Struct, frozen=True):
+    """An open session as an agent needs it to go on where it, or the one before it, left off.
+
+    `used_ns` is the time charged so far, `last_update` the highest number of an UPDATE.
+    """
+
+    session_id: str
+    service: str
+    used_ns: int = 0
+    last_update: int = 0
+    extra: tuple[tuple[str, str], ...] = ()
+
+
 class ControlResult(IntEnum):
     """What the client said to a server-initiated request."""
 

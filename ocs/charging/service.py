@@ -132,7 +132,8 @@ class ChargingService(Door):
             for row in page.rows:
                 if isinstance(row, Account):
                     latest = self._accounts.get(row.key, row)
-                    found += [_shown(session, row.key) for session in latest.sessions if session.client == client]
+                    mine = [each for each in latest.sessions if each.client == client]
+                    found += [_shown(session, row.key) for session in mine]
             after = page.next_after
         return found
 
@@ -203,3 +204,12 @@ class ChargingService(Door):
             for balance in account.balances
             if balance.posted != sums.get(balance.id, 0)
         ]
+
+
+def _shown(session: Session, account_key: str) -> OpenSession:
+    used = sum(quota.used for quota in session.quotas)
+    granted = sum(quota.granted for quota in session.quotas)
+    context, opened_at_ns = session.context, session.opened_at_ns
+    return OpenSession(
+        session.session_id, session.service, account_key, opened_at_ns, context, used, granted
+    )

@@ -12,6 +12,7 @@ from ocs.charging.service import ChargingService
 from ocs.config.settings import Settings
 from ocs.metrics import Metrics
 from ocs.rpc.activity import Activity
+from ocs.tariffs import Tariffs
 
 log = structlog.get_logger()
 
@@ -93,6 +94,7 @@ class Context:
         self.activity = activity
         self.peers = peers
         self.refused = refused
+        self.tariffs: Tariffs | None = None  # a server without versions has the tariff it was started with
         self.wall_ns = wall_ns
         self.monotonic_ns = monotonic_ns
         self.started_at_ns = wall_ns()

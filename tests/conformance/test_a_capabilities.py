@@ -1,6 +1,7 @@
 """A. Transport and capabilities exchange: cases 1 to 21."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,6 +37,15 @@ async def test_001_a_valid_cer_gets_a_cea_with_everything_a_client_looks_for(wor
     specific = answer.group(avps.VENDOR_SPECIFIC_APPLICATION_ID)
     assert (specific.number(avps.VENDOR_ID), specific.number(avps.AUTH_APPLICATION_ID)) == (10_415, 4)
     assert not {key: flags & 0x40 for key, flags, _ in answer.avps}[avps.PRODUCT_NAME]
+
+
+@served()
+async def test_001_small_answers_are_not_held_back(world: World) -> None:
+    await world.open()
+    (peer,) = world.agent._connections
+    assert peer._transport is not None
+    opened = peer._transport.get_extra_info("socket")
+    assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 async def _tls_agent(

@@ -9,7 +9,7 @@ from ocs.agents.diameter.agent import JITTER_NS
 from ocs.config.settings import DiameterSettings, Limits, Timers
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_u32
-from tests.conformance.client import ccr, dpr, dwr, message
+from tests.conformance.client import UPDATE, ccr, dpr, dwr, message
 from tests.conformance.decoded import Decoded, checked
 from tests.conformance.world import MB, World, served
 from tests.support.gy import requested, service, total, used
@@ -21,7 +21,8 @@ ASKING = service(10, requested(total(1_000)))
 @served(DiameterSettings(limits=Limits(window=20_000)))
 async def test_022_a_watchdog_overtakes_ten_thousand_requests(world: World) -> None:
     client = await world.open()
-    requests = [ccr(ASKING, session=f"s;{number}") for number in range(10_000)]
+    await client.initial(ASKING)
+    requests = [ccr(ASKING, kind=UPDATE, number=number) for number in range(1, 10_001)]
     probe = dwr()
     client.send(*requests)
     await asyncio.sleep(0)

@@ -157,5 +157,5 @@ async def test_085_one_session_id_of_two_hosts_is_two_sessions(world: World) -> 
     report = service(10, used(total(1_000_000)))
     assert (await relay.terminate(1, report, host="one.example")).said == "2001 10=ok"
     assert await world.spent() == (EUR, EUR)
-    assert (await relay.update(1, ASKING, host="one.example")).code == 2001  # a late report grants nothing
+    assert (await relay.update(1, ASKING, host="one.example")).code == 5002
     assert (await relay.update(1, ASKING, host="two.example")).said == GRANTED

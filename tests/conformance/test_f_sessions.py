@@ -146,14 +146,14 @@ def _without_data() -> Catalogue:
 
 
 @served()
-async def test_097_usage_that_cannot_be_rated_any_more_is_said_so(world: World) -> None:
+async def test_097_usage_is_priced_as_before_when_the_tariff_has_lost_its_rule(world: World) -> None:
     client = await world.open()
     await client.initial(ASKING)
     await client.update(1, service(10, requested(total(MB)), used(total(100_000))))
     world.service.swap(_without_data(), world.service.policy)
     answer = await client.update(2, service(10, requested(total(MB)), used(total(200_000))))
     assert answer.said == "2001 10=5031"
-    assert await world.spent() == (100 * MB, 0), "what nothing prices is not charged, and nothing is held"
+    assert await world.spent() == (300 * MB, 0), "debited at the old price, and nothing is held"
 
 
 @pytest.mark.parametrize("kind", [2, 3])
@@ -330,3 +330,25 @@ async def test_105_time_of_another_unit_does_not_disturb(world: World) -> None:
     await client.initial(ASKING)
     await client.update(1, service(10, used(total(1_000), seconds(1_795_454_240))))
     assert await world.spent() == (MB, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "kept"),
+    [
+        pytest.param(0, b"3549090698738199", "3549090698738199", id="digits"),
+        pytest.param(0, bytes.fromhex("5394096089371899"), "3549900698738199", id="bcd"),
+        pytest.param(1, b"00-00-00-00-00-00", "00-00-00-00-00-00", id="mac-as-text"),
+    ],
+)
+@served()
+async def test_103_the_equipment_is_kept_for_the_record_in_every_form(
+    world: World, kind: int, value: bytes, kept: str
+) -> None:
+    client = await world.open()
+    members = (
+        encode_i32(avps.USER_EQUIPMENT_INFO_TYPE, kind),
+        encode_octets(avps.USER_EQUIPMENT_INFO_VALUE, value),
+    )
+    assert (await client.initial(ASKING, group(avps.USER_EQUIPMENT_INFO, members))).said == GRANTED
+    await client.terminate(1)
+    assert dict((await world.cdrs())[0].context.extra)["equipment"] == kept

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ocs.diameter.message import Message
-from tests.interop.programs import free_ports, until
+from tests.interop.programs import DYING_WITH_US, free_ports, until
 
 WARNING = 0x600000  # of _ws.expert.severity
 LONGEST_S = 30
@@ -52,7 +52,11 @@ class Capture:
             command = ["sudo", "-n", *command]
         with file.open("wb") as output, self._said.open("wb") as said:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=said, start_new_session=True
+                [*DYING_WITH_US, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=said,
+                start_new_session=True,
             )
         until(self._has_started, f"capturing on lo: {self._said.read_text()}")
 

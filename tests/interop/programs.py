@@ -12,6 +12,7 @@ from pathlib import Path
 LONGEST_S = 20.0
 END_S = 3.0
 POLL_S = 0.02
+DYING_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # also where the tests are killed before they can clean up
 
 
 def until(condition: Callable[[], bool], what: str, longest_s: float = LONGEST_S) -> None:
@@ -67,7 +68,7 @@ class Program:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [str(part) for part in command],
+                [*DYING_WITH_US, *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

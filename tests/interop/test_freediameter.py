@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ocs.diameter import avps
-from ocs.diameter.avp import encode_octets, encode_u32, encode_utf8, group
+from ocs.diameter.avp import decode_u32, encode_octets, encode_u32, encode_utf8, group
 from ocs.diameter.message import Message
 from tests.interop.capture import Capture, sent_by
 from tests.interop.client import INITIAL, TERMINATION, UPDATE, Client, result_of
@@ -117,6 +117,17 @@ def test_what_proxies_left_in_a_request_comes_back_to_them(relayed: Relayed) -> 
         client.ask(client.ccr(TERMINATION, 1, service(10, used(total(1))), session="proxied"))
     returned = [answer.frame[avp[2] : avp[3]] for avp in answer.all(avps.PROXY_INFO)]
     assert returned == [part[8:] for part in left]
+
+
+@pytest.mark.parametrize(("host", "code"), [("gw.test.invalid", 4011), ("smf.test.invalid", 2001)])
+def test_a_client_behind_the_agent_keeps_its_own_profile(relayed: Relayed, host: str, code: int) -> None:
+    """Service that is free is said to be so, but not to Open5GS, which takes that for a refusal."""
+    with Client(relayed.port, host) as client:
+        answer = client.ask(client.ccr(INITIAL, 0, service(900, requested(total(1))), session="free"))
+        client.ask(client.ccr(TERMINATION, 1, session="free"))
+    (answered,) = answer.all(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
+    (said,) = [avp for avp in answer.members(answered) if avp[0] == avps.RESULT_CODE]
+    assert decode_u32(answer.frame, said) == code
 
 
 def test_twenty_sessions_at_once_get_an_answer_each(relayed: Relayed) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ocs.diameter import avps
-from ocs.diameter.avp import decode_u32
+from ocs.diameter.avp import RawAvp, decode_u32
 from ocs.diameter.message import Message
 from tests.interop.capture import Capture, sent_by
 from tests.interop.freediameter_rules import judged
@@ -180,6 +180,16 @@ def used_seconds(message: Message) -> int:
     )
 
 
+def final_units(message: Message) -> list[RawAvp]:
+    """Final-Unit-Indication of every service of an answer."""
+    return [
+        member
+        for service in message.all(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
+        for member in message.members(service)
+        if member[0] == avps.FINAL_UNIT_INDICATION
+    ]
+
+
 def test_nothing_on_the_wire_is_wrong_and_every_second_on_it_was_paid(ims: Ims) -> None:
     port = ims.server.diameter_port
     ims.capture.end()
@@ -190,6 +200,8 @@ def test_nothing_on_the_wire_is_wrong_and_every_second_on_it_was_paid(ims: Ims) 
     assert sum(map(used_seconds, credit_control)) == sum(
         sum(debits(ims.server, account)) for account in accounts
     )
+    answers = [each.message for each in messages if each.source == port]
+    assert [answer for answer in answers if final_units(answer)], "the call that was cut was told so"
     assert ims.capture.complaints(port) == []
     assert ims.capture.unanswered(port) == []
     assert judged(sent_by(messages, port), ims.folder) == []

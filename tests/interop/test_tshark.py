@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from ocs.diameter import avps
-from ocs.diameter.avp import encode_i32, encode_octets, encode_u32, encode_utf8, group
+from ocs.diameter.avp import decode_u32, encode_i32, encode_octets, encode_u32, encode_utf8, group
 from ocs.diameter.codes import Command
 from ocs.diameter.message import Message
 from tests.interop.capture import Capture, Captured, sent_by
@@ -297,6 +297,11 @@ def test_every_answer_to_a_session_names_it_first(conversation: Conversation) ->
     late = [answer for answer in answers if answer.avps[0][0] != avps.SESSION_ID]
     assert len(answers) > 50
     assert [result_of(answer) for answer in late] == [5005, 3007], "the request had none"
+
+
+def test_the_server_leaves_as_one_that_comes_back(conversation: Conversation) -> None:
+    leaving = conversation.said["DPR"]
+    assert decode_u32(leaving.frame, leaving.require(avps.DISCONNECT_CAUSE)) == 0, "others keep clients away"
 
 
 def test_every_message_that_was_received_is_in_the_capture(conversation: Conversation) -> None:

@@ -12,7 +12,13 @@ THRESHOLDS = {"Volume-Quota-Threshold": "CC-Total-Octets", "Time-Quota-Threshold
 
 def faults(request: Packet, answer: Packet) -> list[str]:
     """What is wrong with any answer to any request."""
-    found = []
+    found = [
+        f"{len(answer.avps.all(name))} times {name}"
+        for name in ("Result-Code", "Origin-Host", "Origin-Realm")
+        if len(answer.avps.all(name)) != 1
+    ]
+    if found:
+        return found
     expected = request.flags & PROXIABLE | (ERROR if 3000 <= answer.result < 4000 else 0)
     if answer.flags & (REQUEST | PROXIABLE | ERROR | RETRANSMITTED) != expected:
         found.append(f"flags are {answer.flags:#x}")
@@ -22,9 +28,6 @@ def faults(request: Packet, answer: Packet) -> list[str]:
     unknown = [avp.name for avp in answer.avps.deep() if avp.is_mandatory and not avp.is_known]
     if unknown:
         found.append(f"unknown AVPs with M: {unknown}")
-    for name in ("Result-Code", "Origin-Host", "Origin-Realm"):
-        if len(answer.avps.all(name)) != 1:
-            found.append(f"{len(answer.avps.all(name))} times {name}")
     if request.command == 272:
         found += _credit_control(request, answer)
     return found
@@ -50,7 +53,7 @@ def _credit_control(request: Packet, answer: Packet) -> list[str]:
 def open5gs_faults(request: Packet, answer: Packet) -> list[str]:
     """What an SMF of Open5GS would stumble over."""
     found = faults(request, answer)
-    if request.command != 272:
+    if found or request.command != 272:
         return found
     services = [service.members for service in answer.avps.all(SERVICE)]
     if 4011 in (answer.result, *(service.number("Result-Code") for service in services)):
@@ -105,7 +108,7 @@ def thresholds(service: Avps) -> list[str]:
 def kamailio_faults(request: Packet, answer: Packet) -> list[str]:
     """What ims_charging would stumble over: it reads CC-Time of the last service only."""
     found = faults(request, answer)
-    if request.command != 272:
+    if found or request.command != 272:
         return found
     asked = request.avps.one(SERVICE).members
     for service in (each.members for each in answer.avps.all(SERVICE)):

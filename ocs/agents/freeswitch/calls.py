@@ -1,15 +1,27 @@
-"""What is known of a call that is being charged, and the arithmetic of its time. Pure.
+"""What is known of a call that is being charged, and the arithmetic of its time.
 
 Moments of a call (`elapsed_ns`, `reported_ns`, `limit_ns`) count from its answer. `*_s` are seconds of the
 loop's clock, which says how long ago something was; the switch's clock says when.
 """
 
 import asyncio
+from enum import Enum, auto
 
 from ocs.agents.freeswitch.mapping import SECOND_NS, CallFacts
 
 REPORT_LAG_NS = SECOND_NS  # a call may have ended a moment ago: what is reported before its end stays behind
 TIMER_SLACK_NS = SECOND_NS  # the switch's timers work on whole seconds of its clock
+OVERRUN_NS = 3 * SECOND_NS  # past its limit the switch should have ended the call; then we do
+
+
+class Stage(Enum):
+    """What was decided about a call."""
+
+    NEW = auto()
+    OPEN = auto()  # a session holds credit for it
+    FREE = auto()  # nobody is charged
+    AFTERWARDS = auto()  # charged when it has ended
+    REFUSED = auto()
 
 
 class Call:
@@ -18,31 +30,32 @@ class Call:
     __slots__ = (
         "answered_ns",
         "answered_s",
+        "begun_s",
         "extra",
         "facts",
         "granted_ns",
         "is_ended",
         "is_final",
-        "is_open",
-        "is_passed",
+        "is_through",
         "is_warned",
         "limit_ns",
         "lock",
         "openings",
         "reported_ns",
         "seen_s",
+        "stage",
         "timer",
         "unseen",
         "updates",
         "validity_ns",
     )
 
-    def __init__(self, facts: CallFacts, seen_s: float) -> None:
+    def __init__(self, facts: CallFacts, now_s: float) -> None:
         self.facts = facts
-        self.lock = asyncio.Lock()
+        self.lock = asyncio.Lock()  # one thing at a time, in the order of arrival
+        self.stage = Stage.NEW
         self.extra: tuple[tuple[str, str], ...] = ()
-        self.is_open = False  # a session is there for it
-        self.is_passed = False  # let through without credit control
+        self.is_through = False  # not parked any more
         self.is_ended = False
         self.is_final = False  # the last credit is granted
         self.is_warned = False
@@ -52,9 +65,10 @@ class Call:
         self.validity_ns = 0
         self.limit_ns = 0  # the switch ends the call here, whatever happens to us
         self.reported_ns = 0
-        self.answered_ns = 0
+        self.answered_ns = 0  # by the switch's clock
         self.answered_s: float | None = None
-        self.seen_s = seen_s  # when it was last known to be alive
+        self.begun_s = now_s
+        self.seen_s = now_s  # when it was last known to be alive
         self.unseen = 0  # lists of calls in a row that it was missing from
         self.timer: asyncio.TimerHandle | None = None
 
@@ -66,6 +80,19 @@ class Call:
         """Up to where the call has certainly been used: whole seconds, a moment behind the clock."""
         certain_ns = (self.elapsed_ns(now_s) - REPORT_LAG_NS) // SECOND_NS * SECOND_NS
         return max(self.reported_ns, certain_ns)
+
+    def left_ns(self, now_s: float) -> int:
+        """Time until the limit."""
+        return self.limit_ns - self.elapsed_ns(now_s)
+
+    def next_look_ns(self, now_s: float, before_ns: int) -> int:
+        """How long to wait before more time is asked for: before the grant ends, or its validity does.
+
+        There is nothing to ask for after the last credit; then the look is whether the call has ended.
+        """
+        left_ns = self.left_ns(now_s)
+        wait_ns = left_ns + OVERRUN_NS if self.is_final else left_ns - min(before_ns, self.granted_ns // 2)
+        return max(min(wait_ns, self.validity_ns) if self.validity_ns else wait_ns, 0)
 
     def stop_timer(self) -> None:
         """Nothing is to be done later."""
@@ -83,14 +110,3 @@ def charged_ns(billed_ns: int, limit_ns: int, hangs_up: bool) -> int:
     if limit_ns and billed_ns > limit_ns and (not hangs_up or billed_ns - limit_ns <= TIMER_SLACK_NS):
         return limit_ns
     return billed_ns
-
-
-def extend_in_ns(call: Call, now_s: float, before_ns: int) -> int:
-    """How long to wait before more time is asked for: before the end of what is granted, and of its validity."""
-    left_ns = call.limit_ns - call.elapsed_ns(now_s)
-    wait_ns = left_ns - min(before_ns, call.granted_ns // 2)
-    if call.is_final:
-        wait_ns = call.validity_ns or wait_ns
-    elif call.validity_ns:
-        wait_ns = min(wait_ns, call.validity_ns)
-    return max(wait_ns, 0)

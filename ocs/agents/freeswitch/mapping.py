@@ -193,7 +193,11 @@ def merged(
 
 
 def initial(
-    client: str, facts: CallFacts, wanted_ns: int, extra: tuple[tuple[str, str], ...], event_id: int | str = OPENED
+    client: str,
+    facts: CallFacts,
+    wanted_ns: int,
+    extra: tuple[tuple[str, str], ...],
+    event_id: int | str = OPENED,
 ) -> ChargingEvent:
     """Reserve the first time for a call that may be answered; what is reserved here is promised to nobody else."""
     report = UsageReport(requested=RequestedUnits(Unit.TIME, wanted_ns))
@@ -201,7 +205,15 @@ def initial(
         called=facts.called, calling=facts.calling, category=facts.category, extra=extra
     )
     return ChargingEvent(
-        EventKind.INITIAL, client, facts.uuid, event_id, SERVICE, facts.identities, (report,), context, origin=client
+        EventKind.INITIAL,
+        client,
+        facts.uuid,
+        event_id,
+        SERVICE,
+        facts.identities,
+        (report,),
+        context,
+        origin=client,
     )
 
 
@@ -219,9 +231,7 @@ def update(
         requested = None if wanted_ns is None else RequestedUnits(Unit.TIME, wanted_ns)
         reports = (UsageReport(requested=requested, used=() if used is None else (used,)),)
     context = ChargingContext(extra=extra) if extra else None
-    return ChargingEvent(
-        EventKind.UPDATE, client, uuid, number, SERVICE, (), reports, context, origin=client
-    )
+    return ChargingEvent(EventKind.UPDATE, client, uuid, number, SERVICE, (), reports, context, origin=client)
 
 
 def termination(

@@ -75,6 +75,10 @@ class Catalogue:
         """The rate of that name."""
         return self.tariff.rates.get(rate_id)
 
+    def prefixes(self, called: str) -> list[tuple[str, tuple[str, ...]]]:
+        """The known prefixes of a number with their destinations, the longest first."""
+        return self._destinations.matches(called)
+
     def line(self, plan: str, query: Query) -> Line | None:
         """The line that prices a query in a plan; None where no rule is about it, or the plan is unknown."""
         key = (plan, query)

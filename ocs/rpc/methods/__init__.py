@@ -1,8 +1,8 @@
 """The methods, one package per service. `REGISTRY` has them all."""
 
-from ocs.rpc.methods.ocs_v1 import accounts, bookings, charge, server, sessions
+from ocs.rpc.methods.ocs_v1 import accounts, bookings, charge, explain, rating, server, sessions, tariffs
 from ocs.rpc.registry import Registry
 
 REGISTRY = Registry()
-for _service in (server, accounts, bookings, sessions, charge):
+for _service in (server, accounts, bookings, sessions, charge, tariffs, rating, explain):
     _service.register(REGISTRY)

@@ -1,0 +1,206 @@
+"""One switch: connecting, subscribing, finding out what happened meanwhile, watching over the connection."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import structlog
+
+from ocs.agents.freeswitch import esl, mapping
+from ocs.agents.freeswitch.commands import is_word
+from ocs.agents.freeswitch.flow import CallFlow, ChargingDoor
+from ocs.agents.freeswitch.mapping import Channel
+from ocs.agents.freeswitch.transport import Link, LinkLost, LinkRefused, connect
+from ocs.charging.control import RunningSession
+from ocs.config.settings import SECOND, FreeswitchSettings, Switch
+
+log = structlog.get_logger()
+
+EVENTS = ("CHANNEL_ANSWER", "CHANNEL_HANGUP_COMPLETE", "CHANNEL_PARK", "BACKGROUND_JOB")
+PARK = "CHANNEL_PARK"
+BACKLOG_LIMIT = 50_000  # events that wait until it is known which calls there are
+BUSY = 5_000  # events under way at once; beyond, the switch keeps its events
+DUMPED_AT_ONCE = 50
+MISSED_LISTS = 2  # a call's last event may be on its way while one list is made, but not two
+REFUSED_PAUSE_S = 30.0  # a wrong password does not become right by trying
+
+Running = Callable[[str], Awaitable[tuple[RunningSession, ...]]]
+
+
+def name_of(switch: Switch) -> str:
+    """The client name of a switch's sessions."""
+    return switch.name or f"{switch.host}:{switch.port}"
+
+
+class SwitchClient:
+    """The connection to one switch, made anew whenever it breaks."""
+
+    def __init__(
+        self,
+        switch: Switch,
+        password: str,
+        settings: FreeswitchSettings,
+        service: ChargingDoor,
+        running: Running,
+    ) -> None:
+        self.name = name_of(switch)
+        self.flow = CallFlow(self.name, settings, service)
+        self.flow.on_idle = self._resume_reading
+        self.is_synchronised = False
+        self.connections = 0
+        self._switch = switch
+        self._password = password
+        self._settings = settings
+        self._running = running
+        self._has_resumed = False  # the sessions of the process before this one are taken over
+        self._backlog: list[esl.SwitchEvent] = []
+        self._is_paused = False
+
+    async def run(self) -> NoReturn:
+        """Keep connected until cancelled, with longer pauses the longer it does not work."""
+        pause_s = self._settings.reconnect_ns / SECOND
+        while True:
+            before = self.connections
+            try:
+                await self._connected()
+            except LinkRefused as error:
+                log.error("freeswitch.refused_us", peer=self.name, reason=str(error))
+                pause_s = max(pause_s, REFUSED_PAUSE_S)
+            except (OSError, LinkLost, TimeoutError) as error:
+                log.warning("freeswitch.lost", peer=self.name, reason=str(error) or "no answer in time")
+            if self.connections > before:
+                pause_s = self._settings.reconnect_ns / SECOND
+            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
+            pause_s = min(pause_s * 2, self._settings.reconnect_maximum_ns / SECOND)
+
+    async def _connected(self) -> None:
+        """From the first byte to the last of one connection."""
+        timeout_s = self._settings.command_timeout_ns / SECOND
+        switch = self._switch
+        link = await connect(self.name, switch.host, switch.port, self._password, self._take, timeout_s)
+        try:
+            await self._subscribe(link)
+            self.connections += 1
+            self.flow.link = link
+            await self._synchronise_at_once(link)
+            log.info("freeswitch.connected", peer=self.name, calls=len(self.flow.calls))
+            await self._watch(link)
+        finally:
+            self.is_synchronised = False
+            self._is_paused = False
+            self.flow.suspend(link.heard_s)
+            self._release_backlog()  # what came before the end is true all the same
+            link.abort("done with")
+
+    async def _subscribe(self, link: Link) -> None:
+        for wanted in (*self._settings.event_filters, "Event-Name BACKGROUND_JOB"):
+            if self._settings.event_filters:
+                await _agreed(link, f"filter {wanted}")
+        names = [name for name in EVENTS if name != PARK or self._settings.subscribe_park]
+        await _agreed(link, f"event {self._settings.event_format} {' '.join(names)}")
+
+    async def _watch(self, link: Link) -> None:
+        """Ask now and then whether the switch is there, and which calls it has, until the connection ends."""
+        interval_s = self._settings.sync_interval_ns / SECOND
+        alive_s = self._settings.keep_alive_ns / SECOND
+        loop = asyncio.get_running_loop()
+        next_sync_s = loop.time() + interval_s
+        while not link.closed.done():
+            wait_s = max(0.0, min(next_sync_s - loop.time(), alive_s))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await asyncio.shield(link.closed)
+            if link.closed.done():
+                break
+            if loop.time() >= next_sync_s:
+                await self._synchronise(link)
+                next_sync_s = loop.time() + interval_s
+            elif loop.time() - link.heard_s >= alive_s:
+                await link.api("hostname")
+        raise LinkLost(link.closed.result())
+
+    # --- events
+
+    def _take(self, event: esl.SwitchEvent) -> None:
+        if not self.is_synchronised:
+            if len(self._backlog) >= BACKLOG_LIMIT:
+                raise esl.WireError("too many events before the list of calls")
+            self._backlog.append(event)
+            return
+        self.flow.take(event)
+        if self.flow.under_way >= BUSY and not self._is_paused and self.flow.link is not None:
+            self._is_paused = True
+            self.flow.link.pause(True)
+
+    def _resume_reading(self) -> None:
+        if self._is_paused and self.flow.under_way < BUSY // 2 and self.flow.link is not None:
+            self._is_paused = False
+            self.flow.link.pause(False)
+
+    def _release_backlog(self) -> None:
+        backlog, self._backlog = self._backlog, []
+        for event in backlog:
+            self.flow.take(event)
+
+    # --- which calls there are
+
+    async def _channels(self, link: Link) -> dict[str, Channel] | None:
+        """The complete list of the switch's calls, or None: silence is never taken for "no calls"."""
+        reply = await link.job("show channels as json")
+        channels = mapping.channels_of(reply.text) if reply.is_ok else None
+        if channels is None:
+            log.warning("freeswitch.list_refused", peer=self.name, reply=reply.text[:80])
+        return channels
+
+    async def _synchronise_at_once(self, link: Link) -> None:
+        """After connecting: calls that ended meanwhile are closed, those that go on are taken up again."""
+        sessions = (
+            {} if self._has_resumed else {each.session_id: each for each in await self._running(self.name)}
+        )
+        channels = await self._channels(link)
+        if channels is None:
+            raise LinkLost("the switch does not say which calls it has")
+        for call in tuple(self.flow.calls.values()):
+            if call.facts.uuid not in channels:
+                await self.flow.close_at_last_known(call)
+        for session in sessions.values():
+            if session.session_id not in channels and session.session_id not in self.flow.calls:
+                await self.flow.close_session(session)
+        there = [uuid for uuid, channel in channels.items() if channel.direction == "inbound"]
+        for start in range(0, len(there), DUMPED_AT_ONCE):
+            await self._take_up(link, there[start : start + DUMPED_AT_ONCE], sessions)
+        self._has_resumed = True
+        self.is_synchronised = True
+        self._release_backlog()
+
+    async def _take_up(self, link: Link, uuids: list[str], sessions: dict[str, RunningSession]) -> None:
+        safe = [uuid for uuid in uuids if is_word(uuid)]
+        replies = await link.api(*[f"uuid_dump {uuid} json" for uuid in safe])
+        for uuid, reply in zip(safe, replies, strict=True):
+            if reply.is_ok:
+                event = esl.json_event(reply.text.encode())
+                await self.flow.found(event, sessions.get(uuid))
+
+    async def _synchronise(self, link: Link) -> None:
+        """Now and then: a call that two lists in a row do not have has ended without our being told."""
+        asked_s = asyncio.get_running_loop().time()
+        channels = await self._channels(link)
+        if channels is None:
+            return
+        for call in tuple(self.flow.calls.values()):
+            if call.begun_s >= asked_s:
+                continue
+            if call.facts.uuid in channels:
+                call.seen_s, call.unseen = asked_s, 0
+                continue
+            call.unseen += 1
+            if call.unseen >= MISSED_LISTS:
+                await self.flow.close_at_last_known(call)
+
+
+async def _agreed(link: Link, command: str) -> None:
+    reply = await link.ask(command)
+    if not reply.is_ok:
+        raise LinkRefused(f"{command}: {reply.text}")
