@@ -17,9 +17,12 @@ import structlog
 
 from ocs import __version__
 from ocs.agents.diameter.agent import DiameterAgent
+from ocs.agents.freeswitch.agent import FreeswitchAgent
 from ocs.charging import acts
 from ocs.charging.accounts_file import Template, read_accounts
+from ocs.charging.control import RunningSession
 from ocs.charging.decision import Change
+from ocs.charging.running import running_sessions
 from ocs.charging.service import ChargingService
 from ocs.charging.store import StoreError
 from ocs.charging.store.memory import MemoryStore
@@ -89,6 +92,7 @@ async def _serve_until(
     service.watch = activity.answered
     agent = DiameterAgent(settings, service, metrics, origin_state_id)
     service.session_control["diameter"] = agent
+    freeswitch = _freeswitch(settings, service)
     rpc = RpcServer(service, settings, metrics, activity, peers=agent.peers, refused=agent.refused)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
@@ -97,14 +101,29 @@ async def _serve_until(
         try:
             await rpc.start()
             await agent.start()
+            await freeswitch.start()
             log.info("server.ready", version=__version__, **_addresses(agent, rpc))
             await stop.wait()
             log.info("server.stopping", in_flight=service.in_flight, sessions=len(service.supervision))
         finally:
+            await freeswitch.drain()
             await agent.drain()
             await service.drained()
             await rpc.stop()
             supervision.cancel()
+
+
+def _freeswitch(settings: Settings, service: ChargingService) -> FreeswitchAgent:
+    async def running(client: str) -> tuple[RunningSession, ...]:
+        return await running_sessions(service.store, client)
+
+    try:
+        agent = FreeswitchAgent(settings.freeswitch, service, running)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"freeswitch.switches: the password cannot be read: {error}") from error
+    if settings.freeswitch.switches:
+        service.session_control["freeswitch"] = agent
+    return agent
 
 
 def _addresses(agent: DiameterAgent, rpc: RpcServer) -> dict[str, object]:

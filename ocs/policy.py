@@ -5,6 +5,7 @@ from ocs.charging.events import FinalUnit, FinalUnitAction, Unit
 from ocs.charging.quota import ChargingPolicy, QuotaMatch, QuotaRule
 from ocs.charging.service import Limits
 from ocs.config import settings as config
+from ocs.config.profiles import BUILT_IN
 
 ACTIONS = {
     "terminate": FinalUnitAction.TERMINATE,
@@ -17,6 +18,7 @@ MAXIMUM_EVENTS = 1_000  # of one grant; a client that names a number of messages
 def charging_policy(settings: config.Settings) -> ChargingPolicy:
     """What `charging` in the settings decides."""
     charging = settings.charging
+    profiles = BUILT_IN | settings.diameter.profiles
     return ChargingPolicy(
         tuple(_match(rule) for rule in charging.quotas),
         quota.Supervision(charging.supervision.factor, maximum_ns=charging.supervision.maximum_ns),
@@ -24,6 +26,7 @@ def charging_policy(settings: config.Settings) -> ChargingPolicy:
         max(charging.closed_session_grace_ns, 5 * config.MINUTE),
         charging.duplicate_retention_ns,
         charging.overdraft_floor_nanos,
+        {name: profile.validity_ns for name, profile in profiles.items() if profile.validity_ns is not None},
     )
 
 

@@ -78,3 +78,8 @@ def test_limits_come_from_the_settings() -> None:
     limits = service_limits(PLAIN)
     assert (limits.in_flight, limits.accounts) == (PLAIN.store.queue, PLAIN.store.cache_accounts)
     assert limits.wait_ns == PLAIN.diameter.timers.answer_deadline_ns
+
+
+def test_a_profile_shortens_the_validity_and_with_it_the_supervision_of_its_clients() -> None:
+    policy = charging_policy(Settings(IdentitySettings("ocs.example.org", "example.org")))
+    assert policy.rule("data", None, "", "open5gs").validity_ns < policy.rule("data", None, "", "").validity_ns

@@ -3,6 +3,8 @@
 Compiled from the configuration's `charging.quotas`; looked up by service, rating group and APN.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ocs.charging.events import FinalUnit, FinalUnitAction, Unit
@@ -65,6 +67,7 @@ class ChargingPolicy:
     __slots__ = (
         "_matches",
         "_memo",
+        "_validity_caps",
         "closed_grace_ns",
         "closed_retention_ns",
         "event_retention_ns",
@@ -82,7 +85,10 @@ class ChargingPolicy:
         closed_retention_ns: int = 300 * SECOND_NS,
         event_retention_ns: int = 86_400 * SECOND_NS,
         floor_nanos: int | None = None,
+        validity_caps_ns: Mapping[str, int] | None = None,
     ) -> None:
+        """`validity_caps_ns`: by client profile, the longest validity its clients are given."""
+        self._validity_caps = dict(validity_caps_ns or {})
         self._matches = (*matches, QuotaMatch(QuotaRule()))
         self._memo: dict[tuple[str, int | None, str, str], QuotaRule] = {}
         self.supervision = supervision or Supervision()
@@ -102,7 +108,7 @@ class ChargingPolicy:
         return rule
 
     def _find(self, service: str, rating_group: int | None, apn: str, profile: str) -> QuotaRule:
-        return next(
+        found = next(
             match.rule
             for match in self._matches
             if (not match.service or match.service == service)
@@ -110,6 +116,8 @@ class ChargingPolicy:
             and (not match.apn or match.apn == apn)
             and (not match.profile or match.profile == profile)
         )
+        cap_ns = self._validity_caps.get(profile, found.validity_ns)
+        return found if cap_ns >= found.validity_ns else msgspec.structs.replace(found, validity_ns=cap_ns)
 
     def deadline_ns(self, now_ns: int, validity_ns: int, holding_time_ns: int | None) -> int:
         """When a session that stays silent is closed."""

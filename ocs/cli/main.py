@@ -24,6 +24,14 @@ HANDLERS = {
     "session show": "ocs.cli.remote:session_show",
     "cdr ls": "ocs.cli.remote:cdr_list",
     "peer ls": "ocs.cli.remote:peer_list",
+    "tariff lint": "ocs.cli.tariff:lint",
+    "tariff import": "ocs.cli.tariff:import_",
+    "tariff ls": "ocs.cli.tariff:list_",
+    "tariff diff": "ocs.cli.tariff:diff",
+    "tariff activate": "ocs.cli.tariff_switch:activate",
+    "tariff rollback": "ocs.cli.tariff_switch:rollback",
+    "rate": "ocs.cli.rating:rate",
+    "explain": "ocs.cli.rating:explain",
     "client ccr": "ocs.cli.client:ccr",
 }
 

@@ -113,6 +113,77 @@ def peer(commands: "Commands") -> None:
     _remote(group, "peer", "ls", "List peers, those that were refused too.", "")
 
 
+def tariff(commands: "Commands") -> None:
+    """Add `tariff lint|import|ls|diff|activate|rollback`."""
+    group = _group(commands, "tariff", "Check tariffs, keep versions of them, and change between them.")
+    lint = _tariff(group, "lint", "Show every problem of a tariff file or folder.", " tariffs.yaml")
+    imported = _tariff(group, "import", "Keep a tariff file or folder as a new version.", " folder --note 'May'")
+    for parser in (lint, imported):
+        parser.add_argument("path", metavar="FILE|DIR", help="a YAML file or a CGRateS tariff folder")
+        _folder(parser)
+    imported.add_argument("--dry-run", action="store_true", help="show what would change and keep nothing")
+    imported.add_argument("--note", default="", help="free text kept with the version")
+    listed = _tariff(group, "ls", "List the versions.", "")
+    diff = _tariff(group, "diff", "Show what changes between two tariffs.", " 1 2")
+    for name in ("before", "after"):
+        help_text = "a version, `active`, or a YAML file or folder"
+        diff.add_argument(name, metavar=name.upper(), help=help_text)
+    _folder(diff)
+    for parser in (lint, imported, listed, diff):
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    activate = _tariff(group, "activate", "Charge by a version from now on, also on a running server.", " 2")
+    activate.add_argument("version", type=_number, help="its number; 0 is the tariff that ocs.yaml names")
+    rollback = _tariff(group, "rollback", "Charge by the version before the active one again.", "")
+    for parser in (imported, listed, diff, activate, rollback):
+        parser.add_argument("--data-dir", default="data", metavar="DIR", help="of the server (%(default)s)")
+    for parser in (activate, rollback):
+        help_text = "of a running server (%(default)s)"
+        parser.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help=help_text)
+
+
+def _tariff(commands: "Commands", name: str, summary: str, example: str) -> argparse.ArgumentParser:
+    return _command(commands, name, f"tariff {name}", summary, f"tariff {name}{example}")
+
+
+def _folder(parser: argparse.ArgumentParser) -> None:
+    """What a CGRateS folder does not say."""
+    parser.add_argument("--currency", default="EUR", help="of a CGRateS folder (%(default)s)")
+    parser.add_argument("--time-zone", default="UTC", help="of its timings (%(default)s)")
+    help_text = "services a category of it stands for; may be repeated"
+    parser.add_argument("--category", action="append", default=[], metavar="NAME=SERVICE,..", help=help_text)
+
+
+def rating(commands: "Commands") -> None:
+    """Add `rate` and `explain`."""
+    example = "rate --plan standard --service voice --called 4915112345 --usage 95s"
+    rate = _command(commands, "rate", "rate", "Show what a usage would cost, and why.", example)
+    payer = rate.add_mutually_exclusive_group(required=True)
+    payer.add_argument("--plan", help="whose prices")
+    payer.add_argument("--account", help="the plan of this account")
+    rate.add_argument("--service", choices=SERVICES, default="voice", help="(%(default)s)")
+    rate.add_argument("--usage", required=True, metavar="AMOUNT", help="95s, 100MB or 1")
+    rate.add_argument("--used-before", default="0", metavar="AMOUNT", help="of the same session (%(default)s)")
+    rate.add_argument("--called", default="", help="called number")
+    rate.add_argument("--at", metavar="TIME", help="2026-12-24T18:00:00+01:00 (default: now)")
+    rate.add_argument("--rating-group", type=_number)
+    rate.add_argument("--service-identifier", type=_number)
+    for name in ("apn", "plmn", "category"):
+        rate.add_argument(f"--{name}", default="")
+    rate.add_argument("--tariff", metavar="FILE|DIR", help="instead of the tariff of the running server")
+    rate.add_argument("--currency", default="EUR", help="of a CGRateS folder (%(default)s)")
+    rate.add_argument("--time-zone", default="UTC", help="of its timings (%(default)s)")
+    summary = "Show why a session cost what it did."
+    explain = _command(commands, "explain", "explain", summary, "explain --account 15550100001 --last")
+    explain.add_argument("session", nargs="?", help="Session-Id")
+    explain.add_argument("--account", help="account id, MSISDN or IMSI")
+    explain.add_argument("--last", action="store_true", help="the last session of the account that cost anything")
+    explain.add_argument("--client", help="whose session, where two clients use one id")
+    for parser in (rate, explain):
+        help_text = "the running server (%(default)s)"
+        parser.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help=help_text)
+        parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
 def client(commands: "Commands") -> None:
     """Add `client ccr`."""
     group = _group(commands, "client", "Talk Diameter to a server, as a client would.")
@@ -156,4 +227,4 @@ def _what(ccr: argparse.ArgumentParser) -> None:
     ccr.add_argument("--retransmit", action="store_true", help="set the T flag")
 
 
-GROUPS = (server, account, session, cdr, peer, client)
+GROUPS = (server, account, session, cdr, peer, tariff, rating, client)

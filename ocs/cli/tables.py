@@ -115,5 +115,10 @@ def _octets(octets: int) -> str:
 
 def _one_line(text: str) -> str:
     """Keep control characters of foreign text off the terminal, and long text in its column."""
-    printable = "".join(character if character.isprintable() else "?" for character in text)
-    return printable if len(printable) <= _CELL_LIMIT else f"{printable[: _CELL_LIMIT - 3]}..."
+    line = printable(text)
+    return line if len(line) <= _CELL_LIMIT else f"{line[: _CELL_LIMIT - 3]}..."
+
+
+def printable(text: str) -> str:
+    """Return a line without control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -9,9 +9,11 @@ from ocs.config.settings import (
     Endpoint,
     FinalUnit,
     FreeswitchSettings,
+    KamailioSettings,
     Listener,
     MetricsSettings,
     Peer,
+    Proxy,
     QuotaRule,
     RpcSettings,
     ServiceContext,
@@ -161,6 +163,26 @@ def _is_command_word(value: str) -> bool:
     return value.isprintable() and not value.startswith("-") and not any(c in value for c in " `\\$")
 
 
+def check_proxy(reporter: Reporter, proxy: Proxy, path: str) -> None:
+    """A proxy has a name of its own: it names the sessions."""
+    for key in ("host", "name"):
+        value = getattr(proxy, key)
+        if value is not None and (not value.isprintable() or " " in value):
+            reporter.problem_at(f"{path}.{key}", "must be one word")
+    name = proxy.name or f"{proxy.host}:{proxy.port}"
+    if "|" in name:
+        reporter.problem_at(f"{path}.name", 'must not have a "|"')
+    reporter.once(f"{path}.name" if proxy.name else f"{path}.host", "proxy", name)
+
+
+def check_kamailio(reporter: Reporter, kamailio: KamailioSettings, path: str) -> None:
+    """Slices are parts of a call, and the pause between two attempts has a beginning and an end."""
+    if kamailio.debit_interval_ns > kamailio.max_usage_ns:
+        reporter.problem_at(f"{path}.debit_interval", "is more than max_usage")
+    if kamailio.reconnect_ns > kamailio.reconnect_maximum_ns:
+        reporter.problem_at(f"{path}.reconnect", "is more than reconnect_maximum")
+
+
 CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
     Listener: check_listener,
     Peer: check_peer,
@@ -171,4 +193,6 @@ CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
     ServiceContext: check_context,
     Switch: check_switch,
     FreeswitchSettings: check_freeswitch,
+    Proxy: check_proxy,
+    KamailioSettings: check_kamailio,
 }

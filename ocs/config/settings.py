@@ -277,6 +277,29 @@ class FreeswitchSettings(msgspec.Struct, frozen=True):
     reconnect_maximum_ns: Annotated[int, Duration(100 * MS, HOUR)] = 30 * SECOND
 
 
+class Proxy(msgspec.Struct, frozen=True):
+    """One Kamailio with evapi; `name` is what its sessions and records say, by default `host:port`."""
+
+    host: Annotated[str, Text(255)]
+    port: Port = 8448
+    name: Annotated[str, Text(64)] | None = None
+
+
+class KamailioSettings(msgspec.Struct, frozen=True):
+    """The Kamailio agent; without `connections` it is off."""
+
+    connections: tuple[Proxy, ...] = ()
+    default_tenant: Annotated[str, Text(64)] = "default"
+    max_usage_ns: Annotated[int, Duration(MINUTE, 7 * DAY)] = 3 * HOUR
+    debit_interval_ns: Annotated[int, Duration(SECOND, HOUR)] = 10 * SECOND
+    ring_timeout_ns: Annotated[int, Duration(SECOND, HOUR)] = 3 * MINUTE
+    sync_interval_ns: Annotated[int, Duration(SECOND, HOUR)] = MINUTE
+    connect_timeout_ns: Annotated[int, Duration(100 * MS, MINUTE)] = 5 * SECOND
+    reconnect_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 500 * MS
+    reconnect_maximum_ns: Annotated[int, Duration(100 * MS, HOUR)] = 30 * SECOND
+    write_buffer_octets: Annotated[int, Size(64 * KIB, 1024 * MIB)] = 4 * MIB
+
+
 class LogSettings(msgspec.Struct, frozen=True):
     """What is logged to standard error, and how."""
 
@@ -300,5 +323,6 @@ class Settings(msgspec.Struct, frozen=True):
     store: StoreSettings = StoreSettings()
     rpc: RpcSettings = RpcSettings()
     freeswitch: FreeswitchSettings = FreeswitchSettings()
+    kamailio: KamailioSettings = KamailioSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

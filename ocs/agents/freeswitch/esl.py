@@ -175,7 +175,7 @@ def reply_of(frame: Frame) -> Reply:
     """The answer to a command: Reply-Text of a command/reply, the body of an api/response."""
     if frame.content_type == API_RESPONSE:
         return Reply(frame.body.decode("utf-8", "replace").strip("\r\n"))
-    return Reply(unquote(frame.headers.get("Reply-Text", "")))
+    return Reply(frame.headers.get("Reply-Text", ""))
 
 
 def event_of(frame: Frame) -> SwitchEvent:

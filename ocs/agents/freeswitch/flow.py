@@ -13,9 +13,9 @@ import structlog
 
 from ocs.agents.freeswitch import commands, mapping
 from ocs.agents.freeswitch.calls import Call, Stage, charged_ns
-from ocs.agents.freeswitch.commands import CreditEnd, is_word
-from ocs.agents.freeswitch.esl import CommandError, Reply, SwitchEvent
+from ocs.agents.freeswitch.esl import CommandError, SwitchEvent
 from ocs.agents.freeswitch.mapping import SECOND_NS
+from ocs.agents.freeswitch.orders import NO_CREDIT, Orders
 from ocs.agents.freeswitch.transport import Link, LinkLost
 from ocs.charging.control import ControlResult, RunningSession
 from ocs.charging.events import ChargingAnswer, ChargingEvent, Grant, Result, UsedUnits
@@ -23,7 +23,11 @@ from ocs.config.settings import FreeswitchSettings
 
 log = structlog.get_logger()
 
+PARKED = "CHANNEL_PARK"
+ANSWERED = "CHANNEL_ANSWER"
+HUNG_UP = "CHANNEL_HANGUP_COMPLETE"
 ENDED_KEPT = 10_000  # ids of calls that have ended: their loopback legs end after them
+ANY_TIME = -1
 RETRY_S = (
     0.5,
     1.0,
@@ -32,7 +36,10 @@ RETRY_S = (
     10.0,
 )  # pauses before a report is given to a busy server again; the last repeats
 GRANTED = (Result.SUCCESS, Result.FREE_OF_CHARGE)
+BUSY = (Result.TOO_BUSY, Result.FAILED)
 LAST_KNOWN = (("closed", "at the last time it was known to be there"),)
+
+Control = Callable[[Call], Coroutine[Any, Any, ControlResult]]
 
 
 class ChargingDoor(Protocol):
@@ -44,53 +51,42 @@ class ChargingDoor(Protocol):
 
 
 class CallFlow:
-    """The calls of one switch; `link` is the connection while there is one."""
+    """The calls of one switch."""
 
     def __init__(self, client: str, settings: FreeswitchSettings, service: ChargingDoor) -> None:
         self.client = client
-        self.settings = settings
         self.calls: dict[str, Call] = {}
-        self.link: Link | None = None
-        self.on_idle: Callable[[], None] = lambda: None
+        self.orders = Orders(client, settings)
+        self._settings = settings
         self._service = service
-        self._end: CreditEnd = commands.credit_end(settings)
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: OrderedDict[str, int] = OrderedDict()  # call ids, with the time of their set-up
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- work
 
-    @property
-    def under_way(self) -> int:
-        """Events and extensions being dealt with."""
-        return len(self._tasks)
-
     def take(self, event: SwitchEvent) -> None:
         """Deal with an event of a call, after those of the same call that came before it."""
-        if event.name == "CHANNEL_HANGUP_COMPLETE":
+        if event.name == HUNG_UP:
             self._start(self._hung_up(event))
-        elif event.name in ("CHANNEL_PARK", "CHANNEL_ANSWER") and not mapping.is_ignored(event):
+        elif event.name in (PARKED, ANSWERED) and not mapping.is_ignored(event):
             call = self._call_of(event)
             if call is not None:
                 call.seen_s = _now_s()
-                parked = event.name == "CHANNEL_PARK"
-                self._start(self._parked(call, event) if parked else self._answered(call, event))
+                is_parked = event.name == PARKED
+                self._start(self._parked(call, event) if is_parked else self._answered(call, event))
 
     def _call_of(self, event: SwitchEvent) -> Call | None:
         """The call of an event, from now on if it is new; None where it is over already."""
         uuid = event.get("Unique-ID")
         call = self.calls.get(uuid)
-        if call is None and uuid and uuid not in self._ended:
+        if call is None and uuid and not self._is_over(event):
             call = self.calls[uuid] = Call(mapping.facts_of(event), _now_s())
         return call
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(self._guarded(work))
         self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self.on_idle()
+        task.add_done_callback(self._tasks.discard)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """One call's failure is not another's: a lost link is made good after the next connection."""
@@ -119,10 +115,8 @@ class CallFlow:
         async with call.lock:
             if call.is_ended or call.is_through:
                 return  # parked again by somebody: that is no new call
-            if call.stage is Stage.NEW:
-                await self._admit(call, event)
-            if call.stage is not Stage.REFUSED:
-                await self._let_through(call)
+            if await self._admitted(call, event) is not Stage.REFUSED:
+                await self.orders.let_through(call)
 
     async def _answered(self, call: Call, event: SwitchEvent) -> None:
         async with call.lock:
@@ -131,13 +125,11 @@ class CallFlow:
                 return
             ago_ns = max(0, mapping.event_at_ns(event) - answered_ns)
             call.answered_ns, call.answered_s = answered_ns, _now_s() - ago_ns / SECOND_NS
-            call.extra = mapping.merged(call.extra, mapping.extra_of(event, self.settings.extra_fields))
-            if call.stage is Stage.NEW:
-                await self._admit(call, event)
-                if call.stage is Stage.OPEN:
-                    await self._rearm(call)
-            elif call.stage is Stage.OPEN:
+            self._learn(call, event)
+            if call.stage is Stage.OPEN:
                 await self._begin_consuming(call)
+            elif call.stage is Stage.NEW and await self._admitted(call, event) is Stage.OPEN:
+                await self.orders.rearm(call)
             self._look_later(call)
 
     async def _hung_up(self, event: SwitchEvent) -> None:
@@ -150,215 +142,141 @@ class CallFlow:
             if call.is_ended:
                 return
             self._forget(call)
-            total_ns = mapping.billed_ns(event)
-            if mapping.is_ignored(event):
-                total_ns = call.reported_ns
+            self._learn(call, event)
             call.answered_ns = mapping.answered_at_ns(event)
-            call.extra = mapping.merged(call.extra, mapping.extra_of(event, self.settings.extra_fields))
-            await self._settle(call, total_ns)
+            is_ignored = mapping.is_ignored(event)
+            await self._settle(call, call.reported_ns if is_ignored else mapping.billed_ns(event))
+
+    def _learn(self, call: Call, event: SwitchEvent) -> None:
+        call.extra = mapping.merged(call.extra, mapping.extra_of(event, self._settings.extra_fields))
 
     # --- admission
 
-    async def _admit(self, call: Call, event: SwitchEvent) -> None:
-        """Decide what the call is; where it is charged as it goes, reserve its first time."""
+    async def _admitted(self, call: Call, event: SwitchEvent) -> Stage:
+        """What the call is; where it is charged as it goes, its first time is reserved now."""
+        if call.stage is not Stage.NEW:
+            return call.stage
         facts = call.facts
-        call.extra = mapping.extra_of(event, self.settings.extra_fields)
-        if facts.parent and (facts.parent in self.calls or facts.parent in self._ended):
-            call.stage = Stage.FREE  # the same call once more, through a loopback
-        elif not facts.is_charged:
+        self._learn(call, event)
+        missing = mapping.missing_facts(facts)
+        if self._is_leg(facts.parent) or not facts.is_charged:
             call.stage = Stage.FREE
-        elif missing := mapping.missing_facts(facts):
-            await self._refuse(call, missing)
+        elif missing:
+            await self.orders.refuse(call, missing)
         elif not facts.is_limited:
             call.stage = Stage.AFTERWARDS
         else:
-            await self._reserve(call, mapping.OPENED)
+            await self._reserve(call, event.number("Caller-Channel-Created-Time"))
+        return call.stage
 
-    async def _reserve(self, call: Call, event_id: int | str) -> None:
-        """Open the session of a call, or refuse the call."""
-        event = mapping.initial(self.client, call.facts, self.settings.max_call_ns, call.extra, event_id)
+    def _is_leg(self, parent: str) -> bool:
+        """Whether a call is another one once more, through a loopback."""
+        return bool(parent) and (parent in self.calls or parent in self._ended)
+
+    async def _reserve(self, call: Call, event_id: int | str, until_ns: int = 0) -> Stage:
+        """Open the session of a call, charging what was used up to `until_ns`, or refuse the call."""
+        wanted_ns = self._settings.max_call_ns
+        used = mapping.used_time(call.reported_ns, until_ns, call.answered_ns)
+        event = mapping.initial(self.client, call.facts, wanted_ns, call.extra, event_id, used)
         answer = await self._service.handle(event)
         grant = _granted(answer)
+        if answer.result not in BUSY:
+            call.reported_ns = max(call.reported_ns, until_ns)
         if grant is None:
-            await self._refuse(call, _reason(answer))
-            return
-        call.stage = Stage.OPEN
-        self._note(call, grant, call.reported_ns)
-        if grant.amount < SECOND_NS:  # shorter than the switch can limit
-            await self._release(call)
-            await self._refuse(call, mapping.REASONS[Result.NO_CREDIT])
-
-    def _note(self, call: Call, grant: Grant, from_ns: int) -> None:
-        call.granted_ns = grant.amount
-        call.validity_ns = grant.validity_ns or 0
-        call.is_final = grant.final_unit is not None
-        call.limit_ns = from_ns + grant.amount
-
-    async def _let_through(self, call: Call) -> None:
-        """Arm the switch, then let the call into its dialplan; never the second without the first."""
-        uuid, number = call.facts.uuid, call.facts.dialled
-        if not is_word(number):
-            await self._refuse(call, "INVALID_NUMBER")
-            return
-        if call.stage is Stage.OPEN:
-            variables = [("cgr_max_usage", str(commands.whole_seconds(call.granted_ns)))]
-            if call.answered_s is None:
-                variables += self._end.variables(number, call.granted_ns)
-            variables.append(("cgr_originhost", self.client))
-            if not await self._told(call, *[commands.setvar(uuid, *each) for each in variables]):
-                return
-        notify = commands.setvar(uuid, "cgr_notify", commands.AUTHORISED)
-        call.is_through = await self._told(call, notify, commands.transfer(uuid, number))
-
-    async def _told(self, call: Call, *said: str) -> bool:
-        """Whether the switch did all of it; if it did not and the call is there still, the call is ended."""
-        replies = await self._tell(call, *said)
-        refused = next((reply for reply in replies if not reply.is_ok), None)
-        if refused is None:
-            return True
-        log.warning(
-            "freeswitch.command_failed", peer=self.client, session=call.facts.uuid, reply=refused.text
-        )
-        if not any(reply.is_unknown_channel for reply in replies):
-            await self._tell(call, commands.kill(call.facts.uuid))
-        return False
-
-    async def _tell(self, call: Call, *said: str) -> list[Reply]:
-        if not is_word(call.facts.uuid):
-            raise CommandError(f"no id of a call: {call.facts.uuid[:80]!r}")
-        if self.link is None:
-            raise LinkLost("not connected")
-        return await self.link.api(*said)
-
-    async def _refuse(self, call: Call, reason: str) -> None:
-        """Say why and give a parked call back to its dialplan, or end it."""
-        call.stage = Stage.REFUSED
-        call.is_through = True
-        uuid, number = call.facts.uuid, call.facts.dialled
-        notify = commands.setvar(uuid, "cgr_notify", reason)
-        log.info("freeswitch.refused", peer=self.client, session=uuid, reason=reason)
-        if call.answered_s is not None:
-            await self._tell(call, *self._end.now(uuid, number if is_word(number) else "0", reason))
-        elif self.settings.refusal == "hangup" or not is_word(number):
-            await self._tell(call, notify, commands.kill(uuid, commands.REFUSAL_CAUSE))
+            await self.orders.refuse(call, _reason(answer))
+        elif grant.amount < SECOND_NS:  # shorter than the switch can limit
+            await self._report(mapping.termination(self.client, call.facts.uuid, None, call.extra))
+            await self.orders.refuse(call, NO_CREDIT)
         else:
-            await self._tell(call, notify, commands.transfer(uuid, number))
+            call.stage = Stage.OPEN
+            _note(call, grant, call.reported_ns)
+        return call.stage
 
     # --- while it lasts
 
     async def _begin_consuming(self, call: Call) -> None:
         """The answer: what was reserved is used from now on."""
-        call.limit_ns = call.granted_ns
+        call.limit_ns = call.reported_ns + call.granted_ns
         call.updates += 1
-        answer = await self._service.handle(
-            mapping.update(self.client, call.facts.uuid, call.updates, extra=call.extra)
-        )
-        if answer.result is Result.UNKNOWN_SESSION:
+        said = mapping.update(self.client, call.facts.uuid, call.updates, extra=call.extra)
+        answer = await self._service.handle(said)
+        if answer.result is Result.UNKNOWN_SESSION or answer.has_ended:
             await self._open_again(call)
         elif answer.result is Result.DENIED:
-            await self._refuse(call, _reason(answer))
+            await self.orders.refuse(call, _reason(answer))
         elif answer.is_low_balance:
-            await self._warn(call)
+            await self.orders.warn(call)
 
-    async def _open_again(self, call: Call) -> None:
+    async def _open_again(self, call: Call, until_ns: int = 0) -> None:
         """The session was closed meanwhile, by silence or by an operator: without a new one nothing goes on."""
         call.openings += 1
-        await self._reserve(call, f"again {call.openings}")
-        if call.stage is Stage.OPEN:
-            await self._rearm(call)
+        event_id = f"again {call.updates} {call.openings}"
+        if await self._reserve(call, event_id, until_ns) is Stage.OPEN:
+            await self.orders.rearm(call)
 
     def _look_later(self, call: Call) -> None:
+        """Look again before the granted time is over."""
         call.stop_timer()
-        if call.stage is not Stage.OPEN or call.answered_s is None or call.is_ended or self.link is None:
-            return
-        wait_ns = call.next_look_ns(_now_s(), self.settings.extend_before_ns)
-        self._look_in(call, wait_ns / SECOND_NS)
+        if call.stage is Stage.OPEN and call.answered_s is not None and not call.is_ended:
+            wait_ns = call.next_look_ns(_now_s(), self._settings.extend_before_ns)
+            self._look_in(call, wait_ns / SECOND_NS)
 
     def _look_in(self, call: Call, wait_s: float) -> None:
         call.stop_timer()
-        loop = asyncio.get_running_loop()
-        call.timer = loop.call_later(wait_s, lambda: self._start(self._looked(call)))
+        if self.orders.link is not None:
+            loop = asyncio.get_running_loop()
+            call.timer = loop.call_later(wait_s, lambda: self._start(self._looked(call)))
 
     async def _looked(self, call: Call) -> None:
         async with call.lock:
-            if call.is_ended or call.stage is not Stage.OPEN or call.answered_s is None or self.link is None:
+            if call.is_ended or call.stage is not Stage.OPEN or self.orders.link is None:
                 return
-            if call.is_final and call.left_ns(_now_s()) <= 0:
-                if self._end.hangs_up:
-                    log.warning("freeswitch.limit_overrun", peer=self.client, session=call.facts.uuid)
-                    await self._disconnect(call, mapping.REASONS[Result.NO_CREDIT])
-                return
-            await self._extend(call)
+            if not call.is_final or call.left_ns(_now_s()) > 0:
+                await self._extend(call)
+            elif self.orders.end.hangs_up:
+                log.warning("freeswitch.limit_overrun", peer=self.client, session=call.facts.uuid)
+                await self.orders.disconnect(call, NO_CREDIT)
 
     async def _extend(self, call: Call) -> ControlResult:
         """Report what was used and ask for more, then arm the switch anew."""
-        used_until_ns = call.reportable_ns(_now_s())
-        used = mapping.used_time(call.reported_ns, used_until_ns, call.answered_ns)
+        until_ns = call.reportable_ns(_now_s())
+        used = mapping.used_time(call.reported_ns, until_ns, call.answered_ns)
+        wanted_ns = self._settings.max_call_ns
         number = call.updates + 1
         answer = await self._service.handle(
-            mapping.update(self.client, call.facts.uuid, number, used, self.settings.max_call_ns)
+            mapping.update(self.client, call.facts.uuid, number, used, wanted_ns)
         )
-        if answer.result in (Result.TOO_BUSY, Result.FAILED):
-            self._look_in(call, RETRY_S[1])  # nothing was charged; the limit at the switch stays where it is
+        if answer.result in BUSY:  # nothing was charged; the limit at the switch stays where it is
+            self._look_in(call, RETRY_S[1])
             return ControlResult.NO_ANSWER
+        call.updates = number
         if answer.result is Result.UNKNOWN_SESSION:
-            await self._open_again(call)
+            await self._open_again(call, until_ns)
             self._look_later(call)
             return ControlResult.ACCEPTED
-        call.updates, call.reported_ns = number, used_until_ns
+        call.reported_ns = until_ns
         grant = _granted(answer)
-        if grant is None:
-            await self._disconnect(call, _reason(answer))
-            return ControlResult.ACCEPTED
-        self._note(call, grant, used_until_ns)
-        await self._rearm(call)
+        if answer.has_ended:
+            await self._open_again(call)
+        elif grant is None:
+            return await self.orders.disconnect(call, _reason(answer))
+        else:
+            _note(call, grant, until_ns)
+            await self.orders.rearm(call)
         self._look_later(call)
         if answer.is_low_balance:
-            await self._warn(call)
-        return ControlResult.ACCEPTED
-
-    async def _rearm(self, call: Call) -> None:
-        """Replace the timers of an answered call."""
-        left_ns = call.left_ns(_now_s())
-        number = call.facts.dialled
-        if left_ns < SECOND_NS or not is_word(number):
-            await self._disconnect(call, mapping.REASONS[Result.NO_CREDIT])
-            return
-        said = self._end.rearm(call.facts.uuid, number, left_ns)
-        await self._told(call, *said)
-
-    async def _warn(self, call: Call) -> None:
-        """Tell the caller once that the balance is low."""
-        file = self.settings.low_balance_announcement
-        if file and not call.is_warned and call.answered_s is not None:
-            call.is_warned = True
-            await self._tell(call, commands.broadcast(call.facts.uuid, file))
-
-    async def _disconnect(self, call: Call, cause: str) -> ControlResult:
-        """End a call, or send it where calls without credit go."""
-        call.is_final = True
-        number = call.facts.dialled if is_word(call.facts.dialled) else "0"
-        replies = await self._tell(call, *self._end.now(call.facts.uuid, number, cause))
-        log.info("freeswitch.disconnected", peer=self.client, session=call.facts.uuid, cause=cause)
-        if replies[-1].is_unknown_channel:
-            return ControlResult.UNKNOWN_SESSION
-        if not replies[-1].is_ok:
-            return ControlResult.REFUSED
-        if call.answered_s is not None and not self._end.hangs_up:
-            call.limit_ns = min(call.limit_ns, call.elapsed_ns(_now_s()))
+            await self.orders.warn(call)
         return ControlResult.ACCEPTED
 
     async def reauthorize(self, uuid: str) -> ControlResult:
         """Ask for more at once: there may be more."""
-        return await self._controlled(uuid, lambda call: self._extend(call))
+        return await self._controlled(uuid, self._extend)
 
     async def disconnect(self, uuid: str, cause: str) -> ControlResult:
         """End a call because the server says so."""
-        return await self._controlled(uuid, lambda call: self._disconnect(call, cause))
+        return await self._controlled(uuid, lambda call: self.orders.disconnect(call, cause))
 
-    async def _controlled(
-        self, uuid: str, do: Callable[[Call], Coroutine[Any, Any, ControlResult]]
-    ) -> ControlResult:
+    async def _controlled(self, uuid: str, do: Control) -> ControlResult:
         call = self.calls.get(uuid)
         if call is None:
             return ControlResult.NO_ANSWER  # not known to be gone: the next list of calls says that
@@ -372,59 +290,56 @@ class CallFlow:
 
     # --- the end
 
+    def _is_over(self, event: SwitchEvent) -> bool:
+        """Whether this call has been dealt with; its id may come again with another call."""
+        ended = self._ended.get(event.get("Unique-ID"))
+        return ended is not None and ended in (ANY_TIME, event.number("Caller-Channel-Created-Time"))
+
     def _forget(self, call: Call) -> None:
         call.is_ended = True
         call.stop_timer()
         self.calls.pop(call.facts.uuid, None)
-        self._remember_ended(call.facts.uuid)
+        self._remember_ended(call.facts.uuid, call.facts.created_us)
 
-    def _remember_ended(self, uuid: str) -> None:
-        self._ended[uuid] = None
+    def _remember_ended(self, uuid: str, created_us: int) -> None:
+        self._ended[uuid] = created_us
         if len(self._ended) > ENDED_KEPT:
             self._ended.popitem(last=False)
 
-    async def _release(self, call: Call) -> None:
-        await self._report(mapping.termination(self.client, call.facts.uuid, None, call.extra))
-
     async def _settle(self, call: Call, total_ns: int) -> None:
         """Charge what was not charged yet of a call that has ended; what was held goes back."""
-        if call.stage is Stage.AFTERWARDS:
+        facts = call.facts
+        if call.stage is Stage.OPEN:
+            total_ns = charged_ns(total_ns, call.limit_ns, self.orders.end.hangs_up)
+            used = mapping.used_time(call.reported_ns, total_ns, call.answered_ns)
+            answer = await self._report(mapping.termination(self.client, facts.uuid, used, call.extra))
+            if answer.result is Result.UNKNOWN_SESSION:
+                await self._charge_afterwards(call, used)
+        elif call.stage is Stage.AFTERWARDS or (
+            call.stage is Stage.NEW and facts.is_charged and not self._is_leg(facts.parent)
+        ):
             await self._charge_afterwards(call, mapping.used_time(0, total_ns, call.answered_ns))
-        if call.stage is not Stage.OPEN:
-            return
-        total_ns = charged_ns(total_ns, call.limit_ns, self._end.hangs_up)
-        used = mapping.used_time(call.reported_ns, total_ns, call.answered_ns)
-        answer = await self._report(mapping.termination(self.client, call.facts.uuid, used, call.extra))
-        if answer.result is Result.UNKNOWN_SESSION:
-            await self._charge_afterwards(call, used)
 
     async def _settle_unknown(self, event: SwitchEvent) -> None:
         """A call that ended and that nothing was known of: charged if it had to be, and was not."""
-        uuid, facts = event.get("Unique-ID"), mapping.facts_of(event)
-        if not uuid or uuid in self._ended:
+        if self._is_over(event) or mapping.is_ignored(event):
             return
-        self._remember_ended(uuid)
-        is_leg = facts.parent and (facts.parent in self.calls or facts.parent in self._ended)
+        call = Call(mapping.facts_of(event), _now_s())
         notified = event.variable("cgr_notify")
-        was_refused = notified not in ("", commands.AUTHORISED)
-        if mapping.is_ignored(event) or is_leg or was_refused or not facts.is_charged:
-            return
-        call = Call(facts, _now_s())
-        call.extra = mapping.extra_of(event, self.settings.extra_fields)
-        used = mapping.used_time(0, mapping.billed_ns(event), mapping.answered_at_ns(event))
-        await self._charge_afterwards(call, used)
+        if notified in ("", commands.AUTHORISED):
+            call.answered_ns = mapping.answered_at_ns(event)
+            self._learn(call, event)
+            self._forget(call)
+            await self._settle(call, mapping.billed_ns(event))
 
     async def _charge_afterwards(self, call: Call, used: UsedUnits | None) -> None:
         if used is None:
             return
         answer = await self._report(mapping.afterwards(self.client, call.facts, used, call.extra))
         if answer.result is not Result.SUCCESS:
+            uuid, result = call.facts.uuid, answer.result.name
             log.warning(
-                "freeswitch.usage_refused",
-                peer=self.client,
-                session=call.facts.uuid,
-                result=answer.result.name,
-                used_ns=used.amount,
+                "freeswitch.usage_refused", peer=self.client, session=uuid, result=result, used_ns=used.amount
             )
 
     async def _report(self, event: ChargingEvent) -> ChargingAnswer:
@@ -439,9 +354,13 @@ class CallFlow:
 
     # --- after a time without the switch
 
+    def resume(self, link: Link) -> None:
+        """There is a connection again."""
+        self.orders.link = link
+
     def suspend(self, heard_s: float) -> None:
         """The connection is gone: what is known of the calls ends here, and nothing is billed beyond it."""
-        self.link = None
+        self.orders.link = None
         for call in self.calls.values():
             call.stop_timer()
             call.seen_s = max(call.seen_s, heard_s)
@@ -453,49 +372,54 @@ class CallFlow:
                 return
             self._forget(call)
             call.extra = mapping.merged(call.extra, LAST_KNOWN)
-            total_ns = max(call.reported_ns, min(call.elapsed_ns(call.seen_s), call.limit_ns or 1 << 62))
-            log.warning(
-                "freeswitch.call_vanished", peer=self.client, session=call.facts.uuid, used_ns=total_ns
-            )
+            total_ns = min(call.elapsed_ns(call.seen_s), call.limit_ns or call.elapsed_ns(call.seen_s))
+            total_ns = max(call.reported_ns, total_ns)
+            uuid = call.facts.uuid
+            log.warning("freeswitch.call_vanished", peer=self.client, session=uuid, used_ns=total_ns)
             await self._settle(call, total_ns)
 
     async def close_session(self, session: RunningSession) -> None:
         """End a session of a time before this process whose call the switch has no more."""
-        self._remember_ended(session.session_id)
+        self._remember_ended(session.session_id, ANY_TIME)
         extra = mapping.merged(session.extra, LAST_KNOWN)
         await self._report(mapping.termination(self.client, session.session_id, None, extra))
 
-    async def found(self, event: SwitchEvent, session: RunningSession | None) -> None:
-        """Take up a call that the switch has, as its dump says it is."""
-        if mapping.is_ignored(event):
-            return
+    def resume_session(self, event: SwitchEvent, session: RunningSession) -> None:
+        """Go on with a session of a time before this process; `event` is about its call."""
         call = self._call_of(event)
-        if call is None:
+        if call is None or call.stage is not Stage.NEW:
             return
+        call.stage, call.is_through = Stage.OPEN, True
+        call.reported_ns, call.updates, call.extra = session.used_ns, session.last_update, session.extra
+        call.granted_ns = event.number("variable_cgr_max_usage") * SECOND_NS
+
+    def find_again(self, event: SwitchEvent) -> None:
+        """Take up a call that the switch has, as its dump says it is."""
+        call = None if mapping.is_ignored(event) else self._call_of(event)
+        if call is not None:
+            call.seen_s = _now_s()
+            self._start(self._found(call, event))
+
+    async def _found(self, call: Call, event: SwitchEvent) -> None:
         notified = event.variable("cgr_notify")
         async with call.lock:
-            if call.stage is Stage.NEW and session is not None:
-                _resume(call, session, event)
-            elif call.stage is Stage.NEW and notified not in ("", commands.AUTHORISED):
+            if call.stage is Stage.NEW and notified not in ("", commands.AUTHORISED):
                 call.stage, call.is_through = Stage.REFUSED, True
             elif notified == commands.AUTHORISED:
                 call.is_through = True
-            is_waiting = not call.is_through and event.variable("current_application") == "park"
-        if is_waiting:
+        if not call.is_through and event.variable("current_application") == "park":
             await self._parked(call, event)
-        if mapping.answered_at_ns(event) and call.answered_s is None:
-            await self._answered(call, event)
+        await self._answered(call, event)
         async with call.lock:
             if call.answered_s is not None and call.stage is Stage.OPEN and not call.is_ended:
                 await self._extend(call)
 
 
-def _resume(call: Call, session: RunningSession, event: SwitchEvent) -> None:
-    """A call whose session is older than this process; until the next grant its limit is what was armed."""
-    call.stage, call.is_through = Stage.OPEN, True
-    call.reported_ns, call.updates, call.extra = session.used_ns, session.last_update, session.extra
-    call.granted_ns = event.number("variable_cgr_max_usage") * SECOND_NS
-    call.limit_ns = session.used_ns + call.granted_ns
+def _note(call: Call, grant: Grant, from_ns: int) -> None:
+    call.granted_ns = grant.amount
+    call.validity_ns = grant.validity_ns or 0
+    call.is_final = grant.final_unit is not None
+    call.limit_ns = from_ns + grant.amount
 
 
 def _granted(answer: ChargingAnswer) -> Grant | None:
@@ -511,9 +435,7 @@ def _reason(answer: ChargingAnswer) -> str:
     result = answer.result
     if result in GRANTED and answer.grants:
         result = answer.grants[0].result
-    if result in GRANTED:
-        result = Result.NO_CREDIT
-    return mapping.REASONS.get(result, mapping.OTHER_REASON)
+    return NO_CREDIT if result in GRANTED else mapping.REASONS.get(result, mapping.OTHER_REASON)
 
 
 def _now_s() -> float:

@@ -22,8 +22,7 @@ from ocs.charging.events import (
 )
 
 SERVICE = "voice"
-OPENED = 0  # event ids: of the INITIAL, then the updates from 1, then these
-ENDED = "end"
+ENDED = "end"  # event ids; those of updates are numbers from 1, that of the INITIAL is the time of the set-up
 AFTERWARDS = "afterwards"
 MICROSECOND_NS = 1_000
 SECOND_NS = 1_000_000_000
@@ -76,6 +75,7 @@ class CallFacts(msgspec.Struct, frozen=True):
     """Who calls whom, as the first event of the call says it."""
 
     uuid: str
+    created_us: int
     account: str
     identities: tuple[Identity, ...]
     called: str
@@ -107,6 +107,7 @@ def facts_of(event: SwitchEvent) -> CallFacts:
     is_charged = flags == [""] or any(flag.partition(":")[0] == ACCOUNTS_FLAG for flag in flags)
     return CallFacts(
         event.get("Unique-ID"),
+        event.number("Caller-Channel-Created-Time"),
         account[:TEXT_LIMIT],
         identities_of(account[:TEXT_LIMIT]),
         number_or_name(called),
@@ -197,10 +198,11 @@ def initial(
     facts: CallFacts,
     wanted_ns: int,
     extra: tuple[tuple[str, str], ...],
-    event_id: int | str = OPENED,
+    event_id: int | str,
+    used: UsedUnits | None = None,
 ) -> ChargingEvent:
     """Reserve the first time for a call that may be answered; what is reserved here is promised to nobody else."""
-    report = UsageReport(requested=RequestedUnits(Unit.TIME, wanted_ns))
+    report = UsageReport(requested=RequestedUnits(Unit.TIME, wanted_ns), used=() if used is None else (used,))
     context = ChargingContext(
         called=facts.called, calling=facts.calling, category=facts.category, extra=extra
     )

@@ -10,7 +10,7 @@ import structlog
 
 from ocs.agents.freeswitch import esl, mapping
 from ocs.agents.freeswitch.commands import is_word
-from ocs.agents.freeswitch.flow import CallFlow, ChargingDoor
+from ocs.agents.freeswitch.flow import ANSWERED, HUNG_UP, PARKED, CallFlow, ChargingDoor
 from ocs.agents.freeswitch.mapping import Channel
 from ocs.agents.freeswitch.transport import Link, LinkLost, LinkRefused, connect
 from ocs.charging.control import RunningSession
@@ -18,10 +18,8 @@ from ocs.config.settings import SECOND, FreeswitchSettings, Switch
 
 log = structlog.get_logger()
 
-EVENTS = ("CHANNEL_ANSWER", "CHANNEL_HANGUP_COMPLETE", "CHANNEL_PARK", "BACKGROUND_JOB")
-PARK = "CHANNEL_PARK"
+EVENTS = (ANSWERED, HUNG_UP, PARKED, "BACKGROUND_JOB")
 BACKLOG_LIMIT = 50_000  # events that wait until it is known which calls there are
-BUSY = 5_000  # events under way at once; beyond, the switch keeps its events
 DUMPED_AT_ONCE = 50
 MISSED_LISTS = 2  # a call's last event may be on its way while one list is made, but not two
 REFUSED_PAUSE_S = 30.0  # a wrong password does not become right by trying
@@ -47,7 +45,6 @@ class SwitchClient:
     ) -> None:
         self.name = name_of(switch)
         self.flow = CallFlow(self.name, settings, service)
-        self.flow.on_idle = self._resume_reading
         self.is_synchronised = False
         self.connections = 0
         self._switch = switch
@@ -56,7 +53,6 @@ class SwitchClient:
         self._running = running
         self._has_resumed = False  # the sessions of the process before this one are taken over
         self._backlog: list[esl.SwitchEvent] = []
-        self._is_paused = False
 
     async def run(self) -> NoReturn:
         """Keep connected until cancelled, with longer pauses the longer it does not work."""
@@ -70,6 +66,8 @@ class SwitchClient:
                 pause_s = max(pause_s, REFUSED_PAUSE_S)
             except (OSError, LinkLost, TimeoutError) as error:
                 log.warning("freeswitch.lost", peer=self.name, reason=str(error) or "no answer in time")
+            except Exception as error:  # no traceback: what it shows of our state may be the password
+                log.error("freeswitch.failed", peer=self.name, error=repr(error))
             if self.connections > before:
                 pause_s = self._settings.reconnect_ns / SECOND
             await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
@@ -83,13 +81,12 @@ class SwitchClient:
         try:
             await self._subscribe(link)
             self.connections += 1
-            self.flow.link = link
+            self.flow.resume(link)
             await self._synchronise_at_once(link)
             log.info("freeswitch.connected", peer=self.name, calls=len(self.flow.calls))
             await self._watch(link)
         finally:
             self.is_synchronised = False
-            self._is_paused = False
             self.flow.suspend(link.heard_s)
             self._release_backlog()  # what came before the end is true all the same
             link.abort("done with")
@@ -98,7 +95,7 @@ class SwitchClient:
         for wanted in (*self._settings.event_filters, "Event-Name BACKGROUND_JOB"):
             if self._settings.event_filters:
                 await _agreed(link, f"filter {wanted}")
-        names = [name for name in EVENTS if name != PARK or self._settings.subscribe_park]
+        names = [name for name in EVENTS if name != PARKED or self._settings.subscribe_park]
         await _agreed(link, f"event {self._settings.event_format} {' '.join(names)}")
 
     async def _watch(self, link: Link) -> None:
@@ -130,14 +127,6 @@ class SwitchClient:
             self._backlog.append(event)
             return
         self.flow.take(event)
-        if self.flow.under_way >= BUSY and not self._is_paused and self.flow.link is not None:
-            self._is_paused = True
-            self.flow.link.pause(True)
-
-    def _resume_reading(self) -> None:
-        if self._is_paused and self.flow.under_way < BUSY // 2 and self.flow.link is not None:
-            self._is_paused = False
-            self.flow.link.pause(False)
 
     def _release_backlog(self) -> None:
         backlog, self._backlog = self._backlog, []
@@ -155,33 +144,44 @@ class SwitchClient:
         return channels
 
     async def _synchronise_at_once(self, link: Link) -> None:
-        """After connecting: calls that ended meanwhile are closed, those that go on are taken up again."""
-        sessions = (
-            {} if self._has_resumed else {each.session_id: each for each in await self._running(self.name)}
-        )
+        """After connecting: calls that ended meanwhile are closed, those that go on are taken up again.
+
+        Events are kept back until then. A call that ended just now is settled by its own last event.
+        """
         channels = await self._channels(link)
         if channels is None:
             raise LinkLost("the switch does not say which calls it has")
-        for call in tuple(self.flow.calls.values()):
-            if call.facts.uuid not in channels:
-                await self.flow.close_at_last_known(call)
-        for session in sessions.values():
-            if session.session_id not in channels and session.session_id not in self.flow.calls:
-                await self.flow.close_session(session)
         there = [uuid for uuid, channel in channels.items() if channel.direction == "inbound"]
+        dumps: list[esl.SwitchEvent] = []
         for start in range(0, len(there), DUMPED_AT_ONCE):
-            await self._take_up(link, there[start : start + DUMPED_AT_ONCE], sessions)
-        self._has_resumed = True
+            dumps += await self._dumps(link, there[start : start + DUMPED_AT_ONCE])
+        if not self._has_resumed:
+            await self._resume_sessions(dumps)
+        kept = set(channels) | {event.get("Unique-ID") for event in self._backlog if event.name == HUNG_UP}
+        for call in tuple(self.flow.calls.values()):
+            if call.facts.uuid not in kept:
+                await self.flow.close_at_last_known(call)
+        for dump in dumps:
+            self.flow.find_again(dump)
         self.is_synchronised = True
         self._release_backlog()
 
-    async def _take_up(self, link: Link, uuids: list[str], sessions: dict[str, RunningSession]) -> None:
-        safe = [uuid for uuid in uuids if is_word(uuid)]
-        replies = await link.api(*[f"uuid_dump {uuid} json" for uuid in safe])
-        for uuid, reply in zip(safe, replies, strict=True):
-            if reply.is_ok:
-                event = esl.json_event(reply.text.encode())
-                await self.flow.found(event, sessions.get(uuid))
+    async def _resume_sessions(self, dumps: list[esl.SwitchEvent]) -> None:
+        """Go on with the sessions that were open when this process began, or close them."""
+        ends = [event for event in self._backlog if event.name == HUNG_UP]
+        about = {event.get("Unique-ID"): event for event in (*dumps, *ends)}
+        for session in await self._running(self.name):
+            event = about.get(session.session_id)
+            if event is None:
+                await self.flow.close_session(session)
+            else:
+                self.flow.resume_session(event, session)
+        self._has_resumed = True
+
+    async def _dumps(self, link: Link, uuids: list[str]) -> list[esl.SwitchEvent]:
+        """What the switch knows of some calls; those that have ended meanwhile are left out."""
+        replies = await link.api(*[f"uuid_dump {uuid} json" for uuid in uuids if is_word(uuid)])
+        return [esl.json_event(reply.text.encode()) for reply in replies if reply.is_ok]
 
     async def _synchronise(self, link: Link) -> None:
         """Now and then: a call that two lists in a row do not have has ended without our being told."""

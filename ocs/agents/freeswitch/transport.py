@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -75,22 +76,14 @@ class Link(asyncio.Protocol):
         if self.is_closed:
             return
         self.is_closed = True
-        for future in (*self._replies, *self._jobs.values(), self.greeted):
+        waiting: list[asyncio.Future[Any]] = [*self._replies, *self._jobs.values(), self.greeted]
+        for future in waiting:
             if not future.done():
                 future.set_exception(LinkLost(reason))
                 future.exception()  # whoever waited may be gone: that is no error of its own
         self._replies.clear()
         self._jobs.clear()
         self.closed.set_result(reason)
-
-    def pause(self, is_paused: bool) -> None:
-        """Let the switch keep its events for a while."""
-        if self._transport is None or self.is_closed:
-            return
-        if is_paused:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
 
     # --- frames
 

@@ -28,6 +28,7 @@ from ocs.charging.events import (
 
 SECOND_NS: Final = 1_000_000_000
 LONGEST_USAGE_NS: Final = 366 * 86_400 * SECOND_NS
+CLOCK_SKEW_NS: Final = 86_400 * SECOND_NS
 MOST_EXTRA: Final = 64
 LONGEST_EXTRA: Final = 1_024
 LONGEST_NAME: Final = 256
@@ -108,7 +109,7 @@ class Facts(msgspec.Struct, frozen=True):
         return self.tenant, self.account, self.destination
 
 
-def facts_of(message: Message, default_tenant: str) -> Facts:
+def facts_of(message: Message, default_tenant: str, now_ns: int) -> Facts:
     """A message read; MappingError for what is missing or makes no sense."""
     missing = [name for name in MANDATORY[message.kind] if not message.get(name)]
     if missing:
@@ -127,7 +128,7 @@ def facts_of(message: Message, default_tenant: str) -> Facts:
         unit=unit,
         category=message.get("Category")[:LONGEST_NAME],
         setup_time=message.get("SetupTime"),
-        answer_ns=_optional_time(message, "AnswerTime"),
+        answer_ns=_answer_time(message, now_ns),
         usage=_usage(message, unit),
         is_charged=request_type != "*none" and wants_accounts(message),
         is_postpaid=request_type == "*postpaid",
@@ -136,10 +137,10 @@ def facts_of(message: Message, default_tenant: str) -> Facts:
 
 
 def wants_accounts(message: Message) -> bool:
-    """Whether the message is about money: its flags say so, or it has none."""
+    """Whether the message is about money: its flags say so, or it has none; a record always is."""
     flags = message.get("cgr_flags")
-    if not flags:
-        return message.kind is not Kind.RECORD or "cgr_flags" not in message.fields
+    if not flags or message.kind is Kind.RECORD:
+        return True
     return any(flag.strip().partition(":")[0] == "*accounts" for flag in flags.split(";"))
 
 
@@ -149,9 +150,11 @@ def _extra(message: Message) -> tuple[tuple[str, str], ...]:
     return tuple([(name[:LONGEST_NAME], value[:LONGEST_EXTRA]) for name, value in named[:MOST_EXTRA]])
 
 
-def _optional_time(message: Message, name: str) -> int | None:
-    text = message.get(name)
-    return time_ns(text) or None if text else None
+def _answer_time(message: Message, now_ns: int) -> int | None:
+    """When the call was answered, as far as that can be true."""
+    text = message.get("AnswerTime")
+    answer_ns = time_ns(text) if text else 0
+    return answer_ns if now_ns - LONGEST_USAGE_NS < answer_ns < now_ns + CLOCK_SKEW_NS else None
 
 
 def _usage(message: Message, unit: Unit) -> int | None:
@@ -200,6 +203,27 @@ def _decimal_ns(whole: str, fraction: str | None, unit_ns: int) -> int:
     """Exact, and rounded down to the ns."""
     total = int(whole) * unit_ns
     return total + int(fraction) * unit_ns // 10 ** len(fraction) if fraction else total
+
+
+def known_facts(session_id: str, service: str, context: ChargingContext) -> Facts:
+    """What a session of an earlier life of this server says about its call."""
+    extra = dict(context.extra)
+    answer_time = extra.get("AnswerTime", "")
+    return Facts(
+        origin_id=extra.get("OriginID", session_id),
+        tenant=extra.get("Tenant", ""),
+        account=extra.get("Account", context.calling),
+        destination=context.called,
+        service=service,
+        unit=Unit.TIME,
+        category=context.category,
+        setup_time=extra.get("SetupTime", ""),
+        answer_ns=time_ns(answer_time) if answer_time else None,
+        usage=None,
+        is_charged=True,
+        is_postpaid=extra.get("RequestType", "") == "*postpaid",
+        extra=context.extra,
+    )
 
 
 # --- who
@@ -276,10 +300,12 @@ def used(unit: Unit, total: int, answer_ns: int | None, more: int | None = None)
     return UsageReport(requested=requested, used=(UsedUnits(unit, total, at_ns=at_ns, is_total=True),))
 
 
-def one_time(client: str, facts: Facts, event_id: str, amount: int) -> ChargingEvent:
-    """A message sent: paid for in full, or refused."""
-    asked = event(EventKind.EVENT, client, facts.origin_id, event_id, facts, asking(facts.unit, amount))
-    return msgspec.structs.replace(asked, action=Action.DIRECT_DEBITING)
+def one_time(
+    client: str, session_id: str, event_id: str, facts: Facts, amount: int, action: Action
+) -> ChargingEvent:
+    """A message: paid for in full or refused, or looked at whether it could be."""
+    asked = event(EventKind.EVENT, client, session_id, event_id, facts, asking(facts.unit, amount))
+    return msgspec.structs.replace(asked, action=action)
 
 
 def afterwards(client: str, facts: Facts, amount: int) -> ChargingEvent:

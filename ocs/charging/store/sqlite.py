@@ -340,7 +340,8 @@ class SqliteStore:
                 self._write_identities(account)
 
     def _write_identities(self, account: Account) -> None:
-        self._writer.execute("delete from identity where account = ?", (account.key,))
+        if account.version > 1:  # a new account has none yet, and they are not indexed by account
+            self._writer.execute("delete from identity where account = ?", (account.key,))
         self._writer.executemany(
             "insert into identity values (?, ?, ?)",
             [(int(each.kind), each.value, account.key) for each in account.identities],

@@ -1,0 +1,106 @@
+"""`ocs tariff activate` and `ocs tariff rollback`: on the server that uses the data folder, or without one."""
+
+import argparse
+import fcntl
+import getpass
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ocs.charging.tariff.catalogue import Catalogue
+from ocs.charging.tariff.sources import read_source
+from ocs.cli.jsonrpc import CallError, call
+from ocs.cli.tariff_files import progress_bar
+from ocs.tariff_versions import CONFIGURED, Activation, VersionError, Versions
+
+FAILED = 1
+ASKED_EVERY_S = 1.0
+PATIENCE_S = 900.0  # until a running server has compiled a tariff
+
+
+def activate(arguments: argparse.Namespace) -> int:
+    """Make a version the active one."""
+    return _switch(arguments, arguments.version)
+
+
+def rollback(arguments: argparse.Namespace) -> int:
+    """Make the version before the active one active again."""
+    return _switch(arguments, None)
+
+
+def _switch(arguments: argparse.Namespace, number: int | None) -> int:
+    """Switch to a version; None is the one before."""
+    data_dir = Path(arguments.data_dir)
+    if not data_dir.is_dir():
+        print(f"ocs: {data_dir} is not a data folder", file=sys.stderr)
+        return FAILED
+    try:
+        with _is_served(data_dir) as is_served:
+            if is_served:
+                return _on_server(arguments.server, number)
+            activation = _on_disk(Versions(data_dir), number)
+    except (VersionError, CallError, OSError) as error:
+        print(f"ocs: {error}", file=sys.stderr)
+        return FAILED
+    print(f"{_named(activation.number)} is active when the server starts")
+    return 0
+
+
+@contextmanager
+def _is_served(data_dir: Path) -> Iterator[bool]:
+    """Whether a server uses the data folder; where none does, none can start meanwhile."""
+    with (data_dir / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield True
+        else:
+            yield False
+
+
+def _on_disk(versions: Versions, number: int | None) -> Activation:
+    target = versions.before() if number is None else number
+    if target != CONFIGURED:
+        with progress_bar() as progress:
+            tariff, findings = read_source(versions.source(target), progress)
+        if tariff is None:
+            raise VersionError(f"version {target} cannot be used: {findings[0]}")
+        Catalogue(tariff)
+    by, now_ns = getpass.getuser(), time.time_ns()
+    return versions.rollback(by, now_ns) if number is None else versions.activate(target, by, now_ns)
+
+
+def _on_server(server: str, number: int | None) -> int:
+    by = getpass.getuser()
+    if number is None:
+        outcome = call(server, "OcsV1.TariffRollback", {"by": by})
+    else:
+        outcome = call(server, "OcsV1.TariffActivate", {"version": number, "by": by})
+    outcome = _when_done(server, outcome)
+    if outcome["state"] != "active":
+        print(
+            f"ocs: version {outcome['version']} is not used: {outcome['error'] or outcome['state']}",
+            file=sys.stderr,
+        )
+        return FAILED
+    print(f"{_named(outcome['version'])} is active")
+    return 0
+
+
+def _when_done(server: str, outcome: Any) -> Any:
+    """The outcome of a switch, asked for until it is there."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    number = outcome["version"]
+    with progress_bar() as progress:
+        while outcome["state"] == "compiling" and time.monotonic() < deadline_s:
+            progress(f"the server compiles version {number}", 0, 1)
+            time.sleep(ASKED_EVERY_S)
+            outcome = call(server, "OcsV1.TariffList", {})["switch"]
+    return outcome
+
+
+def _named(number: int) -> str:
+    return f"version {number}" if number != CONFIGURED else "the tariff of ocs.yaml"
