@@ -18,6 +18,7 @@ import structlog
 from ocs import __version__
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.freeswitch.agent import FreeswitchAgent
+from ocs.agents.kamailio.agent import KamailioAgent
 from ocs.charging import acts
 from ocs.charging.accounts_file import Template, read_accounts
 from ocs.charging.control import RunningSession
@@ -93,6 +94,8 @@ async def _serve_until(
     agent = DiameterAgent(settings, service, metrics, origin_state_id)
     service.session_control["diameter"] = agent
     freeswitch = _freeswitch(settings, service)
+    kamailio = KamailioAgent(settings.kamailio, service, metrics)
+    service.session_control["kamailio"] = kamailio
     rpc = RpcServer(service, settings, metrics, activity, peers=agent.peers, refused=agent.refused)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
@@ -102,10 +105,12 @@ async def _serve_until(
             await rpc.start()
             await agent.start()
             await freeswitch.start()
+            await kamailio.start()
             log.info("server.ready", version=__version__, **_addresses(agent, rpc))
             await stop.wait()
             log.info("server.stopping", in_flight=service.in_flight, sessions=len(service.supervision))
         finally:
+            await kamailio.drain()
             await freeswitch.drain()
             await agent.drain()
             await service.drained()

@@ -107,8 +107,12 @@ TABLE: dict[str, Row] = {
     "ocs.agents.freeswitch.commands": Row(allowed=(*AGENT_PURE.allowed, "ocs.agents.freeswitch.esl"), pure=True),
     "ocs.agents.freeswitch.mapping": Row(allowed=(*AGENT_PURE.allowed, "ocs.agents.freeswitch.esl"), pure=True),
     "ocs.agents.kamailio": AGENT,
-    "ocs.agents.kamailio.wire": AGENT_PURE,
-    "ocs.agents.kamailio.mapping": AGENT_PURE,
+    "ocs.agents.kamailio.netstring": AGENT_PURE,
+    "ocs.agents.kamailio.messages": AGENT_PURE,
+    "ocs.agents.kamailio.mapping": Row(
+        allowed=(*AGENT_PURE.allowed, "ocs.agents.kamailio.messages"), pure=True
+    ),
+    "ocs.agents.kamailio.calls": Row(allowed=(*AGENT_PURE.allowed, "ocs.agents.kamailio.mapping"), pure=True),
     "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
     "ocs.tariff_versions": Row(allowed=("ocs.charging.tariff",)),
     "ocs.tariffs": Row(

@@ -160,7 +160,7 @@ class ChargingService(Door):
 
         async def ask_about(session: Session) -> None:
             address = SessionAddress(session.client, session.session_id, session.origin, session.service)
-            for control in tuple(self.session_control.values()):
+            for control in reversed(tuple(self.session_control.values())):  # Diameter, the first, has no bounds
                 said = await ask(control, address)
                 if said is ControlResult.UNKNOWN_SESSION:
                     await self.close_session(SessionRef(session.key, account.key, 0), CAUSE_UNKNOWN)

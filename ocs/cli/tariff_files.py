@@ -1,6 +1,7 @@
 """Tariffs named on the command line: reading them, with a progress bar, and showing what was found."""
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -38,6 +39,7 @@ class Read:
 
 def read_path(path: str, options: ImportOptions) -> Read:
     """A YAML file or a CGRateS folder with all findings. Unusable where there is nothing to read."""
+    gc.disable()  # millions of rows that all stay; looking through them again and again doubles the time
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     place = "" if str(folder) == "." else os.path.join(folder, "")
     source, problems = open_source(path, options)

@@ -18,7 +18,7 @@ class Stage(Enum):
     """What was decided about a call."""
 
     NEW = auto()
-    OPEN = auto()  # a session holds credit for it
+    OPEN = auto()  # charged as it goes
     FREE = auto()  # nobody is charged
     AFTERWARDS = auto()  # charged when it has ended
     REFUSED = auto()
@@ -34,6 +34,7 @@ class Call:
         "extra",
         "facts",
         "granted_ns",
+        "has_session",
         "is_ended",
         "is_final",
         "is_through",
@@ -55,6 +56,7 @@ class Call:
         self.lock = asyncio.Lock()  # one thing at a time, in the order of arrival
         self.stage = Stage.NEW
         self.extra: tuple[tuple[str, str], ...] = ()
+        self.has_session = False  # credit is held, and goes back at the end
         self.is_through = False  # not parked any more
         self.is_ended = False
         self.is_final = False  # the last credit is granted

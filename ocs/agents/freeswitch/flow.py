@@ -13,9 +13,10 @@ import structlog
 
 from ocs.agents.freeswitch import commands, mapping
 from ocs.agents.freeswitch.calls import Call, Stage, charged_ns
+from ocs.agents.freeswitch.commands import is_word
 from ocs.agents.freeswitch.esl import CommandError, SwitchEvent
 from ocs.agents.freeswitch.mapping import SECOND_NS
-from ocs.agents.freeswitch.orders import NO_CREDIT, Orders
+from ocs.agents.freeswitch.orders import INVALID_NUMBER, NO_CREDIT, Orders
 from ocs.agents.freeswitch.transport import Link, LinkLost
 from ocs.charging.control import ControlResult, RunningSession
 from ocs.charging.events import ChargingAnswer, ChargingEvent, Grant, Result, UsedUnits
@@ -63,6 +64,11 @@ class CallFlow:
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- work
+
+    @property
+    def under_way(self) -> int:
+        """How much is being dealt with."""
+        return len(self._tasks)
 
     def take(self, event: SwitchEvent) -> None:
         """Deal with an event of a call, after those of the same call that came before it."""
@@ -115,7 +121,9 @@ class CallFlow:
         async with call.lock:
             if call.is_ended or call.is_through:
                 return  # parked again by somebody: that is no new call
-            if await self._admitted(call, event) is not Stage.REFUSED:
+            if not is_word(call.facts.dialled):
+                await self.orders.refuse(call, INVALID_NUMBER)
+            elif await self._admitted(call, event) is not Stage.REFUSED:
                 await self.orders.let_through(call)
 
     async def _answered(self, call: Call, event: SwitchEvent) -> None:
@@ -161,6 +169,9 @@ class CallFlow:
         missing = mapping.missing_facts(facts)
         if self._is_leg(facts.parent) or not facts.is_charged:
             call.stage = Stage.FREE
+        elif not is_word(facts.uuid):  # nothing can be said about it: it stays parked, or is charged at its end
+            call.stage = Stage.AFTERWARDS
+            log.warning("freeswitch.call_unlimited", peer=self.client, session=facts.uuid[:80])
         elif missing:
             await self.orders.refuse(call, missing)
         elif not facts.is_limited:
@@ -188,7 +199,7 @@ class CallFlow:
             await self._report(mapping.termination(self.client, call.facts.uuid, None, call.extra))
             await self.orders.refuse(call, NO_CREDIT)
         else:
-            call.stage = Stage.OPEN
+            call.stage, call.has_session = Stage.OPEN, True
             _note(call, grant, call.reported_ns)
         return call.stage
 
@@ -211,6 +222,7 @@ class CallFlow:
         """The session was closed meanwhile, by silence or by an operator: without a new one nothing goes on."""
         call.openings += 1
         event_id = f"again {call.updates} {call.openings}"
+        call.has_session = False
         if await self._reserve(call, event_id, until_ns) is Stage.OPEN:
             await self.orders.rearm(call)
 
@@ -309,16 +321,17 @@ class CallFlow:
     async def _settle(self, call: Call, total_ns: int) -> None:
         """Charge what was not charged yet of a call that has ended; what was held goes back."""
         facts = call.facts
-        if call.stage is Stage.OPEN:
-            total_ns = charged_ns(total_ns, call.limit_ns, self.orders.end.hangs_up)
-            used = mapping.used_time(call.reported_ns, total_ns, call.answered_ns)
+        total_ns = charged_ns(total_ns, call.limit_ns, self.orders.end.hangs_up)
+        used = mapping.used_time(call.reported_ns, total_ns, call.answered_ns)
+        if call.has_session:
             answer = await self._report(mapping.termination(self.client, facts.uuid, used, call.extra))
             if answer.result is Result.UNKNOWN_SESSION:
                 await self._charge_afterwards(call, used)
-        elif call.stage is Stage.AFTERWARDS or (
-            call.stage is Stage.NEW and facts.is_charged and not self._is_leg(facts.parent)
-        ):
-            await self._charge_afterwards(call, mapping.used_time(0, total_ns, call.answered_ns))
+        elif call.stage is Stage.NEW:
+            if facts.is_charged and not self._is_leg(facts.parent):
+                await self._charge_afterwards(call, used)
+        elif call.stage is Stage.AFTERWARDS or call.openings:
+            await self._charge_afterwards(call, used)
 
     async def _settle_unknown(self, event: SwitchEvent) -> None:
         """A call that ended and that nothing was known of: charged if it had to be, and was not."""
@@ -389,7 +402,7 @@ class CallFlow:
         call = self._call_of(event)
         if call is None or call.stage is not Stage.NEW:
             return
-        call.stage, call.is_through = Stage.OPEN, True
+        call.stage, call.has_session, call.is_through = Stage.OPEN, True, True
         call.reported_ns, call.updates, call.extra = session.used_ns, session.last_update, session.extra
         call.granted_ns = event.number("variable_cgr_max_usage") * SECOND_NS
 

@@ -29,20 +29,18 @@ SECOND_NS = 1_000_000_000
 EXTRA_LIMIT = 64
 EXTRA_VALUE_LIMIT = 512
 TEXT_LIMIT = 256
-PREPAID = frozenset({"", "*prepaid", "*pseudoprepaid", "prepaid", "pseudoprepaid"})
 AFTER_THE_CALL = frozenset({"*postpaid", "*rated", "postpaid", "rated"})
 ACCOUNTS_FLAG = "*accounts"
 _SEPARATORS = str.maketrans("", "", "-.() ")
 
-# What `cgr_notify` says to the dialplan when a call may not go on.
+# What `cgr_notify` says to the dialplan when a call may not go on: the words dialplans compare with.
 REASONS = {
     Result.NO_CREDIT: "INSUFFICIENT_CREDIT",
-    Result.DENIED: "ACCOUNT_DISABLED",
-    Result.NOT_AUTHORIZED: "UNAUTHORIZED_DESTINATION",
-    Result.UNKNOWN_SUBSCRIBER: "ACCOUNT_NOT_FOUND",
-    Result.RATING_FAILED: "RATING_PLAN_NOT_FOUND",
+    Result.DENIED: "RALS_ERROR:UNAUTHORIZED_DESTINATION",
+    Result.NOT_AUTHORIZED: "RALS_ERROR:UNAUTHORIZED_DESTINATION",
+    Result.UNKNOWN_SUBSCRIBER: "RALS_ERROR:ACCOUNT_NOT_FOUND",
+    Result.RATING_FAILED: "RALS_ERROR:RATING_PLAN_NOT_FOUND",
     Result.LIMIT_EXCEEDED: "LIMIT_EXCEEDED",
-    Result.TOO_BUSY: "SERVER_BUSY",
 }
 OTHER_REASON = "SERVER_ERROR"
 

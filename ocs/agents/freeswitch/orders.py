@@ -17,6 +17,7 @@ from ocs.config.settings import FreeswitchSettings
 log = structlog.get_logger()
 
 NO_CREDIT = mapping.REASONS[Result.NO_CREDIT]
+INVALID_NUMBER = "INVALID_NUMBER"
 NO_NUMBER = "0"  # where a call is sent on whose own number cannot be said in a command
 
 
@@ -50,11 +51,11 @@ class Orders:
         return False
 
     async def let_through(self, call: Call) -> None:
-        """Arm the switch, then let the call into its dialplan; never the second without the first."""
+        """Arm the switch, then let the call into its dialplan; never the second without the first.
+
+        The number is a word: of others calls are refused before.
+        """
         uuid, number = call.facts.uuid, call.facts.dialled
-        if not is_word(number):
-            await self.refuse(call, "INVALID_NUMBER")
-            return
         if call.stage is Stage.OPEN:
             variables = [("cgr_max_usage", str(commands.whole_seconds(call.granted_ns)))]
             if call.answered_s is None:

@@ -63,7 +63,12 @@ class Link(asyncio.Protocol):
             self.abort(f"not understood: {error}")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Everybody who waits for an answer learns that there will be none."""
+        """Everybody who waits for an answer learns that there will be none.
+
+        An orderly end comes after everything that was said before it; a broken connection says nothing of when.
+        """
+        if exc is None and not self.is_closed:
+            self.heard_s = self._loop.time()
         self._close(self._notice or (str(exc) if exc else "closed by the switch"))
 
     def abort(self, reason: str) -> None:
@@ -139,7 +144,9 @@ class Link(asyncio.Protocol):
     async def api(self, *commands: str) -> list[Reply]:
         """Send API commands in one write and return their replies, in order."""
         futures = self._send([esl.encode_command(f"api {command}") for command in commands])
-        return [await self._within(future) for future in futures]
+        for last in futures[-1:]:
+            await self._within(last)  # replies come in order: those before it are there too
+        return [future.result() for future in futures]
 
     async def ask(self, command: str) -> Reply:
         """Send one command of the protocol itself and return its reply."""

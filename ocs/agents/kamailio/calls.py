@@ -9,6 +9,8 @@ from collections import OrderedDict
 from enum import Enum, auto
 from typing import Final, Protocol
 
+import msgspec
+
 from ocs.agents.kamailio.mapping import PROVISIONAL, SECOND_NS, STARTED_AT, Facts
 
 CLOCK_STEP_NS: Final = SECOND_NS
@@ -36,6 +38,7 @@ class Due(Enum):
     SLICE = auto()
     DISCONNECT = auto()
     END = auto()  # once more: the last attempt did not get through
+    FORGET = auto()  # its proxy has not been seen for longer than any call lasts
 
 
 class Timer(Protocol):
@@ -49,14 +52,39 @@ class Call:
     """One call; `granted_ns` counts from the answer, what was charged included."""
 
     __slots__ = (
-        "asked_elapsed_ns", "authorised_at_ns", "charged_ns", "disconnects", "end_total", "extra",
-        "facts", "granted_ns", "h_entry", "h_id", "is_certain", "is_final", "is_late",
-        "is_missing", "is_opened", "is_waiting", "not_before_ns", "phase", "proven_ns", "reason", "session_id", "started_at_ns", "timer",
-    )  # fmt: skip
+        "asked_elapsed_ns",
+        "authorised_at_ns",
+        "charged_ns",
+        "disconnects",
+        "end_event",
+        "end_total",
+        "extra",
+        "facts",
+        "granted_ns",
+        "h_entry",
+        "h_id",
+        "is_certain",
+        "is_final",
+        "is_late",
+        "is_missing",
+        "is_opened",
+        "is_vanished",
+        "is_waiting",
+        "not_before_ns",
+        "phase",
+        "promised_to",
+        "proven_ns",
+        "reason",
+        "session_id",
+        "started_at_ns",
+        "timer",
+        "validity_ns",
+    )
 
     def __init__(self, session_id: str, facts: Facts, now_ns: int) -> None:
         self.session_id = session_id
         self.facts = facts
+        self.promised_to = facts.party
         self.phase = Phase.AUTHORISING
         self.extra = dict(facts.extra)
         self.h_entry = self.extra.get("h_entry", "")
@@ -76,7 +104,10 @@ class Call:
         self.reason = ""  # why it must end
         self.disconnects = 0
         self.end_total: int | None = None
+        self.end_event = "end"
         self.is_late = False  # said to have ended by a record that came by itself
+        self.is_vanished = False  # it was closed before, when the proxy did not have it any more
+        self.validity_ns = 0  # so long the core lets its session be silent
         self.timer: Timer | None = None
 
     @property
@@ -86,6 +117,8 @@ class Call:
 
     def learn(self, facts: Facts) -> None:
         """Take over what a later message says."""
+        if facts.answer_ns is None:
+            facts = msgspec.structs.replace(facts, answer_ns=self.facts.answer_ns)
         self.facts = facts
         self.extra.update(facts.extra)
         self.h_entry, self.h_id = (self.extra.get(name, "") for name in HANDLES)
@@ -129,7 +162,7 @@ class Call:
 
     # --- time
 
-    def next_due(self, now_ns: int, slice_ns: int, ring_ns: int) -> tuple[int, Due] | None:
+    def next_due(self, now_ns: int, slice_ns: int, ring_ns: int, longest_ns: int) -> tuple[int, Due] | None:
         """When something must be done, and what; None while others have to speak first."""
         if self.is_waiting:
             return None
@@ -141,7 +174,9 @@ class Call:
             case Phase.ENDING:
                 return now_ns + RETRY_NS, Due.END
             case Phase.RUNNING:
-                return self._running_due(now_ns, slice_ns) if self.is_certain else None
+                if self.is_certain:
+                    return self._running_due(now_ns, slice_ns)
+                return max(self.started_at_ns, self.authorised_at_ns) + longest_ns, Due.FORGET
 
     def _running_due(self, now_ns: int, slice_ns: int) -> tuple[int, Due]:
         if self.reason:

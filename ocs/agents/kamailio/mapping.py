@@ -34,7 +34,9 @@ LONGEST_EXTRA: Final = 1_024
 LONGEST_NAME: Final = 256
 PROVISIONAL: Final = "auth;"  # begins the session of an authorisation that names no OriginID
 STARTED_AT: Final = "started_at_ns"  # this server's clock when it heard of the answer, kept in the session
-CONTROL_FIELDS: Final = frozenset({"tr_index", "tr_label", "reply_route", "cgr_flags", "Destination", "Category"})
+CONTROL_FIELDS: Final = frozenset(
+    {"tr_index", "tr_label", "reply_route", "cgr_flags", "Destination", "Category"}
+)
 MANDATORY: Final = {
     Kind.AUTHORISE: ("tr_index", "tr_label", "Account", "Destination"),
     Kind.START: ("h_entry", "h_id", "OriginID", "AnswerTime", "Account", "Destination"),

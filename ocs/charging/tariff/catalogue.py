@@ -152,18 +152,18 @@ class Catalogue:
 
     def _chain(self, plan: str) -> list[str]:
         """The plan and its fallbacks, depth first, each once, as deep as the tariff allows."""
-        names: list[str] = []
+        depths: dict[str, int] = {}  # the least at which a plan was met, in the order of first meeting
 
         def visit(name: str, depth: int) -> None:
-            if name in names or name not in self._plans:
+            if name not in self._plans or depths.get(name, depth + 1) <= depth:
                 return
-            names.append(name)
+            depths[name] = depth
             if depth < self.tariff.fallback_depth:
                 for fallback in self._plans[name].plan.fallbacks:
                     visit(fallback, depth + 1)
 
         visit(plan, 0)
-        return names
+        return list(depths)
 
 
 def _mentioned(values: Iterable[frozenset[Value] | None]) -> frozenset[Value]:

@@ -76,6 +76,12 @@ _THRESHOLDS: Final = {
     Unit.OCTETS: _volume_threshold,
     Unit.EVENTS: _unit_threshold,
 }
+# Members named for every answer; before Python 3.12 looking one up in its class is slow.
+_SUCCESS: Final = Result.SUCCESS
+_INITIAL: Final = EventKind.INITIAL
+_UPDATE: Final = EventKind.UPDATE
+_EVENT: Final = EventKind.EVENT
+_FREE: Final = Result.FREE_OF_CHARGE
 
 
 class AnswerWriter:
@@ -97,11 +103,11 @@ class AnswerWriter:
         code = COMMAND_CODES[answer.result]
         if code == ResultCode.CREDIT_CONTROL_NOT_APPLICABLE and profile.free_as_grant and grants:
             code = ResultCode.SUCCESS
-        if answer.has_ended and kind is EventKind.UPDATE and any(each.requested for each in event.reports):
+        if answer.has_ended and kind is _UPDATE and any(each.requested for each in event.reports):
             code, grants = ResultCode.UNKNOWN_SESSION_ID, ()  # some clients take 2001 without units for free
         if profile.refuses_bare_final_unit and any(map(_is_bare_final_unit, grants)):
             grants = tuple(_refused(grant) if _is_bare_final_unit(grant) else grant for grant in grants)
-            if kind is EventKind.INITIAL and all(grant.result is Result.NO_CREDIT for grant in grants):
+            if kind is _INITIAL and all(grant.result is Result.NO_CREDIT for grant in grants):
                 code = ResultCode.CREDIT_LIMIT_REACHED
         if code != ResultCode.SUCCESS and is_protocol_error(code):
             return answer_message(message, code, self.identity)
@@ -112,7 +118,7 @@ class AnswerWriter:
             _TYPE_AVPS[kind],
             _request_number(request.number),
         ]
-        if kind is EventKind.INITIAL:
+        if kind is _INITIAL:
             parts.append(self._failure_handling(profile))
         if request.command_level:
             if grants:
@@ -123,14 +129,14 @@ class AnswerWriter:
             if len(grants) > 1:
                 grants = merged(grants)
             further = b""
-            if answer.refund_token is not None and kind is EventKind.EVENT:
+            if answer.refund_token is not None and kind is _EVENT:
                 further = _refund_information(answer.refund_token)
             for grant in grants:
                 parts.append(self._service_of(grant, request, further))
                 further = b""
-        if kind is not EventKind.UPDATE or event.service != "data":
+        if kind is not _UPDATE or event.service != "data":
             self._add_amounts(parts, request, answer)
-        if kind is EventKind.EVENT:
+        if kind is _EVENT:
             self._add_event(parts, request, answer)
         if code != ResultCode.SUCCESS:
             if answer.message:
@@ -192,7 +198,7 @@ class AnswerWriter:
         """Cost-Information where something has been charged, and the balance for clients that announce it."""
         kind, service = request.event.kind, request.event.service
         cost_nanos = answer.cost_nanos
-        if cost_nanos is not None and kind is not EventKind.INITIAL and answer.result is Result.SUCCESS:
+        if cost_nanos is not None and kind is not _INITIAL and answer.result is _SUCCESS:
             parts.append(group(avps.COST_INFORMATION, self._money(cost_nanos)))
         if not request.profile.shows_balance or service == "data":
             return
@@ -220,16 +226,16 @@ class AnswerWriter:
         if rating_group is not None:
             parts.append(_rating_group(rating_group))
         elif not (parts or further or grant.service_identifiers or request.profile.empty_group_echo) and (
-            grant.result is Result.SUCCESS
+            grant.result is _SUCCESS
         ):
             return b""
-        if request.profile.result_in_services or grant.result is not Result.SUCCESS:
+        if request.profile.result_in_services or grant.result is not _SUCCESS:
             parts.append(_CODE_AVPS[self._service_code(grant, request)])
         parts.append(further)
         return _service(b"".join(parts))
 
     def _service_code(self, grant: Grant, request: CreditControlRequest) -> int:
-        if grant.result is Result.FREE_OF_CHARGE and request.profile.free_as_grant and grant.unit is not None:
+        if grant.result is _FREE and request.profile.free_as_grant and grant.unit is not None:
             return ResultCode.SUCCESS
         return SERVICE_CODES[grant.result]
 
@@ -300,7 +306,7 @@ def merged(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
         if first is None:
             together[key] = grant
         else:
-            result = first.result if first.result is not Result.SUCCESS else grant.result
+            result = first.result if first.result is not _SUCCESS else grant.result
             together[key] = replace(first, amount=first.amount + grant.amount, result=result)
     return grants if len(together) == len(grants) else tuple(together.values())
 

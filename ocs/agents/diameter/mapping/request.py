@@ -64,6 +64,7 @@ from ocs.diameter.message import Message, proxy_infos
 
 _u32: Final = Struct(">I").unpack_from
 _session_id: Final = octets_encoder(avps.SESSION_ID)
+_EVENT: Final = EventKind.EVENT  # before Python 3.12 looking a member up in its class is slow
 _KINDS: Final = {kind.to_bytes(4, "big"): kind for kind in EventKind}
 _ACTIONS: Final = {action.value: action for action in Action}
 _REASON_KEYS: Final = (avps.REPORTING_REASON, VODAFONE_REPORTING_REASON)
@@ -140,7 +141,7 @@ class GyReader:
         if len(recipients) > 1 and reports:
             reports = per_recipient(reports, recipients)
         action, money = None, None
-        if kind is EventKind.EVENT:
+        if kind is _EVENT:
             action = _action(frame, single)
             money = _money(reports) if root_level and not services else None
         event = ChargingEvent(

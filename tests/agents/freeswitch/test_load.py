@@ -1,0 +1,74 @@
+"""Many calls at once: nothing lost, nothing charged twice, nobody talks past the credit."""
+
+import asyncio
+import random
+
+import pytest
+
+from tests.agents.freeswitch.scripted import Plan, ScriptedCall
+from tests.agents.freeswitch.world import world
+
+AWAY_MS = 1_000  # a broken connection is made again within this time; what ends meanwhile is not seen to end
+
+
+async def load(calls: int, per_second: int, accounts: int, seed: int) -> None:
+    """Calls of random people, with the connection cut once in the middle; then the books are looked at."""
+    dice = random.Random(seed)
+    async with world(grant_s=20) as (made, switch):
+        credit = {str(2_000 + index): dice.choice((8_000, 60_000, 10_000_000)) for index in range(accounts)}
+        for number, nanos in credit.items():
+            await made.open_account(number, nanos)
+        begun: list[ScriptedCall] = []
+        cut_us = most = 0
+        for _ in range(calls):
+            begun.append(switch.call(_plan(dice, tuple(credit))))
+            await asyncio.sleep(1 / per_second)
+            most = max(most, len(switch.calls))
+            if len(begun) == calls // 2:
+                cut_us = switch.now_us()
+                switch.cut()
+        await asyncio.sleep(120)
+        assert not switch.calls
+        for number, nanos in credit.items():
+            left, held = made.left(number)
+            own = [call for call in begun if call.plan.account == number and call.answered_us]
+            used_ms = sum(-(-(call.ended_us - call.answered_us) // 1_000) for call in own)
+            unseen = sum(cut_us <= call.ended_us <= cut_us + AWAY_MS * 1_000 for call in own)
+            records = [record for record in made.records() if record.account == number]
+            assert sum(record.cost_nanos for record in records) == nanos - left
+            assert used_ms - unseen * AWAY_MS <= nanos - left <= used_ms
+            assert (held, left >= 0) == (0, True)
+            assert await made.problems(number) == []
+        sessions = [record.session_id for record in made.records()]
+        assert len(sessions) == len(set(sessions))
+        assert sum(call.cause == "ALLOTTED_TIMEOUT" for call in begun) > calls // 20
+        assert most >= calls // 3
+
+
+def _plan(dice: random.Random, accounts: tuple[str, ...]) -> Plan:
+    talk_s = dice.choice((95.0, round(dice.uniform(0.5, 90), 3)))
+    cancel_s = dice.choice((None, None, 0.2))
+    return Plan(dice.choice(accounts), ring_s=dice.uniform(0, 5), talk_s=talk_s, cancel_s=cancel_s)
+
+
+async def test_a_hundred_calls_of_ten_accounts_are_charged_once_each() -> None:
+    await load(calls=100, per_second=20, accounts=10, seed=1)
+
+
+async def test_calls_end_within_a_second_of_their_credit() -> None:
+    async with world() as (made, switch):
+        begun = []
+        for index in range(100):
+            await made.open_account(str(3_000 + index), 5_000 + 1_000 * (index % 20))
+            begun.append(switch.call(Plan(str(3_000 + index), ring_s=index % 7 / 10, talk_s=None)))
+            await asyncio.sleep(0.013)
+        await asyncio.sleep(60)
+        for index, call in enumerate(begun):
+            short_s = 5 + index % 20 - (call.ended_us - call.answered_us) / 1e6
+            assert 0 <= short_s < 1
+            assert made.left(str(3_000 + index))[0] in range(1_001)
+
+
+@pytest.mark.long
+async def test_a_thousand_calls_at_a_hundred_a_second() -> None:
+    await load(calls=3_000, per_second=100, accounts=3_000, seed=2)
