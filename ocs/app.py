@@ -29,13 +29,14 @@ from ocs.charging.store import StoreError
 from ocs.charging.store.memory import MemoryStore
 from ocs.charging.store.sqlite import SqliteStore
 from ocs.charging.tariff.catalogue import Catalogue
-from ocs.charging.tariff.files import read as read_tariff
 from ocs.config.settings import SHIPPED, Settings
 from ocs.config.shipped import demo_file
 from ocs.metrics import Metrics
 from ocs.policy import charging_policy, service_limits
 from ocs.rpc.activity import Activity
 from ocs.rpc.server import RpcServer
+from ocs.tariff_versions import VersionError
+from ocs.tariffs import TariffError, Tariffs
 
 log = structlog.get_logger()
 
@@ -65,18 +66,19 @@ def run(settings: Settings, data_dir: Path) -> int:
 
 async def serve(settings: Settings, data_dir: Path) -> None:
     """Everything from the first file read to the last connection closed."""
-    catalogue = load_catalogue(settings)
+    tariffs = Tariffs(settings, data_dir)
     templates = load_templates(settings)
     metrics = Metrics()
     stop = _stop_on_signals()
     with _only_one_server(data_dir):
+        catalogue = load_catalogue(tariffs)
         store = _open_store(settings, data_dir, metrics)
         try:
             service = ChargingService(
                 store, catalogue, charging_policy(settings), metrics, service_limits(settings)
             )
             await _seed(service, templates)
-            await _serve_until(stop, settings, service, metrics, store.born_s)
+            await _serve_until(stop, settings, service, metrics, store.born_s, tariffs)
         finally:
             await store.close()
     log.info("server.stopped")
@@ -88,6 +90,7 @@ async def _serve_until(
     service: ChargingService,
     metrics: Metrics,
     origin_state_id: int,
+    tariffs: Tariffs,
 ) -> None:
     activity = Activity()
     service.watch = activity.answered
@@ -97,6 +100,7 @@ async def _serve_until(
     kamailio = KamailioAgent(settings.kamailio, service, metrics)
     service.session_control["kamailio"] = kamailio
     rpc = RpcServer(service, settings, metrics, activity, peers=agent.peers, refused=agent.refused)
+    rpc.context.tariffs = tariffs
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     async with asyncio.TaskGroup() as tasks:
@@ -135,17 +139,12 @@ def _addresses(agent: DiameterAgent, rpc: RpcServer) -> dict[str, object]:
     return {"diameter": agent.addresses(), "jsonrpc": rpc.jsonrpc_address, "http": rpc.http_address}
 
 
-def load_catalogue(settings: Settings) -> Catalogue:
-    """The tariffs the settings name; StartError with every problem of the file."""
-    path = _shipped_or(settings.charging.tariffs, "tariffs.yaml")
-    tariff, problems = read_tariff(path)
-    if tariff is None or problems:
-        raise StartError("\n".join(map(str, problems)))
-    if tariff.currency != settings.charging.currency:
-        raise StartError(
-            f"{path}: prices are in {tariff.currency}, but charging.currency is {settings.charging.currency}"
-        )
-    return Catalogue(tariff)
+def load_catalogue(tariffs: Tariffs) -> Catalogue:
+    """The active version, or the tariffs the settings name; StartError with every problem."""
+    try:
+        return tariffs.start()
+    except (TariffError, VersionError) as error:
+        raise StartError(str(error)) from error
 
 
 def load_templates(settings: Settings) -> tuple[Template, ...]:

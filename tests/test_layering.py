@@ -68,7 +68,8 @@ TABLE: dict[str, Row] = {
     "ocs.charging.money": Row(pure=True),
     "ocs.charging.rating": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
     "ocs.charging.tariff": Row(
-        allowed=("ocs.charging.enums", "ocs.charging.events", "ocs.charging.money", "ocs.charging.rating"), pure=True
+        allowed=("ocs.charging.enums", "ocs.charging.events", "ocs.charging.money", "ocs.charging.rating"),
+        pure=True,
     ),
     "ocs.charging.tariff.files": Row(allowed=("ocs.charging.tariff", "ocs.charging.cgrates.csv_folder"), pure=True),
     "ocs.charging.tariff.import_cgrates": Row(

@@ -38,7 +38,8 @@ from ocs.charging.session import (
     without_session,
 )
 from ocs.charging.tariff.catalogue import Catalogue
-from ocs.charging.turn import Part, Turn
+from ocs.charging.turn import Turn
+from ocs.charging.working import Part
 
 CAUSE_TERMINATED = "terminated"
 CAUSE_REPLACED = "replaced"

@@ -1,7 +1,7 @@
 """Enumerations whose members cost nothing to name. Pure leaf of the charging domain.
 
-Up to Python 3.11 `Unit.TIME` runs a property written in Python, five times as slow as an attribute; from 3.12 on it is
-an attribute. A request names some hundred members.
+Up to Python 3.11 `Unit.TIME` runs a property written in Python, five times as slow as an attribute; from 3.12 on
+it is an attribute. A request names some hundred members.
 """
 
 from enum import Enum

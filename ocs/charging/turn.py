@@ -27,6 +27,7 @@ from ocs.charging.session import ends_quota, gives_up
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.line import Line
 from ocs.charging.tariff.model import Priced, Query, Verdict
+from ocs.charging.working import Part, WorkingQuota
 
 SERVICE_UNITS = {"voice": Unit.TIME, "sms": Unit.EVENTS, "mms": Unit.EVENTS, "data": Unit.OCTETS}
 TIME_SLACK_NS = 86_400 * SECOND_NS  # how much longer than its session a usage may have lasted
@@ -48,64 +49,6 @@ FREE: Final = Verdict.FREE
 DENIED: Final = Verdict.DENIED
 
 Unrated = Priced(Verdict.NO_RULE, None, None)
-
-
-class WorkingQuota:
-    """A quota while its report is settled and granted; `frozen` makes the record of it again."""
-
-    __slots__ = (
-        "cost_nanos",
-        "granted",
-        "granted_at_ns",
-        "holds",
-        "is_final",
-        "rated",
-        "rated_at_ns",
-        "unit",
-        "used",
-    )
-
-    def __init__(self, quota: Quota) -> None:
-        self.unit = quota.unit
-        self.granted = quota.granted
-        self.holds = quota.holds
-        self.used = quota.used
-        self.rated = quota.rated
-        self.cost_nanos = quota.cost_nanos
-        self.rated_at_ns = quota.rated_at_ns
-        self.granted_at_ns = quota.granted_at_ns
-        self.is_final = quota.is_final
-
-    def frozen(self, quota: Quota) -> Quota:
-        """The record, with what never changes taken from `quota`."""
-        return Quota(
-            quota.rating_group,
-            quota.service_identifiers,
-            self.unit,
-            self.granted,
-            self.holds,
-            self.used,
-            self.rated,
-            self.cost_nanos,
-            self.rated_at_ns,
-            self.granted_at_ns,
-            self.is_final,
-            quota.pool,
-        )
-
-
-class Part:
-    """One report of the event, the session's quotas it is about, and what settling it found."""
-
-    __slots__ = ("held", "is_unrated", "lines", "nanos", "quotas", "report")
-
-    def __init__(self, report: UsageReport, quotas: list[WorkingQuota]) -> None:
-        self.report = report
-        self.quotas = quotas
-        self.held: tuple[Hold, ...] = ()
-        self.lines: dict[Unit | None, Line | None] = {}
-        self.nanos = 0
-        self.is_unrated = False
 
 
 class Turn:

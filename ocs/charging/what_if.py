@@ -30,7 +30,7 @@ class SlotUse(msgspec.Struct, frozen=True):
 class Breakdown(msgspec.Struct, frozen=True):
     """What units from a position of a rate on cost: fee and slots exactly, then rounding and cap of the session.
 
-    `cost_nanos` is `after_nanos - before_nanos`: the rounded price of the session with these units less that without.
+    `cost_nanos` is `after_nanos - before_nanos`: the rounded price of the session with these units less without.
     """
 
     rated_from: int

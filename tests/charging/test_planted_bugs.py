@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ocs.charging import engine, onetime, service, session, turn
+from ocs.charging import engine, onetime, service, session, turn, working
 from ocs.charging.account import Account, Hold
 from ocs.charging.decision import Change, EventAnswer
 from ocs.charging.entry import Cdr
@@ -73,10 +73,10 @@ def grant_before_all_is_settled(patch: pytest.MonkeyPatch) -> None:
     settle, grant = turn.Turn.settle, turn.Turn.grant
     postponed: list[tuple[object, ...]] = []
 
-    def later(self: turn.Turn, part: turn.Part, context: object) -> None:
+    def later(self: turn.Turn, part: working.Part, context: object) -> None:
         postponed.append((self, part, context))
 
-    def grant_at_once(self: turn.Turn, part: turn.Part) -> object:
+    def grant_at_once(self: turn.Turn, part: working.Part) -> object:
         for _, due, context in [each for each in postponed if each[0] is self and each[1] is part]:
             settle(self, due, context)  # type: ignore[arg-type]
         return grant(self, part)

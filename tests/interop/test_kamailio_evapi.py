@@ -64,8 +64,7 @@ class World:
 
     def until_connected(self) -> None:
         """Wait until the proxy knows that it may ask."""
-        is_probe_gone = "ocs has connected"
-        self.proxy.until(lambda: self.connections() > 0, is_probe_gone)
+        self.proxy.until(lambda: self.connections() > 0, "ocs has connected")
 
     def connections(self) -> int:
         """Connections the proxy has now, as it has logged them."""
@@ -82,19 +81,19 @@ class World:
         users = self.folder / f"users{self.calls}.csv"
         users.write_text(f"SEQUENTIAL\n{caller};{CALLED}\n")
         (port,) = free_ports(1)
-        path = next(folder / f"{scenario}.xml" for folder in SCENARIOS if (folder / f"{scenario}.xml").exists())
+        path = next(
+            folder / f"{scenario}.xml" for folder in SCENARIOS if (folder / f"{scenario}.xml").exists()
+        )
         fixed = "-sf", path, "-p", port, "-m", 1, "-inf", users, "-timeout", "20s", "-recv_timeout", 10_000
         return self._sipp(f"call{self.calls}", *fixed, *arguments, f"127.0.0.1:{self.sip_port}")
 
-    def until_running(self, caller: str) -> None:
-        """Wait until a call has been answered."""
-        log = self.server.program.output
-        until(lambda: bool(self.server.sessions(caller)), "the call has been authorised")
-        until(lambda: f'"{caller}"' in log() or self._has_started(caller), "the call has been answered")
-
-    def _has_started(self, caller: str) -> bool:
-        sessions = self.server.call("SessionShow", session=self.server.sessions(caller)[0]["session"])
-        return bool(sessions)
+    def has_started(self, caller: str) -> bool:
+        """Whether the caller's call has been answered, as the server knows."""
+        sessions = self.server.sessions(caller)
+        if not sessions:
+            return False
+        shown = self.server.call("SessionShow", session=sessions[0]["session"])
+        return "AnswerTime" in shown["extra"]
 
     def over(self, call: Program, caller: str) -> None:
         """Wait until a call has ended as its scenario says, and its session with it."""
@@ -137,10 +136,102 @@ def reported(record: dict[str, object]) -> int:
     return int(extra["Usage"])
 
 
-def test_probe(world: World) -> None:
+def duration(record: dict[str, object]) -> int:
+    """The seconds the record charges."""
+    usage = record["usage"]
+    assert isinstance(usage, list)
+    return sum(int(each["used"]["ns"]) for each in usage) // 1_000_000_000
+
+
+def test_a_call_is_paid_for_in_slices_and_in_all_for_what_it_reports(world: World) -> None:
     before, _ = world.server.money("1001")
-    world.over(world.call("caller_ends", "1001", "-d", 2_500), "1001")
-    print(world.server.records("1001"))
-    print(world.server.program.output()[-3000:])
-    print(paid(world.server, "1001", before))
-    assert False
+    world.over(world.call("caller_ends", "1001", "-d", 4_500), "1001")
+    (record,) = world.server.records("1001")
+    seconds = paid(world.server, "1001", before)
+    assert seconds == reported(record) == duration(record)
+    assert seconds in (4, 5)
+    assert (record["service"], record["called"], record["cause"]) == ("voice", CALLED, "terminated")
+    assert record["extra"]["SourceIP"] == "127.0.0.1", "a field of the configuration's own"
+    entries = world.server.call("AccountHistory", account="1001", limit=100)["entries"]
+    assert sum(entry["kind"] == "DEBIT" for entry in entries) >= 2, "while it lasts, and at its end"
+
+
+def test_a_caller_without_credit_is_refused(world: World) -> None:
+    call = world.call("refused", "1002")
+    world.over(call, "1002")
+    assert world.server.call("AccountShow", account="1002")["holds"] == []
+    assert world.server.records("1002") == []
+
+
+def test_a_call_is_cut_when_its_credit_is_used_up(world: World) -> None:
+    call = world.call("network_ends", "1003")
+    until(lambda: world.has_started("1003"), "the call has been answered")
+    began = time.monotonic()
+    world.over(call, "1003")
+    assert 4 < time.monotonic() - began < 6, "five seconds, and less than one more"
+    assert world.server.money("1003") == (0, 0)
+    assert duration(world.server.records("1003")[0]) == 5
+    assert "ocs ends dialog" in world.proxy.output()
+    assert "INSUFFICIENT_CREDIT" in world.proxy.output()
+
+
+def test_a_cancelled_call_costs_nothing_and_gives_back_its_promise_at_once(world: World) -> None:
+    before, _ = world.server.money("1004")
+    world.over(world.call("cancelled", "1004"), "1004")
+    assert paid(world.server, "1004", before) == 0
+    (record,) = world.server.records("1004")
+    assert duration(record) == 0
+
+
+def test_a_call_goes_on_over_the_death_of_the_server_and_is_paid_for_once(world: World) -> None:
+    before, _ = world.server.money("1006")
+    call = world.call("caller_ends", "1006", "-d", 6_000)
+    until(lambda: world.has_started("1006"), "the call has been answered")
+    world.server.kill()
+    world.server.start()
+    world.until_connected()
+    until(lambda: world.server.money("1006")[0] < before, "the call is debited again while it runs")
+    assert call.process.poll() is None, "the call goes on"
+    world.over(call, "1006")
+    (record,) = world.server.records("1006")
+    assert paid(world.server, "1006", before) == reported(record) == duration(record)
+    assert reported(record) in (6, 7)
+
+
+def test_without_the_server_a_call_ends_at_its_limit_and_is_not_billed_on(world: World) -> None:
+    before, _ = world.server.money("1005")
+    call = world.call("network_ends", "1005")
+    until(lambda: world.has_started("1005"), "the call has been answered")
+    began = time.monotonic()
+    world.server.kill()
+    assert call.wait(15) == 0, "Kamailio ends it by itself"
+    assert 2 < time.monotonic() - began < 5
+    world.server.start()
+    world.until_connected()
+    world.over(call, "1005")
+    assert 0 <= paid(world.server, "1005", before) <= 3, "nothing is charged that nobody reported"
+
+
+def test_a_call_whose_proxy_dies_is_paid_for_until_then(world: World) -> None:
+    before, _ = world.server.money("1007")
+    call = world.call("caller_ends", "1007", "-d", 5_000)
+    until(lambda: world.has_started("1007"), "the call has been answered")
+    until(lambda: world.server.money("1007")[0] < before, "the call has been debited")
+    world.proxy.kill()
+    world.start_proxy()
+    world.until_connected()
+    until(lambda: not world.server.sessions("1007"), "the call has been missed")
+    seconds = paid(world.server, "1007", before)
+    assert seconds in (1, 2, 3), "it was alive for so long, and perhaps longer"
+    assert call.wait(15) == 0
+    assert paid(world.server, "1007", before) == seconds, "and nothing more"
+
+
+def test_a_message_is_paid_for_before_it_is_delivered(world: World) -> None:
+    world.use_callee("message_receiver")
+    before, _ = world.server.money("1008")
+    call = world.call("message", "1008")
+    assert call.wait(15) == 0, call.output()[-3000:]
+    assert world.server.money("1008") == (before - MESSAGE_NANOS, 0)
+    (record,) = world.server.records("1008")
+    assert (record["service"], record["called"], record["cost_nanos"]) == ("sms", CALLED, MESSAGE_NANOS)

@@ -13,6 +13,7 @@ import msgspec
 
 HEADER_LIMIT = 64 * 1024  # octets of the lines before a body
 BODY_LIMIT = 32 * 1024 * 1024  # `show channels` of a busy switch has some 600 octets a call
+LINE_ENDS = b"\r\n"
 ARRAY = "ARRAY::"
 ARRAY_SEPARATOR = "|:"
 
@@ -66,7 +67,9 @@ class SwitchEvent:
 
     __slots__ = ("_fields", "_is_encoded", "body")
 
-    def __init__(self, fields: Mapping[str, str], is_encoded: bool = False, body: str = "") -> None:
+    def __init__(
+        self, fields: Mapping[str, str | list[str]], is_encoded: bool = False, body: str = ""
+    ) -> None:
         self._fields = fields
         self._is_encoded = is_encoded
         self.body = body
@@ -74,6 +77,8 @@ class SwitchEvent:
     def get(self, name: str) -> str:
         """A field's value, "" where there is none."""
         value = self._fields.get(name, "")
+        if isinstance(value, list):
+            return _joined(value)
         return unquote(value) if self._is_encoded and "%" in value else value
 
     def variable(self, name: str) -> str:
@@ -82,7 +87,7 @@ class SwitchEvent:
 
     def number(self, name: str) -> int:
         """A whole number that is not negative; 0 where there is none."""
-        value = self._fields.get(name, "")
+        value = self.get(name)
         return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else 0
 
     @property
@@ -131,7 +136,9 @@ class FrameReader:
 
     def _read_headers(self) -> bool:
         buffer = self._buffer
-        surplus = len(buffer) - len(buffer.lstrip(b"\r\n"))
+        surplus = 0
+        while surplus < len(buffer) and buffer[surplus] in LINE_ENDS:
+            surplus += 1
         if surplus:
             del buffer[:surplus]
             self._searched = 0
@@ -186,7 +193,7 @@ def event_of(frame: Frame) -> SwitchEvent:
 def plain_event(data: bytes) -> SwitchEvent:
     """An event of `event plain`, or what uuid_dump prints; what follows the empty line is its body."""
     head, _, body = data.decode("utf-8", "replace").partition("\n\n")
-    fields = {}
+    fields: dict[str, str | list[str]] = {}
     for line in head.split("\n"):
         name, colon, value = line.partition(": ")
         if colon:
@@ -204,8 +211,7 @@ def json_event(data: bytes) -> SwitchEvent:
     except (msgspec.DecodeError, UnicodeDecodeError):
         read = _repaired(data)
     body = read.pop("_body", "")
-    fields = {name: _joined(value) if isinstance(value, list) else value for name, value in read.items()}
-    return SwitchEvent(fields, False, body if isinstance(body, str) else _joined(body))
+    return SwitchEvent(read, False, body if isinstance(body, str) else _joined(body))
 
 
 def _repaired(data: bytes) -> dict[str, str | list[str]]:

@@ -169,7 +169,9 @@ class CallFlow:
         missing = mapping.missing_facts(facts)
         if self._is_leg(facts.parent) or not facts.is_charged:
             call.stage = Stage.FREE
-        elif not is_word(facts.uuid):  # nothing can be said about it: it stays parked, or is charged at its end
+        elif not is_word(
+            facts.uuid
+        ):  # nothing can be said about it: it stays parked, or is charged at its end
             call.stage = Stage.AFTERWARDS
             log.warning("freeswitch.call_unlimited", peer=self.client, session=facts.uuid[:80])
         elif missing:
@@ -362,7 +364,13 @@ class CallFlow:
             answer = await self._service.handle(event)
             if answer.result is not Result.TOO_BUSY:
                 return answer
-            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            try:
+                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            except asyncio.CancelledError:
+                used_ns = sum(used.amount for report in event.reports for used in report.used)
+                uuid = event.session_id
+                log.error("freeswitch.report_abandoned", peer=self.client, session=uuid, used_ns=used_ns)
+                raise
             attempt += 1
 
     # --- after a time without the switch

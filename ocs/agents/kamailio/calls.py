@@ -157,7 +157,7 @@ class Call:
 
     def vanished_total_ns(self) -> int:
         """What a call is charged for whose end nobody reported: as long as it was known to run, no more."""
-        total = self.payable_ns(self.proven_ns)
+        total = max(self.proven_ns // SECOND_NS * SECOND_NS, self.charged_ns)
         return min(total, max(self.granted_ns, self.charged_ns)) if self.is_final else total
 
     # --- time

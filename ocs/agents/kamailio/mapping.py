@@ -348,6 +348,6 @@ def error_text(answer: ChargingAnswer) -> str:
     result = outcome(answer)
     if result in (Result.SUCCESS, Result.FREE_OF_CHARGE):
         return ""
-    if result is Result.DENIED and not answer.grants:
+    if result is Result.DENIED and not any(grant.result is Result.DENIED for grant in answer.grants):
         return ACCOUNT_DISABLED
     return ERRORS[result]

@@ -16,7 +16,10 @@ KEPT_ANSWERS = 100_000
 
 
 class MemoryStore:
-    """Keeps everything in dictionaries, since `born_s`; forgets the oldest postings, CDRs and answers when there are too many."""
+    """Keeps everything in dictionaries; forgets the oldest postings, CDRs and answers when there are too many.
+
+    `born_s` is when it was made: what was before is not known.
+    """
 
     def __init__(self) -> None:
         self.born_s = int(time.time())

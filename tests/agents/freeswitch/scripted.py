@@ -259,6 +259,7 @@ class Scripted:
         self.is_down = False
         self.is_mute = False  # connections stay, but nothing is said any more
         self.answers: dict[str, str] = {}  # what to reply to commands that begin like this
+        self.before_list: Callable[[], None] = lambda: None  # happens just before the list of calls is made
         self._begun = 0
         loop.switches[host, port] = self
 
@@ -337,6 +338,7 @@ class Scripted:
             if command.startswith(prefix):
                 return answer
         if command == "show channels as json":
+            self.before_list()
             rows = [self._row(call) for call in self.calls.values()]
             return json.dumps({"row_count": len(rows)} | ({"rows": rows} if rows else {}))
         if command == "hostname":

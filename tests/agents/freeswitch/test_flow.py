@@ -349,3 +349,60 @@ async def test_a_session_that_was_closed_meanwhile_is_opened_again() -> None:
         left, held = made.left()
         assert held == 0
         assert left == 1_000_000 - 100_000
+
+
+async def test_a_park_said_after_the_end_opens_nothing() -> None:
+    async with world() as (made, switch):
+        call = switch.call(Plan(talk_s=3.0))
+        await asyncio.sleep(10)
+        said = len(switch.heard)
+        switch.emit(call.fields({"Event-Name": "CHANNEL_PARK"}))
+        await asyncio.sleep(1)
+        assert switch.heard[said:] == []
+        assert made.left() == (1_000_000 - 3_000, 0)
+
+
+async def test_an_extension_that_a_busy_server_does_not_take_is_asked_for_again() -> None:
+    async with world(grant_s=30) as (made, switch):
+        call = switch.call(Plan(talk_s=50.0))
+        await asyncio.sleep(18)
+        made.service.limits.in_flight = 0
+        await asyncio.sleep(5)
+        assert call.uuid in switch.calls
+        made.service.limits.in_flight = 20_000
+        await asyncio.sleep(60)
+        assert call.cause == "NORMAL_CLEARING"
+        assert made.left() == (1_000_000 - 50_000, 0)
+
+
+async def test_a_session_closed_while_it_rang_is_opened_again_at_the_answer() -> None:
+    async with world() as (made, switch):
+        switch.call(Plan(ring_s=10, talk_s=20.0))
+        await asyncio.sleep(5)
+        assert await made.service.client_restarted(CLIENT) == 1
+        await asyncio.sleep(7)
+        assert made.left()[1] == 1_000_000
+        await asyncio.sleep(60)
+        assert made.left() == (1_000_000 - 20_000, 0)
+
+
+async def test_a_call_whose_session_is_long_gone_is_charged_at_its_end() -> None:
+    async with world() as (made, switch):
+        switch.call(Plan(talk_s=200.0))
+        await asyncio.sleep(10)
+        assert await made.service.client_restarted(CLIENT) == 1
+        await asyncio.sleep(250)
+        assert made.left() == (1_000_000 - 200_000, 0)
+
+
+async def test_a_call_that_lost_its_session_and_its_credit_is_ended_and_charged_to_its_end() -> None:
+    async with world(nanos=60_000, grant_s=30) as (made, switch):
+        call = switch.call(Plan(talk_s=None))
+        await asyncio.sleep(10)
+        assert await made.service.client_restarted(CLIENT) == 1
+        for _ in range(2):  # others take all there is
+            switch.call(Plan(ring_s=100, cancel_s=60))
+        await asyncio.sleep(80)
+        assert call.cause == "MANAGER_REQUEST"
+        talked_ms = -(-(call.ended_us - call.answered_us) // 1_000)
+        assert made.left() == (60_000 - talked_ms, 0)

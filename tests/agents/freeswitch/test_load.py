@@ -11,7 +11,7 @@ from tests.agents.freeswitch.world import world
 AWAY_MS = 1_000  # a broken connection is made again within this time; what ends meanwhile is not seen to end
 
 
-async def load(calls: int, per_second: int, accounts: int, seed: int) -> None:
+async def check_load(calls: int, per_second: int, accounts: int, seed: int) -> None:
     """Calls of random people, with the connection cut once in the middle; then the books are looked at."""
     dice = random.Random(seed)
     async with world(grant_s=20) as (made, switch):
@@ -52,7 +52,7 @@ def _plan(dice: random.Random, accounts: tuple[str, ...]) -> Plan:
 
 
 async def test_a_hundred_calls_of_ten_accounts_are_charged_once_each() -> None:
-    await load(calls=100, per_second=20, accounts=10, seed=1)
+    await check_load(calls=100, per_second=20, accounts=10, seed=1)
 
 
 async def test_calls_end_within_a_second_of_their_credit() -> None:
@@ -71,4 +71,4 @@ async def test_calls_end_within_a_second_of_their_credit() -> None:
 
 @pytest.mark.long
 async def test_a_thousand_calls_at_a_hundred_a_second() -> None:
-    await load(calls=3_000, per_second=100, accounts=3_000, seed=2)
+    await check_load(calls=3_000, per_second=100, accounts=3_000, seed=2)

@@ -84,3 +84,9 @@ def test_a_problem_never_shows_the_password(tmp_path: Path, switch: str) -> None
     found = check(tmp_path, f"  switches: [{switch}]\n")
     assert found != []
     assert not any("geheim12" in line or "987654321" in line for line in found)
+
+
+def test_the_example_is_one() -> None:
+    example = Path(__file__).resolve().parents[3] / "docs" / "examples" / "freeswitch" / "ocs.yaml"
+    assert config.check(example) == []
+    assert [switch.name for switch in config.load(example).freeswitch.switches] == ["fs1"]

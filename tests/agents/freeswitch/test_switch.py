@@ -273,3 +273,36 @@ async def test_frames_that_are_none_break_only_the_connection() -> None:
         await asyncio.sleep(40)
         assert call.cause == "NORMAL_CLEARING"
         assert made.left() == (1_000_000 - 30_000, 0)
+
+
+async def test_a_call_that_one_list_misses_goes_on() -> None:
+    async with world(sync_interval_ns=10 * 10**9) as (made, switch):
+        switch.call(Plan(talk_s=60.0))
+        await asyncio.sleep(15)
+        switch.answers["show channels"] = '{"row_count": 0}'
+        await asyncio.sleep(10)
+        switch.answers.clear()
+        assert len(made.client.flow.calls) == 1
+        await asyncio.sleep(60)
+        assert made.left() == (1_000_000 - 60_000, 0)
+        assert "closed" not in dict(made.records()[0].context.extra)
+
+
+@pytest.mark.parametrize("is_new_process", [False, True])
+async def test_a_call_that_ends_while_the_list_is_asked_for_is_charged_in_full(is_new_process: bool) -> None:
+    async with world(grant_s=20) as (made, switch):
+        call = switch.call(Plan(talk_s=None))
+        await asyncio.sleep(15)
+        switch.before_list = lambda: call.hang_up("NORMAL_CLEARING")
+        if is_new_process:
+            await made.agent.drain()
+            made.begin()
+            await made.agent.start()
+        else:
+            switch.cut()
+        await asyncio.sleep(1)
+        await connected(made)
+        await asyncio.sleep(1)
+        talked_ms = -(-(call.ended_us - call.answered_us) // 1_000)
+        assert made.left() == (1_000_000 - talked_ms, 0)
+        assert len(made.records()) == 1

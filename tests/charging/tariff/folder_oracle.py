@@ -147,14 +147,15 @@ def rounded(amount: Fraction, method: str, decimals: int) -> int:
     steps = amount * 10**decimals
     match method if decimals else "":
         case "*up":
-            whole = math.ceil(steps)
+            whole: int = math.ceil(steps)
         case "*down":
             whole = math.floor(steps)
         case "*middle":
             whole = math.floor(steps + Fraction(1, 2))
         case _:
             return math.ceil(amount * 10**9)
-    return whole * 10 ** (9 - decimals)
+    step: int = 10 ** (9 - decimals)
+    return whole * step
 
 
 def duration(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def by_hand(
     nanos = position = 0
     priced: list[bool] = []
     pieces: list[tuple[Any, int]] = []
-    for begin_ns, until_ns in zip(cuts, cuts[1:], strict=False):
+    for begin_ns, until_ns in pairwise(cuts):
         price = folder.price_at(key, number, begin_ns)
         piece = until_ns - begin_ns if is_time else units
         if pieces and pieces[-1][0] == price:

@@ -159,6 +159,7 @@ class CdrView(msgspec.Struct, frozen=True):
     called: str
     apn: str
     usage: tuple[UsageView, ...]
+    extra: dict[str, str]
 
 
 def account_view(account: Account, currency: str, now_ns: int) -> AccountView:
@@ -300,6 +301,7 @@ def cdr_view(cdr: Cdr) -> CdrView:
         cdr.context.called,
         cdr.context.apn,
         tuple([_usage(total) for total in cdr.usage]),
+        dict(cdr.context.extra),
     )
 
 

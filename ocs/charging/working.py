@@ -1,0 +1,63 @@
+"""What a turn changes as it goes along: quotas, and the reports they are settled and granted by."""
+
+from ocs.charging.account import Hold, Quota
+from ocs.charging.events import Unit, UsageReport
+from ocs.charging.tariff.line import Line
+
+
+class WorkingQuota:
+    """A quota while its report is settled and granted; `frozen` makes the record of it again."""
+
+    __slots__ = (
+        "cost_nanos",
+        "granted",
+        "granted_at_ns",
+        "holds",
+        "is_final",
+        "rated",
+        "rated_at_ns",
+        "unit",
+        "used",
+    )
+
+    def __init__(self, quota: Quota) -> None:
+        self.unit = quota.unit
+        self.granted = quota.granted
+        self.holds = quota.holds
+        self.used = quota.used
+        self.rated = quota.rated
+        self.cost_nanos = quota.cost_nanos
+        self.rated_at_ns = quota.rated_at_ns
+        self.granted_at_ns = quota.granted_at_ns
+        self.is_final = quota.is_final
+
+    def frozen(self, quota: Quota) -> Quota:
+        """The record, with what never changes taken from `quota`."""
+        return Quota(
+            quota.rating_group,
+            quota.service_identifiers,
+            self.unit,
+            self.granted,
+            self.holds,
+            self.used,
+            self.rated,
+            self.cost_nanos,
+            self.rated_at_ns,
+            self.granted_at_ns,
+            self.is_final,
+            quota.pool,
+        )
+
+
+class Part:
+    """One report of the event, the session's quotas it is about, and what settling it found."""
+
+    __slots__ = ("held", "is_unrated", "lines", "nanos", "quotas", "report")
+
+    def __init__(self, report: UsageReport, quotas: list[WorkingQuota]) -> None:
+        self.report = report
+        self.quotas = quotas
+        self.held: tuple[Hold, ...] = ()
+        self.lines: dict[Unit | None, Line | None] = {}
+        self.nanos = 0
+        self.is_unrated = False
