@@ -17,6 +17,7 @@ import structlog
 
 from ocs import __version__
 from ocs.agents.diameter.agent import DiameterAgent
+from ocs.agents.diameter.listening import ListenError
 from ocs.agents.freeswitch.agent import FreeswitchAgent
 from ocs.agents.kamailio.agent import KamailioAgent
 from ocs.charging import acts
@@ -77,7 +78,7 @@ async def serve(settings: Settings, data_dir: Path) -> None:
             service = ChargingService(
                 store, catalogue, charging_policy(settings), metrics, service_limits(settings)
             )
-            await _seed(service, templates)
+            await _seed(service, templates, stop)
             await _serve_until(stop, settings, service, metrics, store.born_s, tariffs)
         finally:
             await store.close()
@@ -103,23 +104,23 @@ async def _serve_until(
     rpc.context.tariffs = tariffs
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    async with asyncio.TaskGroup() as tasks:
-        supervision = tasks.create_task(service.run())
-        try:
-            await rpc.start()
-            await agent.start()
-            await freeswitch.start()
-            await kamailio.start()
+    try:
+        for part in (rpc, agent, freeswitch, kamailio):
+            await part.start()
+        async with asyncio.TaskGroup() as tasks:
+            supervision = tasks.create_task(service.run())
             log.info("server.ready", version=__version__, **_addresses(agent, rpc))
             await stop.wait()
             log.info("server.stopping", in_flight=service.in_flight, sessions=len(service.supervision))
-        finally:
-            await kamailio.drain()
-            await freeswitch.drain()
-            await agent.drain()
-            await service.drained()
-            await rpc.stop()
             supervision.cancel()
+    except (OSError, ListenError) as error:
+        raise StartError(f"cannot listen: {error}") from error
+    finally:
+        await kamailio.drain()
+        await freeswitch.drain()
+        await agent.drain()
+        await service.drained()
+        await rpc.stop()
 
 
 def _freeswitch(settings: Settings, service: ChargingService) -> FreeswitchAgent:
@@ -173,8 +174,8 @@ def _open_store(settings: Settings, data_dir: Path, metrics: Metrics) -> MemoryS
     return SqliteStore(path, settings.store.batch_commits, on_commit=metrics.committed)
 
 
-async def _seed(service: ChargingService, templates: tuple[Template, ...]) -> None:
-    """Open the accounts a template names that the store does not have yet."""
+async def _seed(service: ChargingService, templates: tuple[Template, ...], stop: asyncio.Event) -> None:
+    """Open the accounts a template names that the store does not have yet, until told to stop."""
     opened = 0
     for template in templates:
         first = template.key.replace("{n}", str(template.first))
@@ -189,6 +190,8 @@ async def _seed(service: ChargingService, templates: tuple[Template, ...]) -> No
             if len(batch) >= SEED_BATCH:
                 await asyncio.gather(*batch)
                 batch.clear()
+                if stop.is_set():
+                    return
         await asyncio.gather(*batch)
     if opened:
         log.info("accounts.opened", count=opened)
