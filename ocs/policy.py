@@ -27,6 +27,7 @@ def charging_policy(settings: config.Settings) -> ChargingPolicy:
         charging.duplicate_retention_ns,
         charging.overdraft_floor_nanos,
         {name: profile.validity_ns for name, profile in profiles.items() if profile.validity_ns is not None},
+        charging.sessions_per_account,
     )
 
 

@@ -99,9 +99,11 @@ def _start(
     parts, total = _settle(turn, context)
     session = _opened(account, event, context, now_ns)
     key = session.key
+    grants: tuple[Grant, ...] = ()
     if account.standing is BARRED:
-        grants: tuple[Grant, ...] = ()
         result = Result.DENIED
+    elif len(account.sessions) >= policy.sessions_per_account:
+        result = Result.LIMIT_EXCEEDED
     else:
         grants = _granted(turn, parts)
         result = _refusal(event, grants) or SUCCESS

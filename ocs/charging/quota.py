@@ -72,6 +72,7 @@ class ChargingPolicy:
         "closed_retention_ns",
         "event_retention_ns",
         "floor_nanos",
+        "sessions_per_account",
         "supervision",
     )
 
@@ -86,6 +87,7 @@ class ChargingPolicy:
         event_retention_ns: int = 86_400 * SECOND_NS,
         floor_nanos: int | None = None,
         validity_caps_ns: Mapping[str, int] | None = None,
+        sessions_per_account: int = 1_000,
     ) -> None:
         """`validity_caps_ns`: by client profile, the longest validity its clients are given."""
         self._validity_caps = dict(validity_caps_ns or {})
@@ -96,6 +98,7 @@ class ChargingPolicy:
         self.closed_retention_ns = closed_retention_ns
         self.event_retention_ns = event_retention_ns
         self.floor_nanos = floor_nanos
+        self.sessions_per_account = sessions_per_account
 
     def rule(self, service: str, rating_group: int | None, apn: str, profile: str) -> QuotaRule:
         """The first rule that matches; the built-in default is the last."""

@@ -1,4 +1,4 @@
-"""What agents of switches and proxies ask of the core: totals, their own slices, account keys, sessions found again."""
+"""What agents of switches and proxies ask of the core: totals, own slices, account keys, their sessions."""
 
 import pytest
 
@@ -28,7 +28,6 @@ from tests.support.charging import (
 from tests.support.door import door
 
 VIRTUAL_TIME = True
-SECOND_NANOS = 1_000  # of a call
 
 
 def total(seconds: int, more: int | None = None) -> UsageReport:

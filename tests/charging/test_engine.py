@@ -3,15 +3,19 @@
 import pytest
 
 from ocs.charging.account import Account, Balance
+from ocs.charging.engine import decide
 from ocs.charging.events import (
     ChargingEvent,
     FinalUnit,
     FinalUnitAction,
     ReportingReason,
+    Result,
     Unit,
 )
-from ocs.charging.quota import QuotaRule
+from ocs.charging.quota import ChargingPolicy, QuotaRule
 from tests.support.charging import (
+    NOON_NS,
+    TARIFF,
     World,
     initial,
     money,
@@ -400,3 +404,11 @@ QUOTAS: dict[str, tuple[QuotaRule, Account, Steps]] = {
 def test_session_by_quota_rule(rule: QuotaRule, account: Account, steps: Steps) -> None:
     world = World(account, policy(rule))
     assert [world.line(event) for event, _ in steps] == [line for _, line in steps]
+
+
+def test_an_account_with_all_its_sessions_open_is_refused_a_further_one() -> None:
+    limited = ChargingPolicy(sessions_per_account=1)
+    first = decide(money(10_000), initial(rg(10, 100)), TARIFF, limited, NOON_NS)
+    second = decide(first.account, initial(rg(10, 100), session="s2"), TARIFF, limited, NOON_NS)
+    assert second.answer.result is Result.LIMIT_EXCEEDED
+    assert second.account is first.account
