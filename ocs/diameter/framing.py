@@ -38,18 +38,18 @@ class Framer:
             data = bytes(self._buffer)
             self._buffer.clear()
         frames, position = self._cut(data)
-        if self.fault is None and position < len(data):
-            self._buffer += data[position:]
+        self._buffer += data[position:]
         return frames
 
     def _cut(self, data: bytes) -> tuple[list[bytes], int]:
+        """The whole messages, and where what has to wait for more begins; nothing waits after a fault."""
         frames: list[bytes] = []
         position, size = 0, len(data)
         while size - position >= 4:
             length = int.from_bytes(data[position + 1 : position + 4], "big")
             if length < HEADER_OCTETS or length > self._maximum:
                 self.fault = FramingFault.TOO_SHORT if length < HEADER_OCTETS else FramingFault.TOO_LONG
-                return frames, position
+                return frames, size
             if size - position < length:
                 self._needed = length
                 return frames, position
@@ -57,6 +57,6 @@ class Framer:
             position += length
             if length & 3:
                 self.fault = FramingFault.UNALIGNED
-                return frames, position
+                return frames, size
         self._needed = 4
         return frames, position

@@ -4,6 +4,7 @@ The proxy counts whole seconds, so a call is paid for exactly when the money tak
 reported; what it reported is in the charging record.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,10 @@ class World:
         """Connections the proxy has now, as it has logged them."""
         log = self.proxy.output()
         return log.count("ocs has connected") - log.count("ocs has gone")
+
+    def reasons(self) -> list[str]:
+        """Why the server has ended calls, as the proxy has logged it."""
+        return re.findall(r"ocs ends dialog \d+:\d+: (\w+)", self.proxy.output())
 
     def _sipp(self, name: str, *arguments: object) -> Program:
         command = ["sipp", "-nostdin", "-i", "127.0.0.1", "-trace_err", *map(str, arguments)]
@@ -167,12 +172,28 @@ def test_a_call_is_cut_when_its_credit_is_used_up(world: World) -> None:
     call = world.call("network_ends", "1003")
     until(lambda: world.has_started("1003"), "the call has been answered")
     began = time.monotonic()
-    world.over(call, "1003")
+    booked = world.server.call("AccountAdjust", account="1003", amount="-0.06")
+    assert booked["after"] == {"nanos": 5 * NANOS_PER_SECOND}, "of what the call was promised, most is gone"
+    assert call.wait(15) == 0, call.output()[-3000:]
     assert 4 < time.monotonic() - began < 6, "five seconds, and less than one more"
+    world.over(call, "1003")
     assert world.server.money("1003") == (0, 0)
+    assert world.server.is_consistent()
     assert duration(world.server.records("1003")[0]) == 5
-    assert "ocs ends dialog" in world.proxy.output()
-    assert "INSUFFICIENT_CREDIT" in world.proxy.output()
+    assert world.reasons() == ["INSUFFICIENT_CREDIT"]
+
+
+def test_an_operator_ends_a_call_and_the_proxy_is_told_why(world: World) -> None:
+    before, _ = world.server.money("1009")
+    call = world.call("network_ends", "1009")
+    until(lambda: world.has_started("1009"), "the call has been answered")
+    (session,) = world.server.sessions("1009")
+    asked = world.server.call("SessionDisconnect", session=session["session"], cause="FRAUD")
+    assert asked["result"] == "ACCEPTED"
+    world.over(call, "1009")
+    (record,) = world.server.records("1009")
+    assert paid(world.server, "1009", before) == reported(record) == duration(record)
+    assert world.reasons()[-1] == "FRAUD"
 
 
 def test_a_cancelled_call_costs_nothing_and_gives_back_its_promise_at_once(world: World) -> None:

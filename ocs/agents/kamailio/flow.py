@@ -1,5 +1,7 @@
 """The life of a call: promised, started, debited slice by slice, cut at zero, paid for at its end."""
 
+import asyncio
+from abc import abstractmethod
 from typing import Final
 
 import structlog
@@ -16,6 +18,7 @@ log = structlog.get_logger()
 UNLIMITED: Final = -1
 BUSY: Final = (Result.TOO_BUSY, Result.FAILED)
 GRANTING: Final = (Result.SUCCESS, Result.FREE_OF_CHARGE, Result.NO_CREDIT)
+CUT_PATIENCE_S: Final = 1.0  # so long after a cut the end of a call has come, or is lost
 MOST_DISCONNECTS: Final = 3  # a call that still has no end then has lost it
 OVERTIME_NS: Final = 5 * SECOND_NS  # Kamailio ends a call at its limit by itself
 MAX_USAGE_REACHED: Final = "MAX_USAGE_REACHED"
@@ -204,7 +207,17 @@ class CallFlow(CallBook):
             log.info("kamailio.call_cut", peer=self.name, session=call.session_id, reason=call.reason)
         call.disconnects += 1
         self._cut(call.h_entry, call.h_id, call.reason)
+        asyncio.get_running_loop().call_later(CUT_PATIENCE_S, self._look_after, call)
         self._schedule(call)
+
+    def _look_after(self, call: Call) -> None:
+        """Kamailio may end a call without saying so, where the parties answer its BYE too quickly."""
+        if call.phase is Phase.RUNNING and self.calls.get(call.session_id) is call:
+            self.ask_for_dialogs()
+
+    @abstractmethod
+    def ask_for_dialogs(self) -> None:
+        """Ask the proxy which calls are still there."""
 
     # --- the end
 

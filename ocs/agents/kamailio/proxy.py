@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 LIST_PATIENCE_S: Final = 5.0
 MISSING_PATIENCE_S: Final = 2.0  # the end of a call the list does not have may be on its way
+CUT_MISSING_PATIENCE_S: Final = 0.5  # a call that was cut has had time for it already
 SETTLED_NS: Final = 5 * SECOND_NS  # an authorised call has its dialog by then
 STATE_CONFIRMED: Final = 4  # of Kamailio's dialog module
 
@@ -172,7 +173,8 @@ class ProxyCalls(CallFlow):
         if call.phase is Phase.RUNNING:
             if call.started_at_ns < asked_ns and not call.is_missing:
                 call.is_missing = True
-                asyncio.get_running_loop().call_later(MISSING_PATIENCE_S, self._close_missing, call)
+                patience_s = CUT_MISSING_PATIENCE_S if call.disconnects else MISSING_PATIENCE_S
+                asyncio.get_running_loop().call_later(patience_s, self._close_missing, call)
         elif self._is_matched_by_name and is_settled and not call.is_provisional:
             self._release(call, "no dialog")
 
