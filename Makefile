@@ -95,8 +95,13 @@ format: $(VENV)/.tools
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-test: test-packages lint
+# First the sources, then what drives the server from outside once more, on the installed, compiled package.
+COMPILED_TESTS := tests/conformance tests/replay tests/simulation tests/charging/test_core_machine.py \
+	tests/charging/test_engine.py tests/charging/test_engine_time.py tests/charging/test_onetime.py
+
+test: test-packages lint install
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -P -m pytest --import-mode=append -p no:cacheprovider -q $(COMPILED_TESTS)
 
 test-long: test-packages $(VENV)/.tools
 	$(BIN)/python -m pytest -m long --timeout 3600 $(PYTEST_ARGS)

@@ -160,7 +160,7 @@ async def test_a_report_well_over_the_limit_is_paid_for() -> None:
     await calls.authorise()
     await calls.start()
     await asyncio.sleep(9)
-    assert len(await calls.heard()) == 1
+    assert await calls.cuts() == ["INSUFFICIENT_CREDIT"]
     await calls.end(9)
     assert calls.money() == "-4000"
 
@@ -170,8 +170,7 @@ async def test_a_call_is_told_again_to_end_and_then_believed_to_have() -> None:
     await calls.authorise()
     await calls.start()
     await asyncio.sleep(21)
-    said = [said["Event"] for said in await calls.heard()]
-    assert said.count("CGR_SESSION_DISCONNECT") == 3
+    assert await calls.cuts() == ["INSUFFICIENT_CREDIT"] * 3
     assert calls.money() == "0"
     assert calls.calls.calls == {}
 
@@ -200,7 +199,7 @@ async def test_credit_another_call_gives_back_lets_this_one_go_on() -> None:
     await asyncio.sleep(18)
     assert await calls.heard() == []
     await asyncio.sleep(1.5)
-    assert [said["Reason"] for said in await calls.heard()] == ["INSUFFICIENT_CREDIT"]
+    assert await calls.cuts() == ["INSUFFICIENT_CREDIT"]
 
 
 async def test_a_top_up_lets_a_call_go_on() -> None:
@@ -222,7 +221,7 @@ async def test_a_top_up_lets_a_call_go_on() -> None:
     await asyncio.sleep(5.5)
     assert await calls.heard() == []
     await asyncio.sleep(1)
-    assert [said["Reason"] for said in await calls.heard()] == ["INSUFFICIENT_CREDIT"]
+    assert await calls.cuts() == ["INSUFFICIENT_CREDIT"]
 
 
 class Control:
@@ -245,7 +244,7 @@ async def test_an_operator_ends_a_call_with_the_true_reason() -> None:
     assert calls.calls.disconnect("c1", "FRAUD") is ControlResult.ACCEPTED
     assert calls.calls.disconnect("c2", "FRAUD") is ControlResult.NO_ANSWER
     await asyncio.sleep(0.01)
-    assert [said["Reason"] for said in await calls.heard()] == ["FRAUD"]
+    assert await calls.cuts() == ["FRAUD"]
 
 
 async def test_a_barred_account_ends_its_call_with_the_true_reason() -> None:
@@ -254,7 +253,7 @@ async def test_a_barred_account_ends_its_call_with_the_true_reason() -> None:
     await calls.start()
     await bar(calls)
     await asyncio.sleep(11)
-    assert [said["Reason"] for said in await calls.heard()] == ["RALS_ERROR:ACCOUNT_DISABLED"]
+    assert await calls.cuts() == ["RALS_ERROR:ACCOUNT_DISABLED"]
     await calls.end(11)
     assert calls.money() == "989000"
 

@@ -84,6 +84,10 @@ class ProxyWorld:
         """The proxy's clock, in whole seconds."""
         return self.door.wall_ns() // SECOND_NS
 
+    async def cuts(self) -> list[str]:
+        """Why calls were ended, since it was looked at last."""
+        return [said["Reason"] for said in await self.heard() if said["Event"] == "CGR_SESSION_DISCONNECT"]
+
     async def authorise(self, origin_id: str = "c1", **fields: object) -> dict[str, Any]:
         """Ask for a call; the reply."""
         self.transactions += 1
