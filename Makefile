@@ -77,7 +77,7 @@ $(VENV)/.tools: pyproject.toml | $(VENV)/.installed
 	touch $@
 
 run: $(VENV)/.runnable
-	@echo "starting; in another terminal try:"
+	@echo "starting; open http://127.0.0.1:2080/ and, in another terminal, try:"
 	echo "  $(BIN)/ocs account show 15550100001"
 	echo "  $(BIN)/ocs client ccr --kind initial --subscriber 15550100001 --rating-group 10 --request 100MB"
 	echo "  $(BIN)/ocs session ls"
