@@ -15,6 +15,7 @@ import structlog
 
 from ocs.charging import onetime
 from ocs.charging.account import Account, session_key
+from ocs.charging.control import SessionControl
 from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
 from ocs.charging.engine import decide
 from ocs.charging.entry import Posting
@@ -48,6 +49,7 @@ class Door:
         self.policy = policy
         self.observer = observer
         self.limits = limits or Limits()
+        self.session_control: dict[str, SessionControl] = {}
         self.supervision = Supervision()
         self.in_flight = 0
         self.watch: Callable[[ChargingEvent, ChargingAnswer, int], None] | None = None

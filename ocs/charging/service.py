@@ -1,10 +1,9 @@
 """The one door to charging, as agents and operators see it: turns, supervision, requests to clients.
 
-Only `door` and this module await a store.
+Every change goes through `door`; everybody else only reads the store.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
@@ -19,7 +18,7 @@ from ocs.charging.ledger import check
 from ocs.charging.pending import Limits, Observer, Pending
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.store import Query as StoreQuery
-from ocs.charging.store import Store, StoreError, Table
+from ocs.charging.store import StoreError, Table
 from ocs.charging.supervision import SessionRef
 from ocs.charging.tariff.catalogue import Catalogue
 
@@ -35,19 +34,6 @@ CLOSED_AT_ONCE = 1_000  # silent sessions closed in one second
 
 class ChargingService(Door):
     """Takes events, answers each exactly once, supervises sessions, and does what operators ask."""
-
-    def __init__(
-        self,
-        store: Store,
-        catalogue: Catalogue,
-        policy: ChargingPolicy,
-        observer: Observer,
-        limits: Limits | None = None,
-        wall_ns: Callable[[], int] = time.time_ns,
-        monotonic_ns: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
-        super().__init__(store, catalogue, policy, observer, limits, wall_ns, monotonic_ns)
-        self.session_control: dict[str, SessionControl] = {}
 
     # --- supervision
 

@@ -13,7 +13,7 @@ from tests.longrun.mutator import Mutator, recorded_requests, tree
 FAULTS = ("Traceback", "charging.turn_failed", "charging.delivery_failed", "request.failed")
 NEIGHBOUR_ACCOUNTS = (700, 100)
 QUARTERS = 4  # bounded tables have their size after the first
-GROWTH_OCTETS = 80_000_000  # decoded groups are remembered by their octets, in tables with a limit
+GROWTH_OCTETS = 40_000_000  # decoded groups are remembered by their octets, in tables with a limit
 SLOWEST_S = 2.0  # the server answers within its own deadline
 
 

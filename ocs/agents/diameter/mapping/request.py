@@ -74,7 +74,7 @@ _IDENTIFIER: Final = avps.SERVICE_IDENTIFIER
 _REQUESTED: Final = avps.REQUESTED_SERVICE_UNIT
 _USED: Final = avps.USED_SERVICE_UNIT
 _SUBSCRIPTIONS: Final = (avps.SUBSCRIPTION_ID, avps.SUBSCRIPTION_ID_EXTENSION)
-_LONGEST_REMEMBERED: Final = 4_096  # octets of a group worth remembering
+_LONGEST_REMEMBERED: Final = 1_024  # octets of a group worth remembering: bounds what a peer can fill
 
 _V = TypeVar("_V")
 
