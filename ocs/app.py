@@ -22,9 +22,7 @@ from ocs.agents.freeswitch.agent import FreeswitchAgent
 from ocs.agents.kamailio.agent import KamailioAgent
 from ocs.charging import acts
 from ocs.charging.accounts_file import Template, read_accounts
-from ocs.charging.control import RunningSession
 from ocs.charging.decision import Change
-from ocs.charging.running import running_sessions
 from ocs.charging.service import ChargingService
 from ocs.charging.store import StoreError
 from ocs.charging.store.memory import MemoryStore
@@ -124,11 +122,8 @@ async def _serve_until(
 
 
 def _freeswitch(settings: Settings, service: ChargingService) -> FreeswitchAgent:
-    async def running(client: str) -> tuple[RunningSession, ...]:
-        return await running_sessions(service.store, client)
-
     try:
-        agent = FreeswitchAgent(settings.freeswitch, service, running)
+        agent = FreeswitchAgent(settings.freeswitch, service)
     except (OSError, UnicodeDecodeError) as error:
         raise StartError(f"freeswitch.switches: the password cannot be read: {error}") from error
     if settings.freeswitch.switches:

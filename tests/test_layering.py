@@ -45,7 +45,9 @@ OPERATIONS = (
     "ocs.charging.supervision",
 )
 AGENT = Row(allowed=BORDER)
+VOICE = Row(allowed=(*BORDER, "ocs.agents.voice"))
 AGENT_PURE = Row(allowed=("ocs.charging.events", *CONFIG_TYPES), pure=True)
+VOICE_PURE = tuple(f"ocs.agents.voice.{name}" for name in ("outcomes", "parties", "recent", "ticks"))
 
 TABLE: dict[str, Row] = {
     "ocs": Row(pure=True),
@@ -85,7 +87,6 @@ TABLE: dict[str, Row] = {
         pure=True,
     ),
     "ocs.charging.cgrates": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
-    "ocs.charging.running": Row(allowed=("ocs.charging",), denied=(*STORES, "ocs.charging.service")),
     "ocs.charging.store": Row(
         allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"),
         denied=("ocs.charging.engine", "ocs.charging.rating", "ocs.charging.tariff", "ocs.charging.service"),
@@ -103,17 +104,23 @@ TABLE: dict[str, Row] = {
     "ocs.agents.radius": AGENT,
     "ocs.agents.radius.wire": AGENT_PURE,
     "ocs.agents.radius.mapping": AGENT_PURE,
-    "ocs.agents.freeswitch": AGENT,
+    "ocs.agents.voice": AGENT,
+    **dict.fromkeys(VOICE_PURE, AGENT_PURE),
+    "ocs.agents.freeswitch": VOICE,
     "ocs.agents.freeswitch.esl": AGENT_PURE,
     "ocs.agents.freeswitch.commands": Row(allowed=(*AGENT_PURE.allowed, "ocs.agents.freeswitch.esl"), pure=True),
-    "ocs.agents.freeswitch.mapping": Row(allowed=(*AGENT_PURE.allowed, "ocs.agents.freeswitch.esl"), pure=True),
-    "ocs.agents.kamailio": AGENT,
+    "ocs.agents.freeswitch.mapping": Row(
+        allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.freeswitch.esl"), pure=True
+    ),
+    "ocs.agents.kamailio": VOICE,
     "ocs.agents.kamailio.netstring": AGENT_PURE,
     "ocs.agents.kamailio.messages": AGENT_PURE,
     "ocs.agents.kamailio.mapping": Row(
-        allowed=(*AGENT_PURE.allowed, "ocs.agents.kamailio.messages"), pure=True
+        allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.kamailio.messages"), pure=True
     ),
-    "ocs.agents.kamailio.calls": Row(allowed=(*AGENT_PURE.allowed, "ocs.agents.kamailio.mapping"), pure=True),
+    "ocs.agents.kamailio.calls": Row(
+        allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.kamailio.mapping"), pure=True
+    ),
     "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
     "ocs.tariff_versions": Row(allowed=("ocs.charging.tariff",)),
     "ocs.tariffs": Row(

@@ -78,7 +78,7 @@ def test_program_prints_only_in_its_commands(path: Path) -> None:
 
 def shipped_texts() -> list[Path]:
     """Return every text file of the project that people wrote."""
-    tops = [path for path in ROOT.iterdir() if path.is_file() and path.name != "LICENSE"]
+    tops = [path for path in ROOT.iterdir() if path.is_file() and path.name not in ("LICENSE", ".git")]
     below = [
         path
         for folder in ("ocs", "tests", "bench", "docs", "tools", ".ci")

@@ -28,19 +28,7 @@ class OpenSession(msgspec.Struct, frozen=True):
     context: ChargingContext
     used: int  # units of all rating groups together, charged so far
     granted: int  # units of them that are out
-
-
-class RunningSession(msgspec.Struct, frozen=True):
-    """An open session as an agent needs it to go on where it, or the one before it, left off.
-
-    `used_ns` is the time charged so far, `last_update` the highest number of an UPDATE.
-    """
-
-    session_id: str
-    service: str
-    used_ns: int = 0
-    last_update: int = 0
-    extra: tuple[tuple[str, str], ...] = ()
+    last_update: int = 0  # the highest number of an UPDATE; 0 where none was numbered
 
 
 class ControlResult(IntEnum):

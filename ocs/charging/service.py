@@ -195,7 +195,14 @@ class ChargingService(Door):
 def _shown(session: Session, account_key: str) -> OpenSession:
     used = sum(quota.used for quota in session.quotas)
     granted = sum(quota.granted for quota in session.quotas)
-    context, opened_at_ns = session.context, session.opened_at_ns
+    last_update = session.seen[-1][1] if session.seen else 0
     return OpenSession(
-        session.session_id, session.service, account_key, opened_at_ns, context, used, granted
+        session.session_id,
+        session.service,
+        account_key,
+        session.opened_at_ns,
+        session.context,
+        used,
+        granted,
+        last_update,
     )

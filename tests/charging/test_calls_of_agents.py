@@ -96,9 +96,18 @@ async def test_the_sessions_of_a_client_are_found_with_what_they_used() -> None:
     await world.say(initial(rg(10, 5), session="s2", client="other"))
     (found,) = await world.service.sessions_of(CLIENT)
     assert (found.session_id, found.service, found.account) == ("s1", "voice", ACCOUNT)
-    assert (found.used, found.granted) == (4 * SECOND_NS, 10 * SECOND_NS)
+    assert (found.used, found.granted, found.last_update) == (4 * SECOND_NS, 10 * SECOND_NS, 0)
     assert found.context == context
     assert await world.service.sessions_of("nobody") == []
+
+
+async def test_a_session_that_is_found_says_the_last_number_of_its_updates() -> None:
+    world = await door(100_000)
+    await world.say(initial(asking(10), service="voice"))
+    for number in (1, 2, 5):
+        await world.say(update(number, total(number, 10)))
+    (found,) = await world.service.sessions_of(CLIENT)
+    assert (found.used, found.last_update) == (5 * SECOND_NS, 5)
 
 
 class Control:

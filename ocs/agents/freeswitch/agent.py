@@ -5,9 +5,9 @@ from pathlib import Path
 
 import structlog
 
-from ocs.agents.freeswitch.flow import ChargingDoor
-from ocs.agents.freeswitch.switch import Running, SwitchClient
-from ocs.charging.control import ControlResult, RunningSession, SessionAddress
+from ocs.agents.freeswitch.switch import SwitchClient
+from ocs.agents.voice.door import ChargingDoor
+from ocs.charging.control import ControlResult, SessionAddress
 from ocs.config.settings import SECOND, FreeswitchSettings, Switch
 
 log = structlog.get_logger()
@@ -18,14 +18,12 @@ DRAIN_S = 5.0
 class FreeswitchAgent:
     """Connects to every switch and charges its calls; without switches it does nothing."""
 
-    def __init__(
-        self, settings: FreeswitchSettings, service: ChargingDoor, running: Running | None = None
-    ) -> None:
+    def __init__(self, settings: FreeswitchSettings, service: ChargingDoor) -> None:
         """Read the passwords; raises OSError where a file of them cannot be read."""
         self._clients = {
             client.name: client
             for client in (
-                SwitchClient(switch, password_of(switch), settings, service, running or _none_running)
+                SwitchClient(switch, password_of(switch), settings, service)
                 for switch in settings.switches
             )
         }
@@ -75,10 +73,6 @@ def password_of(switch: Switch) -> str:
     if switch.password_file is None:
         return switch.password or ""
     return Path(switch.password_file).read_text(encoding="utf-8").partition("\n")[0].strip()
-
-
-async def _none_running(client: str) -> tuple[RunningSession, ...]:
-    return ()
 
 
 def _ended(task: asyncio.Task[None]) -> None:

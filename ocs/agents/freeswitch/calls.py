@@ -7,9 +7,9 @@ loop's clock, which says how long ago something was; the switch's clock says whe
 import asyncio
 from enum import Enum, auto
 
-from ocs.agents.freeswitch.mapping import SECOND_NS, CallFacts
+from ocs.agents.freeswitch.mapping import CallFacts
+from ocs.agents.voice.ticks import SECOND_NS, certain_ns
 
-REPORT_LAG_NS = SECOND_NS  # a call may have ended a moment ago: what is reported before its end stays behind
 TIMER_SLACK_NS = SECOND_NS  # the switch's timers work on whole seconds of its clock
 OVERRUN_NS = 3 * SECOND_NS  # past its limit the switch should have ended the call; then we do
 
@@ -80,8 +80,7 @@ class Call:
 
     def reportable_ns(self, now_s: float) -> int:
         """Up to where the call has certainly been used: whole seconds, a moment behind the clock."""
-        certain_ns = (self.elapsed_ns(now_s) - REPORT_LAG_NS) // SECOND_NS * SECOND_NS
-        return max(self.reported_ns, certain_ns)
+        return certain_ns(self.elapsed_ns(now_s), self.reported_ns)
 
     def left_ns(self, now_s: float) -> int:
         """Time until the limit."""

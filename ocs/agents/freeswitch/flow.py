@@ -5,9 +5,8 @@ is armed to end the call with it, so that nothing is free when we are gone; and 
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -15,10 +14,13 @@ from ocs.agents.freeswitch import commands, mapping
 from ocs.agents.freeswitch.calls import Call, Stage, charged_ns
 from ocs.agents.freeswitch.commands import is_word
 from ocs.agents.freeswitch.esl import CommandError, SwitchEvent
-from ocs.agents.freeswitch.mapping import SECOND_NS
-from ocs.agents.freeswitch.orders import INVALID_NUMBER, NO_CREDIT, Orders
+from ocs.agents.freeswitch.orders import INVALID_NUMBER, Orders
 from ocs.agents.freeswitch.transport import Link, LinkLost
-from ocs.charging.control import ControlResult, RunningSession
+from ocs.agents.voice.door import ChargingDoor
+from ocs.agents.voice.outcomes import BUSY, NO_CREDIT, grant_of, reason
+from ocs.agents.voice.recent import Recent
+from ocs.agents.voice.ticks import SECOND_NS
+from ocs.charging.control import ControlResult, OpenSession
 from ocs.charging.events import ChargingAnswer, ChargingEvent, Grant, Result, UsedUnits
 from ocs.config.settings import FreeswitchSettings
 
@@ -36,19 +38,9 @@ RETRY_S = (
     5.0,
     10.0,
 )  # pauses before a report is given to a busy server again; the last repeats
-GRANTED = (Result.SUCCESS, Result.FREE_OF_CHARGE)
-BUSY = (Result.TOO_BUSY, Result.FAILED)
 LAST_KNOWN = (("closed", "at the last time it was known to be there"),)
 
 Control = Callable[[Call], Coroutine[Any, Any, ControlResult]]
-
-
-class ChargingDoor(Protocol):
-    """What the agent needs of the charging service."""
-
-    async def handle(self, event: ChargingEvent) -> ChargingAnswer:
-        """Charge an event and wait for the answer."""
-        ...
 
 
 class CallFlow:
@@ -60,7 +52,7 @@ class CallFlow:
         self.orders = Orders(client, settings)
         self._settings = settings
         self._service = service
-        self._ended: OrderedDict[str, int] = OrderedDict()  # call ids, with the time of their set-up
+        self._ended: Recent[int] = Recent(ENDED_KEPT)  # call ids, with the time of their set-up
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- work
@@ -192,11 +184,11 @@ class CallFlow:
         used = mapping.used_time(call.reported_ns, until_ns, call.answered_ns)
         event = mapping.initial(self.client, call.facts, wanted_ns, call.extra, event_id, used)
         answer = await self._service.handle(event)
-        grant = _granted(answer)
+        grant = grant_of(answer)
         if answer.result not in BUSY:
             call.reported_ns = max(call.reported_ns, until_ns)
         if grant is None:
-            await self.orders.refuse(call, _reason(answer))
+            await self.orders.refuse(call, reason(answer))
         elif grant.amount < SECOND_NS:  # shorter than the switch can limit
             await self._report(mapping.termination(self.client, call.facts.uuid, None, call.extra))
             await self.orders.refuse(call, NO_CREDIT)
@@ -216,7 +208,7 @@ class CallFlow:
         if answer.result is Result.UNKNOWN_SESSION or answer.has_ended:
             await self._open_again(call)
         elif answer.result is Result.DENIED:
-            await self.orders.refuse(call, _reason(answer))
+            await self.orders.refuse(call, reason(answer))
         elif answer.is_low_balance:
             await self.orders.warn(call)
 
@@ -269,11 +261,11 @@ class CallFlow:
             self._look_later(call)
             return ControlResult.ACCEPTED
         call.reported_ns = until_ns
-        grant = _granted(answer)
+        grant = grant_of(answer)
         if answer.has_ended:
             await self._open_again(call)
         elif grant is None:
-            return await self.orders.disconnect(call, _reason(answer))
+            return await self.orders.disconnect(call, reason(answer))
         else:
             _note(call, grant, until_ns)
             await self.orders.rearm(call)
@@ -313,12 +305,7 @@ class CallFlow:
         call.is_ended = True
         call.stop_timer()
         self.calls.pop(call.facts.uuid, None)
-        self._remember_ended(call.facts.uuid, call.facts.created_us)
-
-    def _remember_ended(self, uuid: str, created_us: int) -> None:
-        self._ended[uuid] = created_us
-        if len(self._ended) > ENDED_KEPT:
-            self._ended.popitem(last=False)
+        self._ended.add(call.facts.uuid, call.facts.created_us)
 
     async def _settle(self, call: Call, total_ns: int) -> None:
         """Charge what was not charged yet of a call that has ended; what was held goes back."""
@@ -399,19 +386,19 @@ class CallFlow:
             log.warning("freeswitch.call_vanished", peer=self.client, session=uuid, used_ns=total_ns)
             await self._settle(call, total_ns)
 
-    async def close_session(self, session: RunningSession) -> None:
+    async def close_session(self, session: OpenSession) -> None:
         """End a session of a time before this process whose call the switch has no more."""
-        self._remember_ended(session.session_id, ANY_TIME)
-        extra = mapping.merged(session.extra, LAST_KNOWN)
+        self._ended.add(session.session_id, ANY_TIME)
+        extra = mapping.merged(session.context.extra, LAST_KNOWN)
         await self._report(mapping.termination(self.client, session.session_id, None, extra))
 
-    def resume_session(self, event: SwitchEvent, session: RunningSession) -> None:
+    def resume_session(self, event: SwitchEvent, session: OpenSession) -> None:
         """Go on with a session of a time before this process; `event` is about its call."""
         call = self._call_of(event)
         if call is None or call.stage is not Stage.NEW:
             return
         call.stage, call.has_session, call.is_through = Stage.OPEN, True, True
-        call.reported_ns, call.updates, call.extra = session.used_ns, session.last_update, session.extra
+        call.reported_ns, call.updates, call.extra = session.used, session.last_update, session.context.extra
         call.granted_ns = event.number("variable_cgr_max_usage") * SECOND_NS
 
     def find_again(self, event: SwitchEvent) -> None:
@@ -441,22 +428,6 @@ def _note(call: Call, grant: Grant, from_ns: int) -> None:
     call.validity_ns = grant.validity_ns or 0
     call.is_final = grant.final_unit is not None
     call.limit_ns = from_ns + grant.amount
-
-
-def _granted(answer: ChargingAnswer) -> Grant | None:
-    """The grant of an answer, where there is one."""
-    if answer.result not in GRANTED or not answer.grants:
-        return None
-    grant = answer.grants[0]
-    return grant if grant.result in GRANTED and grant.amount > 0 else None
-
-
-def _reason(answer: ChargingAnswer) -> str:
-    """What the dialplan is told: the reason of the grant, where the answer itself has none."""
-    result = answer.result
-    if result in GRANTED and answer.grants:
-        result = answer.grants[0].result
-    return NO_CREDIT if result in GRANTED else mapping.REASONS.get(result, mapping.OTHER_REASON)
 
 
 def _now_s() -> float:

@@ -8,14 +8,13 @@ from urllib.parse import unquote
 import msgspec
 
 from ocs.agents.freeswitch.esl import SwitchEvent
+from ocs.agents.voice.parties import identities_of, number_or_name
 from ocs.charging.events import (
     ChargingContext,
     ChargingEvent,
     EventKind,
     Identity,
-    IdentityKind,
     RequestedUnits,
-    Result,
     Unit,
     UsageReport,
     UsedUnits,
@@ -25,25 +24,11 @@ SERVICE = "voice"
 ENDED = "end"  # event ids; those of updates are numbers from 1, that of the INITIAL is the time of the set-up
 AFTERWARDS = "afterwards"
 MICROSECOND_NS = 1_000
-SECOND_NS = 1_000_000_000
 EXTRA_LIMIT = 64
 EXTRA_VALUE_LIMIT = 512
 TEXT_LIMIT = 256
 AFTER_THE_CALL = frozenset({"*postpaid", "*rated", "postpaid", "rated"})
 ACCOUNTS_FLAG = "*accounts"
-_SEPARATORS = str.maketrans("", "", "-.() ")
-
-# What `cgr_notify` says to the dialplan when a call may not go on: the words dialplans compare with.
-REASONS = {
-    Result.NO_CREDIT: "INSUFFICIENT_CREDIT",
-    Result.DENIED: "RALS_ERROR:UNAUTHORIZED_DESTINATION",
-    Result.NOT_AUTHORIZED: "RALS_ERROR:UNAUTHORIZED_DESTINATION",
-    Result.UNKNOWN_SUBSCRIBER: "RALS_ERROR:ACCOUNT_NOT_FOUND",
-    Result.RATING_FAILED: "RALS_ERROR:RATING_PLAN_NOT_FOUND",
-    Result.LIMIT_EXCEEDED: "LIMIT_EXCEEDED",
-}
-OTHER_REASON = "SERVER_ERROR"
-
 # Facts of the call for its record, by the name they have there.
 FACTS = {
     "setup_time_us": "Caller-Channel-Created-Time",
@@ -108,8 +93,8 @@ def facts_of(event: SwitchEvent) -> CallFacts:
         event.number("Caller-Channel-Created-Time"),
         account[:TEXT_LIMIT],
         identities_of(account[:TEXT_LIMIT]),
-        number_or_name(called),
-        number_or_name(event.get("Caller-Caller-ID-Number")),
+        number_or_name(called)[:TEXT_LIMIT],
+        number_or_name(event.get("Caller-Caller-ID-Number"))[:TEXT_LIMIT],
         event.variable("cgr_category")[:TEXT_LIMIT],
         dialled,
         is_charged and kind not in AFTER_THE_CALL,
@@ -123,34 +108,6 @@ def missing_facts(facts: CallFacts) -> str:
     if not facts.account:
         return "MANDATORY_IE_MISSING: [Account]"
     return "" if facts.called else "MANDATORY_IE_MISSING: [Destination]"
-
-
-def identities_of(account: str) -> tuple[Identity, ...]:
-    """What an account's name in the dialplan may be in ours: a number, an address, or just a name."""
-    name = account.strip()
-    if not name:
-        return ()
-    found = []
-    digits = digits_of(name)
-    if digits:
-        found.append(Identity(IdentityKind.E164, digits))
-    if name.lower().startswith(("sip:", "sips:")):
-        user, at, host = name.partition(":")[2].partition(";")[0].rpartition("@")
-        found.append(Identity(IdentityKind.SIP_URI, f"sip:{user}{at}{host.partition(':')[0].lower()}"))
-    elif "@" in name:
-        found.append(Identity(IdentityKind.NAI, name))
-    return (*found, Identity(IdentityKind.PRIVATE, name))
-
-
-def digits_of(text: str) -> str:
-    """The digits of a telephone number, without "+"; "" when it is none."""
-    plain = text.strip().translate(_SEPARATORS).removeprefix("+")
-    return plain if plain.isascii() and plain.isdigit() else ""
-
-
-def number_or_name(text: str) -> str:
-    """A party as the rating sees it."""
-    return digits_of(text) or text.strip()[:TEXT_LIMIT]
 
 
 def answered_at_ns(event: SwitchEvent) -> int:

@@ -4,19 +4,18 @@ import asyncio
 
 import structlog
 
-from ocs.agents.freeswitch import commands, mapping
+from ocs.agents.freeswitch import commands
 from ocs.agents.freeswitch.calls import Call, Stage
 from ocs.agents.freeswitch.commands import CreditEnd, is_word
 from ocs.agents.freeswitch.esl import CommandError, Reply
-from ocs.agents.freeswitch.mapping import SECOND_NS
 from ocs.agents.freeswitch.transport import Link, LinkLost
+from ocs.agents.voice.outcomes import NO_CREDIT
+from ocs.agents.voice.ticks import SECOND_NS
 from ocs.charging.control import ControlResult
-from ocs.charging.events import Result
 from ocs.config.settings import FreeswitchSettings
 
 log = structlog.get_logger()
 
-NO_CREDIT = mapping.REASONS[Result.NO_CREDIT]
 INVALID_NUMBER = "INVALID_NUMBER"
 NO_NUMBER = "0"  # where a call is sent on whose own number cannot be said in a command
 

@@ -2,18 +2,17 @@
 
 import asyncio
 import contextlib
-import random
-from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import structlog
 
 from ocs.agents.freeswitch import esl, mapping
 from ocs.agents.freeswitch.commands import is_word
-from ocs.agents.freeswitch.flow import ANSWERED, HUNG_UP, PARKED, CallFlow, ChargingDoor
+from ocs.agents.freeswitch.flow import ANSWERED, HUNG_UP, PARKED, CallFlow
 from ocs.agents.freeswitch.mapping import Channel
 from ocs.agents.freeswitch.transport import Link, LinkLost, LinkRefused, connect
-from ocs.charging.control import RunningSession
+from ocs.agents.voice.door import ChargingDoor
+from ocs.agents.voice.pauses import Pauses
 from ocs.config.settings import SECOND, FreeswitchSettings, Switch
 
 log = structlog.get_logger()
@@ -23,8 +22,6 @@ BACKLOG_LIMIT = 50_000  # events that wait until it is known which calls there a
 DUMPED_AT_ONCE = 50
 MISSED_LISTS = 2  # a call's last event may be on its way while one list is made, but not two
 REFUSED_PAUSE_S = 30.0  # a wrong password does not become right by trying
-
-Running = Callable[[str], Awaitable[tuple[RunningSession, ...]]]
 
 
 def name_of(switch: Switch) -> str:
@@ -41,7 +38,6 @@ class SwitchClient:
         password: str,
         settings: FreeswitchSettings,
         service: ChargingDoor,
-        running: Running,
     ) -> None:
         self.name = name_of(switch)
         self.flow = CallFlow(self.name, settings, service)
@@ -50,28 +46,27 @@ class SwitchClient:
         self._switch = switch
         self._password = password
         self._settings = settings
-        self._running = running
+        self._service = service
         self._has_resumed = False  # the sessions of the process before this one are taken over
         self._backlog: list[esl.SwitchEvent] = []
 
     async def run(self) -> NoReturn:
         """Keep connected until cancelled, with longer pauses the longer it does not work."""
-        pause_s = self._settings.reconnect_ns / SECOND
+        pauses = Pauses(self._settings.reconnect_ns, self._settings.reconnect_maximum_ns)
         while True:
             before = self.connections
             try:
                 await self._connected()
             except LinkRefused as error:
                 log.error("freeswitch.refused_us", peer=self.name, reason=str(error))
-                pause_s = max(pause_s, REFUSED_PAUSE_S)
+                pauses.at_least(REFUSED_PAUSE_S)
             except (OSError, LinkLost, TimeoutError) as error:
                 log.warning("freeswitch.lost", peer=self.name, reason=str(error) or "no answer in time")
             except Exception as error:  # no traceback: what it shows of our state may be the password
                 log.error("freeswitch.failed", peer=self.name, error=repr(error))
             if self.connections > before:
-                pause_s = self._settings.reconnect_ns / SECOND
-            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
-            pause_s = min(pause_s * 2, self._settings.reconnect_maximum_ns / SECOND)
+                pauses.reset()
+            await asyncio.sleep(pauses.next_s())
 
     async def _connected(self) -> None:
         """From the first byte to the last of one connection."""
@@ -170,7 +165,7 @@ class SwitchClient:
         """Go on with the sessions that were open when this process began, or close them."""
         ends = [event for event in self._backlog if event.name == HUNG_UP]
         about = {event.get("Unique-ID"): event for event in (*dumps, *ends)}
-        for session in await self._running(self.name):
+        for session in await self._service.sessions_of(self.name):
             event = about.get(session.session_id)
             if event is None:
                 await self.flow.close_session(session)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import structlog
 
-from ocs.agents.kamailio.book import ChargingDoor, Clocks, KamailioMetrics
+from ocs.agents.kamailio.book import Clocks, KamailioMetrics
 from ocs.agents.kamailio.proxy import ProxyCalls
-from ocs.agents.kamailio.transport import Link, Pauses
+from ocs.agents.kamailio.transport import Link
+from ocs.agents.voice.door import ChargingDoor
+from ocs.agents.voice.pauses import Pauses
 from ocs.charging.control import ControlResult, SessionAddress
 from ocs.config.settings import SECOND, KamailioSettings
 

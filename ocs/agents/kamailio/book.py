@@ -11,7 +11,8 @@ from ocs.agents.kamailio import mapping
 from ocs.agents.kamailio.calls import Call, Due, Ended
 from ocs.agents.kamailio.mapping import Facts, MappingError
 from ocs.agents.kamailio.messages import DEFAULT_REPLY, Message, Reply, encode_disconnect, encode_reply
-from ocs.charging.control import OpenSession
+from ocs.agents.voice.door import ChargingDoor, Deliver
+from ocs.agents.voice.outcomes import outcome
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Result, UsageReport
 from ocs.config.settings import SECOND, KamailioSettings
 
@@ -20,20 +21,6 @@ log = structlog.get_logger()
 COMMAND: Final = "kamailio"  # in the metrics
 ENDED_KEPT: Final = 100_000
 TIMER_STEP_NS: Final = 2_000_000  # timers of uvloop may ring this much too early
-
-Deliver = Callable[[ChargingAnswer], None]
-
-
-class ChargingDoor(Protocol):
-    """What the agent needs of the charging service."""
-
-    def submit(self, event: ChargingEvent, deliver: Deliver) -> None:
-        """Charge an event; `deliver` gets the answer once."""
-
-    async def sessions_of(self, client: str) -> list[OpenSession]:
-        """The open sessions of a client."""
-        ...
-
 
 class KamailioMetrics(Protocol):
     """Facts of the Kamailio side."""
@@ -151,7 +138,7 @@ class CallBook:
 
         def answered(answer: ChargingAnswer) -> None:
             took_ns = self._now_ns() - asked_ns
-            self._metrics.request_answered(event.kind, mapping.outcome(answer), took_ns, COMMAND)
+            self._metrics.request_answered(event.kind, outcome(answer), took_ns, COMMAND)
             deliver(answer)
 
         self._door.submit(event, answered)

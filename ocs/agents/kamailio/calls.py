@@ -5,15 +5,16 @@ to a second less, or more, than what the clock here says. While a call runs, it 
 no debit is ever more than the report at the end. A call that ended at its limit is charged for its limit.
 """
 
-from collections import OrderedDict
 from enum import Enum, auto
 from typing import Final, Protocol
 
 import msgspec
 
-from ocs.agents.kamailio.mapping import PROVISIONAL, SECOND_NS, STARTED_AT, Facts
+from ocs.agents.kamailio.mapping import PROVISIONAL, STARTED_AT, Facts
+from ocs.agents.voice.recent import Recent
+from ocs.agents.voice.ticks import LAG_NS, SECOND_NS, certain_ns
 
-CLOCK_STEP_NS: Final = SECOND_NS
+CLOCK_STEP_NS: Final = LAG_NS
 LEAD_NS: Final = 2 * SECOND_NS  # asked for more than the next slice needs: an answer may take a moment
 LAST_TRY_NS: Final = SECOND_NS // 2  # so long before its credit ends a call asks once more
 SOONEST_NS: Final = SECOND_NS // 5
@@ -142,8 +143,7 @@ class Call:
 
     def payable_ns(self, elapsed_ns: int) -> int:
         """The total to debit after so long: whole seconds, a second behind."""
-        behind = max(elapsed_ns - CLOCK_STEP_NS, 0)
-        return max(behind // SECOND_NS * SECOND_NS, self.charged_ns)
+        return certain_ns(elapsed_ns, self.charged_ns)
 
     def wanted_ns(self, elapsed_ns: int, slice_ns: int) -> int:
         """What to ask for beyond the payable, so that the next slice is paid for."""
@@ -193,25 +193,10 @@ class Call:
         return max(next_ns, asked_at_ns + SOONEST_NS, self.not_before_ns, now_ns), Due.SLICE
 
 
-class Ended:
-    """The last calls that have ended, so that what is said about them again is known for what it is."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._handles: OrderedDict[str, tuple[str, str]] = OrderedDict()
-
-    def add(self, origin_id: str, handle: tuple[str, str]) -> None:
-        """A call has ended."""
-        self._handles.pop(origin_id, None)
-        self._handles[origin_id] = handle
-        if len(self._handles) > self._most:
-            self._handles.popitem(last=False)
-
-    def forget(self, origin_id: str) -> None:
-        """The name is used again by a new call."""
-        self._handles.pop(origin_id, None)
+class Ended(Recent[tuple[str, str]]):
+    """The last calls that have ended, by OriginID, with the handle of their dialog."""
 
     def has(self, origin_id: str, handle: tuple[str, str] = ("", "")) -> bool:
         """Whether that call has ended; with a handle, whether it was that dialog."""
-        known = self._handles.get(origin_id)
+        known = self.get(origin_id)
         return known is not None and (handle == ("", "") or known in (handle, ("", "")))

@@ -9,15 +9,25 @@ import structlog
 from ocs.agents.kamailio import mapping
 from ocs.agents.kamailio.book import CallBook, count_of, sleep, transaction_of
 from ocs.agents.kamailio.calls import RETRY_NS, Call, Due, Phase
-from ocs.agents.kamailio.mapping import NO_CREDIT, PROVISIONAL, SECOND_NS, Facts, MappingError
+from ocs.agents.kamailio.mapping import PROVISIONAL, Facts, MappingError
 from ocs.agents.kamailio.messages import Message
+from ocs.agents.voice.outcomes import (
+    BUSY,
+    GRANTED,
+    NO_CREDIT,
+    error_text,
+    granted,
+    is_last_credit,
+    outcome,
+    reason,
+)
+from ocs.agents.voice.ticks import SECOND_NS
 from ocs.charging.events import Action, ChargingAnswer, EventKind, Result, Unit
 
 log = structlog.get_logger()
 
 UNLIMITED: Final = -1
-BUSY: Final = (Result.TOO_BUSY, Result.FAILED)
-GRANTING: Final = (Result.SUCCESS, Result.FREE_OF_CHARGE, Result.NO_CREDIT)
+GRANTING: Final = (*GRANTED, Result.NO_CREDIT)
 CUT_PATIENCE_S: Final = 1.0  # so long after a cut the end of a call has come, or is lost
 MOST_DISCONNECTS: Final = 3  # a call that still has no end then has lost it
 OVERTIME_NS: Final = 5 * SECOND_NS  # Kamailio ends a call at its limit by itself
@@ -68,7 +78,7 @@ class CallFlow(CallBook):
         )
 
         def answered(answer: ChargingAnswer) -> None:
-            self._reply(message, amount if answer.has_credit else 0, mapping.error_text(answer))
+            self._reply(message, amount if answer.has_credit else 0, error_text(answer))
 
         self._submit(event, answered)
 
@@ -96,11 +106,11 @@ class CallFlow(CallBook):
         self._submit(event, answered)
 
     def _authorised(self, call: Call, message: Message, answer: ChargingAnswer) -> None:
-        granted_ns = mapping.granted(answer)
+        granted_ns = granted(answer)
         is_known = self.calls.get(call.session_id) is call and call.phase is Phase.AUTHORISING
         if granted_ns < SECOND_NS:
-            is_credit = mapping.outcome(answer) in GRANTING
-            self._reply(message, 0, "" if is_credit else mapping.error_text(answer))
+            is_credit = outcome(answer) in GRANTING
+            self._reply(message, 0, "" if is_credit else error_text(answer))
             if is_known:
                 if granted_ns:
                     self._submit_release(call)
@@ -112,7 +122,7 @@ class CallFlow(CallBook):
             call.is_opened = True
             call.phase = Phase.RINGING
             call.granted_ns = granted_ns
-            call.is_final = mapping.is_last_credit(answer)
+            call.is_final = is_last_credit(answer)
             self._schedule(call)
 
     def _release(self, call: Call, reason: str) -> None:
@@ -174,7 +184,7 @@ class CallFlow(CallBook):
         call.is_waiting = False
         if call.phase is not Phase.RUNNING or self.calls.get(call.session_id) is not call:
             return
-        result = mapping.outcome(answer)
+        result = outcome(answer)
         if answer.result in BUSY:
             call.not_before_ns = self._now_ns() + RETRY_NS
         elif (answer.result is Result.UNKNOWN_SESSION or answer.has_ended) and not call.charged_ns:
@@ -187,13 +197,13 @@ class CallFlow(CallBook):
             call.is_opened = True
             call.asked_elapsed_ns = elapsed_ns
             call.charged_ns = total_ns
-            call.granted_ns = total_ns + mapping.granted(answer)
-            call.is_final = mapping.is_last_credit(answer)
+            call.granted_ns = total_ns + granted(answer)
+            call.is_final = is_last_credit(answer)
             if elapsed_ns > self._settings.max_usage_ns + OVERTIME_NS and not call.facts.is_postpaid:
                 call.reason = call.reason or MAX_USAGE_REACHED
             call.validity_ns = max((grant.validity_ns or 0 for grant in answer.grants), default=0)
         else:
-            call.reason = call.reason or mapping.error_text(answer) or NO_CREDIT
+            call.reason = call.reason or reason(answer)
         self._schedule(call)
 
     def _disconnect(self, call: Call) -> None:
@@ -340,7 +350,7 @@ class CallFlow(CallBook):
         )  # fmt: skip
 
         def answered(answer: ChargingAnswer) -> None:
-            granted = mapping.granted(answer)
-            self._reply(message, granted // SECOND_NS if is_time else granted, mapping.error_text(answer))
+            units = granted(answer)
+            self._reply(message, units // SECOND_NS if is_time else units, error_text(answer))
 
         self._submit(event, answered)

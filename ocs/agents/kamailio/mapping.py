@@ -1,4 +1,4 @@
-"""From Kamailio's messages to charging events, and from answers to what Kamailio is told. Pure.
+"""From Kamailio's messages to charging events. Pure.
 
 A call is one session: authorisation is its INITIAL, slices are UPDATEs, the end its TERMINATION. Usage is always
 said as the total since the answer, so that an end said three times, or after a restart, is charged once.
@@ -11,22 +11,19 @@ from typing import Final
 import msgspec
 
 from ocs.agents.kamailio.messages import Kind, Message
+from ocs.agents.voice.parties import identities_of, number_or_name
+from ocs.agents.voice.ticks import SECOND_NS
 from ocs.charging.events import (
     Action,
-    ChargingAnswer,
     ChargingContext,
     ChargingEvent,
     EventKind,
-    Identity,
-    IdentityKind,
     RequestedUnits,
-    Result,
     Unit,
     UsageReport,
     UsedUnits,
 )
 
-SECOND_NS: Final = 1_000_000_000
 LONGEST_USAGE_NS: Final = 366 * 86_400 * SECOND_NS
 CLOCK_SKEW_NS: Final = 86_400 * SECOND_NS
 MOST_EXTRA: Final = 64
@@ -52,24 +49,6 @@ SERVICES: Final = {
     "*generic": ("generic", Unit.EVENTS),
 }
 CHARGED: Final = frozenset({"*prepaid", "*postpaid", "*pseudoprepaid", "*dynaprepaid"})
-NO_CREDIT: Final = "INSUFFICIENT_CREDIT"
-SERVER_ERROR: Final = "SERVER_ERROR"
-ERRORS: Final = {
-    Result.DENIED: "RALS_ERROR:UNAUTHORIZED_DESTINATION",
-    Result.NOT_AUTHORIZED: "RALS_ERROR:UNAUTHORIZED_DESTINATION",
-    Result.NO_CREDIT: NO_CREDIT,
-    Result.UNKNOWN_SUBSCRIBER: "RALS_ERROR:ACCOUNT_NOT_FOUND",
-    Result.UNKNOWN_SESSION: "SESSION_NOT_FOUND",
-    Result.RATING_FAILED: "RALS_ERROR:RATING_PLAN_NOT_FOUND",
-    Result.INVALID_VALUE: "INVALID_VALUE",
-    Result.CONTRADICTION: "CONTRADICTION",
-    Result.LIMIT_EXCEEDED: "LIMIT_EXCEEDED",
-    Result.TOO_BUSY: SERVER_ERROR,
-    Result.FAILED: SERVER_ERROR,
-}
-ACCOUNT_DISABLED: Final = "RALS_ERROR:ACCOUNT_DISABLED"
-
-_SEPARATORS: Final = str.maketrans("", "", "-.() ")
 _DECIMAL: Final = re.compile(r"(\d{1,18})(?:\.(\d{1,18}))?", re.ASCII)
 _GO_PART: Final = re.compile(r"(\d{1,18})(?:\.(\d{1,18}))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
 _GO_UNITS: Final = {
@@ -228,35 +207,6 @@ def known_facts(session_id: str, service: str, context: ChargingContext) -> Fact
     )
 
 
-# --- who
-
-
-def number_or_name(text: str) -> str:
-    """A party as tariffs know it: the digits of a number, tel: or sip: URI, else the text without parameters."""
-    return _digits(text) or text.partition("?")[0].partition(";")[0]
-
-
-def _digits(text: str) -> str:
-    scheme, colon, rest = text.partition(":")
-    number = rest if colon and scheme.lower() in ("tel", "sip", "sips") else text
-    user = number.partition("@")[0].partition(";")[0]
-    plain = user.translate(_SEPARATORS).removeprefix("+")
-    return plain if plain.isascii() and plain.isdigit() else ""
-
-
-def identities(account: str) -> tuple[Identity, ...]:
-    """What the account's name may be besides its key: a number, a SIP URI, a private name."""
-    found = [Identity(IdentityKind.PRIVATE, account)]
-    if "@" in account:
-        address = account.removeprefix("sips:").removeprefix("sip:").partition(";")[0]
-        user, _, host = address.rpartition("@")
-        found.insert(0, Identity(IdentityKind.SIP_URI, f"sip:{user}@{host.partition(':')[0].lower()}"))
-    number = _digits(account)
-    if number:
-        found.insert(0, Identity(IdentityKind.E164, number))
-    return tuple(found)
-
-
 # --- events
 
 
@@ -276,7 +226,7 @@ def event(
         session_id=session_id,
         event_id=event_id,
         service=facts.service,
-        identities=identities(facts.account),
+        identities=identities_of(facts.account),
         reports=() if report is None else (report,),
         context=ChargingContext(
             called=number_or_name(facts.destination),
@@ -315,39 +265,3 @@ def afterwards(client: str, facts: Facts, amount: int) -> ChargingEvent:
     report = used(facts.unit, amount, facts.answer_ns)
     paid = event(EventKind.EVENT, client, facts.origin_id, "record", facts, report)
     return msgspec.structs.replace(paid, action=Action.DIRECT_DEBITING)
-
-
-# --- answers
-
-
-def granted(answer: ChargingAnswer) -> int:
-    """Units that an answer grants; 0 where it refuses."""
-    if answer.result not in (Result.SUCCESS, Result.FREE_OF_CHARGE):
-        return 0
-    return sum(
-        grant.amount
-        for grant in answer.grants
-        if grant.result in (Result.SUCCESS, Result.FREE_OF_CHARGE) and grant.unit is not None
-    )
-
-
-def is_last_credit(answer: ChargingAnswer) -> bool:
-    """Whether nothing more is to be had than what the answer grants."""
-    return any(grant.final_unit is not None or grant.result is Result.NO_CREDIT for grant in answer.grants)
-
-
-def outcome(answer: ChargingAnswer) -> Result:
-    """The result of an answer, or of the one service in it."""
-    if answer.result is Result.SUCCESS and answer.grants:
-        return answer.grants[0].result
-    return answer.result
-
-
-def error_text(answer: ChargingAnswer) -> str:
-    """What Kamailio is told of a refusal; "" where there was none."""
-    result = outcome(answer)
-    if result in (Result.SUCCESS, Result.FREE_OF_CHARGE):
-        return ""
-    if result is Result.DENIED and not any(grant.result is Result.DENIED for grant in answer.grants):
-        return ACCOUNT_DISABLED
-    return ERRORS[result]

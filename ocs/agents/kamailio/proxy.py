@@ -8,11 +8,13 @@ import msgspec
 import structlog
 
 from ocs.agents.kamailio import mapping
-from ocs.agents.kamailio.book import ChargingDoor, Clocks, KamailioMetrics
+from ocs.agents.kamailio.book import Clocks, KamailioMetrics
 from ocs.agents.kamailio.calls import Call, Phase
 from ocs.agents.kamailio.flow import CallFlow
-from ocs.agents.kamailio.mapping import SECOND_NS, STARTED_AT
+from ocs.agents.kamailio.mapping import STARTED_AT
 from ocs.agents.kamailio.messages import DIALOG_LIST_REQUEST, Dialog, DialogList, Kind, Message
+from ocs.agents.voice.door import ChargingDoor
+from ocs.agents.voice.ticks import SECOND_NS
 from ocs.charging.control import ControlResult, OpenSession
 from ocs.config.settings import KamailioSettings
 

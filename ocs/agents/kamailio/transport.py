@@ -1,7 +1,6 @@
 """The connection to one proxy's evapi: made, kept, made again; netstrings in and out."""
 
 import asyncio
-import random
 import socket
 from typing import Final, Protocol, cast
 
@@ -9,6 +8,7 @@ import structlog
 
 from ocs.agents.kamailio.messages import DialogList, Message, MessageError, decode_message
 from ocs.agents.kamailio.netstring import NetstringDecoder, NetstringError, encode_netstring
+from ocs.agents.voice.pauses import Pauses
 from ocs.config.settings import SECOND, KamailioSettings, Proxy
 
 log = structlog.get_logger()
@@ -110,25 +110,6 @@ class Link:
             self._listener.received(message)
         except Exception:
             log.exception("kamailio.message_failed", peer=self.name)
-
-
-class Pauses:
-    """How long to wait before the next attempt: twice as long each time, a little at random, up to a limit."""
-
-    def __init__(self, first_ns: int, longest_ns: int) -> None:
-        self._first_s = first_ns / SECOND
-        self._longest_s = longest_ns / SECOND
-        self._next_s = self._first_s
-
-    def reset(self) -> None:
-        """Begin with the shortest again."""
-        self._next_s = self._first_s
-
-    def next_s(self) -> float:
-        """Seconds to wait now."""
-        pause_s = self._next_s
-        self._next_s = min(pause_s * 2, self._longest_s)
-        return pause_s * random.uniform(0.75, 1.0)
 
 
 class _Protocol(asyncio.Protocol):

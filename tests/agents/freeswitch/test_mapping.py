@@ -5,7 +5,7 @@ import pytest
 from ocs.agents.freeswitch import mapping
 from ocs.agents.freeswitch.calls import Call, charged_ns
 from ocs.agents.freeswitch.esl import SwitchEvent
-from ocs.charging.events import EventKind, Identity, IdentityKind, Unit, UsedUnits
+from ocs.charging.events import EventKind, Unit, UsedUnits
 from tests.agents.freeswitch import recorded
 
 SECOND = 10**9
@@ -60,25 +60,6 @@ def test_the_request_type_and_the_flags_say_how_a_call_is_charged(
 ) -> None:
     facts = mapping.facts_of(park(**variables))
     assert (facts.is_limited, facts.is_charged) == (limited, charged)
-
-
-@pytest.mark.parametrize(
-    ("account", "expected"),
-    [
-        ("+49 30 12", [(IdentityKind.E164, "493012"), (IdentityKind.PRIVATE, "+49 30 12")]),
-        ("alice", [(IdentityKind.PRIVATE, "alice")]),
-        ("a@b.c", [(IdentityKind.NAI, "a@b.c"), (IdentityKind.PRIVATE, "a@b.c")]),
-        (
-            "sip:a@B.c:5060;x=1",
-            [(IdentityKind.SIP_URI, "sip:a@b.c"), (IdentityKind.PRIVATE, "sip:a@B.c:5060;x=1")],
-        ),
-        (" ", []),
-    ],
-)
-def test_an_account_may_be_a_number_an_address_or_a_name(
-    account: str, expected: list[tuple[IdentityKind, str]]
-) -> None:
-    assert list(mapping.identities_of(account)) == [Identity(*each) for each in expected]
 
 
 def test_what_is_missing_is_said() -> None:

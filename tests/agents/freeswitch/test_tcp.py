@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from ocs.agents.freeswitch.agent import FreeswitchAgent
+from ocs.agents.voice.door import Deliver
+from ocs.charging.control import OpenSession
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Grant, Result, Unit
 from ocs.config.settings import FreeswitchSettings, Switch
 from tests.agents.freeswitch import recorded
@@ -27,6 +29,12 @@ class Answering:
     def __init__(self) -> None:
         self.heard: list[ChargingEvent] = []
         self.ended = asyncio.Event()
+
+    def submit(self, event: ChargingEvent, deliver: Deliver) -> None:
+        raise AssertionError("this agent waits for its answers")
+
+    async def sessions_of(self, client: str) -> list[OpenSession]:
+        return []
 
     async def handle(self, event: ChargingEvent) -> ChargingAnswer:
         self.heard.append(event)

@@ -11,12 +11,10 @@ from ocs.agents.freeswitch.agent import FreeswitchAgent
 from ocs.agents.freeswitch.switch import SwitchClient
 from ocs.charging import acts
 from ocs.charging.account import Account
-from ocs.charging.control import RunningSession
 from ocs.charging.decision import Change
 from ocs.charging.entry import Cdr
 from ocs.charging.events import Identity, IdentityKind, Unit
 from ocs.charging.quota import ChargingPolicy, QuotaMatch, QuotaRule
-from ocs.charging.running import running_sessions
 from ocs.charging.service import ChargingService
 from ocs.config.settings import SECOND, FreeswitchSettings, Switch
 from tests.agents.freeswitch.scripted import Scripted, SwitchLoop
@@ -58,11 +56,7 @@ class World:
         self.service = ChargingService(
             self.store, TARIFF, policy(self.grant_s), self.counts, None, self.wall_ns, self.loop.now_ns
         )
-
-        async def running(client: str) -> tuple[RunningSession, ...]:
-            return await running_sessions(self.store, client)
-
-        self.agent = FreeswitchAgent(self.settings, self.service, running)
+        self.agent = FreeswitchAgent(self.settings, self.service)
         self.service.session_control["freeswitch"] = self.agent
 
     def wall_ns(self) -> int:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ocs.agents.kamailio.agent import KamailioAgent
-from ocs.agents.kamailio.transport import Pauses
 from ocs.charging import acts
 from ocs.charging.control import ControlResult, SessionAddress
 from ocs.charging.decision import Change
@@ -129,11 +128,3 @@ async def test_a_message_that_says_nothing_leaves_the_connection_alone() -> None
         proxy.say("CGR_AUTH_REQUEST", **AUTH)
         assert (await proxy.hear())["MaxUsage"] == 10_000
         assert (agent.links["kam1"].malformed, proxy.connections) == (3, 1)
-
-
-def test_pauses_grow_to_a_limit_and_begin_anew() -> None:
-    pauses = Pauses(1_000_000_000, 5_000_000_000)
-    for expected_s in (1, 2, 4, 5, 5):
-        assert 0.75 * expected_s <= pauses.next_s() <= expected_s
-    pauses.reset()
-    assert pauses.next_s() <= 1

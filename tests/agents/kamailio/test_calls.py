@@ -3,8 +3,9 @@
 import pytest
 
 from ocs.agents.kamailio.calls import Call, Due, Ended, Phase
-from ocs.agents.kamailio.mapping import SECOND_NS, Facts, facts_of
+from ocs.agents.kamailio.mapping import Facts, facts_of
 from ocs.agents.kamailio.messages import Kind, Message
+from ocs.agents.voice.ticks import SECOND_NS
 
 SLICE_NS, RING_NS, LONGEST_NS = 10 * SECOND_NS, 60 * SECOND_NS, 3_600 * SECOND_NS
 FIELDS = {

@@ -7,20 +7,13 @@ from ocs.agents.kamailio.mapping import (
     MappingError,
     duration_ns,
     facts_of,
-    identities,
-    number_or_name,
     time_ns,
 )
 from ocs.agents.kamailio.messages import Kind, Message
 from ocs.charging.events import (
-    ChargingAnswer,
     EventKind,
-    FinalUnit,
-    FinalUnitAction,
-    Grant,
     Identity,
     IdentityKind,
-    Result,
     Unit,
 )
 
@@ -142,41 +135,8 @@ def test_an_account_is_looked_for_by_key_then_number_then_uri_then_name() -> Non
     event = mapping.event(EventKind.INITIAL, "kam1", "a84b", "x", facts(), mapping.asking(Unit.TIME, 5))
     assert event.account == "cgrates.org:1001"
     assert event.identities == (Identity(IdentityKind.E164, "1001"), Identity(IdentityKind.PRIVATE, "1001"))
-    assert identities("sip:+4915@Example.ORG:5060;x=y") == (
-        Identity(IdentityKind.E164, "4915"),
-        Identity(IdentityKind.SIP_URI, "sip:+4915@example.org"),
-        Identity(IdentityKind.PRIVATE, "sip:+4915@Example.ORG:5060;x=y"),
-    )
-    assert identities("alice") == (Identity(IdentityKind.PRIVATE, "alice"),)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("+49 151 1234", "491511234"), ("tel:+49-151", "49151"), ("sip:2001@x;a=b", "2001"), ("bob;a", "bob")],
-)
-def test_parties_are_numbers_where_they_can_be(text: str, expected: str) -> None:
-    assert number_or_name(text) == expected
 
 
 def test_usage_is_a_total_and_ends_where_it_says() -> None:
     (used,) = mapping.used(Unit.TIME, 9 * SECOND_NS, 100 * SECOND_NS).used
     assert (used.amount, used.at_ns, used.is_total) == (9 * SECOND_NS, 109 * SECOND_NS, True)
-
-
-def answer(result: Result, *grants: Grant) -> ChargingAnswer:
-    return ChargingAnswer(result, grants)
-
-
-def test_answers_grant_or_say_why_not() -> None:
-    last = FinalUnit(FinalUnitAction.TERMINATE)
-    some = answer(Result.SUCCESS, Grant(None, (), Result.SUCCESS, Unit.TIME, 5, final_unit=last))
-    none = answer(Result.NO_CREDIT, Grant(None, (), Result.NO_CREDIT))
-    assert (mapping.granted(some), mapping.is_last_credit(some), mapping.error_text(some)) == (5, True, "")
-    assert (mapping.granted(none), mapping.is_last_credit(none)) == (0, True)
-    assert mapping.error_text(none) == "INSUFFICIENT_CREDIT"
-    assert mapping.error_text(answer(Result.DENIED)) == "RALS_ERROR:ACCOUNT_DISABLED"
-    denied = answer(Result.DENIED, Grant(None, (), Result.DENIED))
-    assert mapping.error_text(denied) == "RALS_ERROR:UNAUTHORIZED_DESTINATION"
-    for result in Result:
-        text = mapping.error_text(answer(result))
-        assert bool(text) == (result not in (Result.SUCCESS, Result.FREE_OF_CHARGE))
