@@ -21,11 +21,36 @@ class Standing(IntEnum):
     BARRED = 2
 
 
+class Factor(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How much of a balance one unit of a service uses up: `numerator / denominator`; 1 where nothing is said."""
+
+    service: str
+    numerator: int
+    denominator: int = 1
+
+
+class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What few balances have; one that has none of it carries no terms at all, and costs a turn nothing.
+
+    `destinations` and `timings` are names of the tariff, `!name` takes out. `subject` is the plan the balance is
+    rated by, or `*zero60s`: units for nothing in started increments of that length. After a blocker nothing pays.
+    """
+
+    destinations: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subject: str = ""
+    timings: tuple[str, ...] = ()
+    shared_groups: tuple[str, ...] = ()
+    factors: tuple[Factor, ...] = ()
+    is_blocker: bool = False
+    is_disabled: bool = False
+
+
 class Balance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Credit of one unit; available is `posted - reserved`.
 
-    Higher `priority` is used first, then the earlier expiry, then the older balance. Empty `services` and
-    `rating_groups` mean any.
+    Higher `priority` is used first, then the earlier expiry, then the older balance; where balances have terms,
+    a longer prefix of the called number comes before priority. Empty `services` and `rating_groups` mean any.
     """
 
     id: str
@@ -36,13 +61,22 @@ class Balance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_at_ns: int | None = None
     services: tuple[str, ...] = ()
     rating_groups: tuple[int, ...] = ()
+    terms: Terms | None = None
 
 
 class Hold(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A part of one balance, set aside for one quota."""
+    """A part of one balance, set aside for one quota; `account` is empty where it is the session's own."""
 
     balance_id: str
     amount: int
+    account: str = ""
+
+
+class Drawn(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How much of a quota one balance (its `*zero` increments) or one subject (its rate) has covered so far."""
+
+    name: str
+    units: int
 
 
 class Quota(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -64,6 +98,7 @@ class Quota(msgspec.Struct, frozen=True, array_like=True, gc=False):
     granted_at_ns: int = 0
     is_final: bool = False
     pool: tuple[int, int] | None = None
+    drawn: tuple[Drawn, ...] = ()
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -95,6 +130,44 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     closed_at_ns: int | None = None
 
 
+@plain_members
+class Strategy(IntEnum):
+    """In which order the balances of a shared group are used."""
+
+    MINE_RANDOM = 0
+    LOWEST = 1
+    HIGHEST = 2
+    RANDOM = 3
+    MINE_LOWEST = 4
+    MINE_HIGHEST = 5
+
+
+class SharedGroup(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Accounts whose balances of the group pay for each other; every member keeps the same list."""
+
+    name: str
+    strategy: Strategy = Strategy.MINE_RANDOM
+    members: tuple[str, ...] = ()
+    subject: str = ""
+
+
+class Loan(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A part of a balance of this account that is held for a session of another member of its group."""
+
+    account: str
+    session_key: str
+    balance_id: str
+    amount: int
+
+
+class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What few accounts have; a plain account carries None instead."""
+
+    category: str = ""
+    groups: tuple[SharedGroup, ...] = ()
+    loans: tuple[Loan, ...] = ()
+
+
 class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything one request needs to know of a subscriber.
 
@@ -111,6 +184,7 @@ class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
     credit_limit_nanos: int | None = 0
     low_balance_nanos: int = 0
     version: int = 0
+    extras: Extras | None = None
 
 
 def session_key(client: str, session_id: str) -> str:

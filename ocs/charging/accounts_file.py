@@ -13,13 +13,16 @@ accounts:
 """
 
 from collections.abc import Iterator
+from datetime import UTC
 
 import msgspec
 
+from ocs.charging import terms_reader
+from ocs.charging.account import Extras
 from ocs.charging.acts import NewAccount, TopUp
 from ocs.charging.events import Identity, IdentityKind, Unit
 from ocs.charging.ledger import MAIN
-from ocs.charging.tariff.quantities import amount_nanos, quantity, whole
+from ocs.charging.tariff.quantities import amount_nanos, moment_ns, quantity, whole
 from ocs.charging.tariff.yaml_marks import Field, Problem, read_fields
 
 MOST = 100_000_000
@@ -35,8 +38,11 @@ MEMBERS = (
     "balances",
     "credit_limit",
     "low_balance",
+    "category",
+    "groups",
 )
-AMOUNTS = ("money", "volume", "time", "events")
+AMOUNTS = ("money", "volume", "time", "events", "points")
+BALANCE_MEMBERS = (*AMOUNTS, "id", "priority", "expires", "services", "rating_groups", *terms_reader.KEYS)
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -50,6 +56,7 @@ class Template(msgspec.Struct, frozen=True):
     topups: tuple[TopUp, ...]
     credit_limit_nanos: int | None
     low_balance_nanos: int
+    extras: Extras | None = None
 
     def accounts(self) -> Iterator[NewAccount]:
         """Every account of the template."""
@@ -65,6 +72,7 @@ class Template(msgspec.Struct, frozen=True):
                 self.topups,
                 self.credit_limit_nanos,
                 self.low_balance_nanos,
+                extras=_numbered(self.extras, number),
             )
 
 
@@ -116,18 +124,34 @@ def _template(field: Field) -> Template:
         tuple(_topup(item) for item in balances.items()) if balances is not None else (),
         _limit(members.get("credit_limit")),
         _nanos(members.get("low_balance")),
+        terms_reader.read_extras(members),
     )
 
 
+def _numbered(extras: Extras | None, number: str) -> Extras | None:
+    """The extras of one account of a template."""
+    if extras is None or not extras.groups:
+        return extras
+    groups = tuple(
+        msgspec.structs.replace(
+            group,
+            name=group.name.replace("{n}", number),
+            members=tuple(member.replace("{n}", number) for member in group.members),
+        )
+        for group in extras.groups
+    )
+    return msgspec.structs.replace(extras, groups=groups)
+
+
 def _topup(field: Field) -> TopUp:
-    members = field.members((*AMOUNTS, "id", "priority"))
+    members = field.members(BALANCE_MEMBERS)
     named = [name for name in AMOUNTS if name in members]
     if len(named) != 1:
         field.problem(f"a balance has exactly one of {', '.join(AMOUNTS)}")
         return TopUp(0)
     name = named[0]
-    if name == "money":
-        amount, unit = _nanos(members[name]), Unit.MONEY
+    if name in ("money", "points"):
+        amount, unit = _nanos(members[name]), Unit.MONEY if name == "money" else Unit.GENERIC
     else:
         amount, unit = _units(members[name], name)
     default_id = MAIN if name == "money" else name
@@ -136,7 +160,23 @@ def _topup(field: Field) -> TopUp:
         unit,
         _word(members.get("id"), default_id),
         _number(members.get("priority"), 0, -1000, 1000),
+        None if "expires" not in members else members["expires"].value(_moment),
+        _words(members.get("services")),
+        tuple(_number(item, 0, 0, 2**32 - 1) for item in _items(members.get("rating_groups"))),
+        terms_reader.read_terms(members),
     )
+
+
+def _moment(text: str) -> int:
+    return moment_ns(text, UTC)
+
+
+def _items(field: Field | None) -> list[Field]:
+    return [] if field is None else field.items()
+
+
+def _words(field: Field | None) -> tuple[str, ...]:
+    return tuple(text for item in _items(field) if (text := item.text()) is not None)
 
 
 def _units(field: Field, name: str) -> tuple[int, Unit]:

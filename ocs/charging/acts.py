@@ -5,7 +5,7 @@ An act has an id, given by who asks or made by the caller; its posting says who 
 
 import msgspec
 
-from ocs.charging.account import Account, Balance, Standing
+from ocs.charging.account import Account, Balance, Extras, Standing, Terms
 from ocs.charging.entry import EntryKind, Posting
 from ocs.charging.events import Identity, Unit
 from ocs.charging.ledger import MAIN, Ledger
@@ -27,7 +27,10 @@ class Act(msgspec.Struct, frozen=True):
 
 
 class TopUp(msgspec.Struct, frozen=True):
-    """Credit for one balance, made where it does not exist; `expires_at_ns` then also moves the expiry."""
+    """Credit for one balance, made where it does not exist.
+
+    Where it exists `expires_at_ns` moves its expiry, and `terms` take the place of its terms.
+    """
 
     amount: int
     unit: Unit = Unit.MONEY
@@ -36,6 +39,7 @@ class TopUp(msgspec.Struct, frozen=True):
     expires_at_ns: int | None = None
     services: tuple[str, ...] = ()
     rating_groups: tuple[int, ...] = ()
+    terms: Terms | None = None
 
 
 class NewAccount(msgspec.Struct, frozen=True):
@@ -48,6 +52,7 @@ class NewAccount(msgspec.Struct, frozen=True):
     credit_limit_nanos: int | None = 0
     low_balance_nanos: int = 0
     standing: Standing = Standing.ACTIVE
+    extras: Extras | None = None
 
 
 def create(new: NewAccount, act: Act) -> tuple[Account, Posting | None]:
@@ -59,6 +64,7 @@ def create(new: NewAccount, act: Act) -> tuple[Account, Posting | None]:
         standing=new.standing,
         credit_limit_nanos=new.credit_limit_nanos,
         low_balance_nanos=new.low_balance_nanos,
+        extras=new.extras,
     )
     ledger = Ledger((), act.at_ns)
     for topup in new.topups:
@@ -87,6 +93,49 @@ def adjust(account: Account, balance_id: str, amount: int, act: Act) -> tuple[Ac
     return _done(account, ledger, act)
 
 
+def set_balance(account: Account, shape: Balance, act: Act) -> tuple[Account, Posting | None]:
+    """The account with a balance as it is described, made where it does not exist.
+
+    `shape.posted` is what is on it afterwards, told as an adjustment; what is reserved stays reserved.
+    """
+    ledger = Ledger(account.balances, act.at_ns)
+    balance = ledger.find(shape.id)
+    if shape.id == MAIN and shape.unit is not Unit.MONEY:
+        raise ActError(f"balance {MAIN} holds money; name another one for {shape.unit.name}")
+    if balance is not None and balance.unit is not shape.unit:
+        raise ActError(f"balance {shape.id} holds {balance.unit.name}, not {shape.unit.name}")
+    if shape.terms == Terms():
+        shape = msgspec.structs.replace(shape, terms=None)
+    posted = 0 if balance is None else balance.posted
+    if balance is None:
+        ledger.add(msgspec.structs.replace(shape, posted=0, reserved=0))
+    else:
+        ledger.reshape(shape)
+    if shape.posted != posted:
+        ledger.credit(shape.id, EntryKind.ADJUSTMENT, shape.posted - posted)
+    return _done(account, ledger, act)
+
+
+def remove_balance(account: Account, balance_id: str, act: Act) -> tuple[Account, Posting | None]:
+    """The account without a balance: what was left on it is taken off by an entry; held balances stay."""
+    ledger = Ledger(account.balances, act.at_ns)
+    balance = ledger.find(balance_id)
+    if balance is None:
+        raise ActError(f"no balance {balance_id}")
+    if balance.reserved:
+        raise ActError(f"sessions hold {balance.reserved} of balance {balance_id}: end them first")
+    if balance.posted:
+        ledger.credit(balance_id, EntryKind.ADJUSTMENT, -balance.posted)
+    ledger.remove(balance_id)
+    return _done(account, ledger, act)
+
+
+def set_extras(account: Account, extras: Extras) -> Account:
+    """The account with another category or other groups."""
+    kept = None if extras == Extras() else extras
+    return msgspec.structs.replace(account, extras=kept, version=account.version + 1)
+
+
 def set_standing(account: Account, standing: Standing) -> Account:
     """The account barred, or active again."""
     return msgspec.structs.replace(account, standing=standing, version=account.version + 1)
@@ -106,7 +155,9 @@ def _credit(ledger: Ledger, topup: TopUp) -> None:
     """Fill a balance, after making it or moving its expiry."""
     if topup.balance_id == MAIN and topup.unit is not Unit.MONEY:
         raise ActError(f"balance {MAIN} holds money; name another one for {topup.unit.name}")
-    if ledger.find(topup.balance_id) is None:
+    balance = ledger.find(topup.balance_id)
+    terms = None if topup.terms == Terms() else topup.terms
+    if balance is None:
         ledger.add(
             Balance(
                 topup.balance_id,
@@ -117,10 +168,13 @@ def _credit(ledger: Ledger, topup: TopUp) -> None:
                 topup.expires_at_ns,
                 topup.services,
                 topup.rating_groups,
+                terms,
             )
         )
-    elif topup.expires_at_ns is not None:
-        ledger.extend(topup.balance_id, topup.expires_at_ns)
+    elif topup.expires_at_ns is not None or topup.terms is not None:
+        expires_at_ns = balance.expires_at_ns if topup.expires_at_ns is None else topup.expires_at_ns
+        terms = balance.terms if topup.terms is None else terms
+        ledger.reshape(msgspec.structs.replace(balance, expires_at_ns=expires_at_ns, terms=terms))
     ledger.credit(topup.balance_id, EntryKind.TOPUP, topup.amount)
 
 

@@ -29,13 +29,16 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     answered: EventAnswer | None = None
     is_repeat: bool = False
     deadline_ns: int | None = None  # of the event's session, where it is open
+    others: tuple[Account, ...] = ()  # members of a shared group that paid or hold something for it
+    other_postings: tuple[Posting, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
     """What a store makes durable in one piece. `account.version` is one more than what it replaces.
 
-    `opened_keys` lead from a session to its account from now on, `closed_keys` do so no more: a session just
-    closed is still found, for repeats and late reports that do not name the subscriber.
+    `others` are changed in the same step, all of them or none. `opened_keys` lead from a session to its account
+    from now on, `closed_keys` do so no more: a session just closed is still found, for repeats and late reports
+    that do not name the subscriber.
     """
 
     account: Account
@@ -45,6 +48,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     closed_keys: tuple[str, ...] = ()
     answered: tuple[EventAnswer, ...] = ()
     has_new_identities: bool = False
+    others: tuple[Account, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()

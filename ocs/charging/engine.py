@@ -463,6 +463,7 @@ def _account(
         account.credit_limit_nanos,
         account.low_balance_nanos,
         account.version + 1,
+        account.extras,
     )
 
 

@@ -39,6 +39,7 @@ class Unit(IntEnum):
     TIME = 2  # ns
     EVENTS = 3  # CC-Service-Specific-Units: messages, items
     MONEY = 4  # nanos
+    GENERIC = 5  # 10^-9 of a point; only balances count in it, and pay for anything by their factors
 
 
 @plain_members

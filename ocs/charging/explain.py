@@ -16,7 +16,13 @@ from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.model import Considered, Query, Tariff
 from ocs.charging.what_if import Breakdown, Tried, break_down
 
-MEMBERS = {Unit.MONEY: "nanos", Unit.OCTETS: "octets", Unit.TIME: "ns", Unit.EVENTS: "events"}
+MEMBERS = {
+    Unit.MONEY: "nanos",
+    Unit.OCTETS: "octets",
+    Unit.TIME: "ns",
+    Unit.EVENTS: "events",
+    Unit.GENERIC: "points_nanos",
+}
 
 CataloguesAt = Callable[[int], list[tuple[int, Catalogue]]]
 """The tariff versions that may have priced something at a moment: the active one, and the one before it."""

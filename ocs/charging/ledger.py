@@ -6,6 +6,8 @@ a posted value has its entry. Balances stand in the order in which they are used
 
 from typing import Final
 
+import msgspec
+
 from ocs.charging.account import Account, Balance, Hold
 from ocs.charging.entry import Entry, EntryKind
 from ocs.charging.events import Unit
@@ -62,6 +64,7 @@ class Ledger:
                     balance.expires_at_ns,
                     balance.services,
                     balance.rating_groups,
+                    balance.terms,
                 )
             changed.append(balance)
         return tuple(changed)
@@ -264,20 +267,26 @@ class Ledger:
 
     def extend(self, balance_id: str, expires_at_ns: int) -> None:
         """Move the expiry of a balance, and the balance to its place in the order of use."""
-        index = self._index(balance_id)
-        balance = self._balances[index]
-        moved = Balance(
-            balance.id,
-            balance.unit,
-            self._posted.pop(index),
-            self._reserved.pop(index),
-            balance.priority,
-            expires_at_ns,
-            balance.services,
-            balance.rating_groups,
+        self.reshape(
+            msgspec.structs.replace(self._balances[self._index(balance_id)], expires_at_ns=expires_at_ns)
+        )
+
+    def reshape(self, shape: Balance) -> None:
+        """Give the balance of that name another priority, expiry or terms; what is on it stays."""
+        index = self._index(shape.id)
+        moved = msgspec.structs.replace(
+            shape, posted=self._posted.pop(index), reserved=self._reserved.pop(index)
         )
         self._balances = (*self._balances[:index], *self._balances[index + 1 :])
         self.add(moved)
+
+    def remove(self, balance_id: str) -> None:
+        """Take an empty balance, of which nothing is held, out of the account."""
+        index = self._index(balance_id)
+        assert self._posted[index] == self._reserved[index] == 0, "only an empty balance is removed"
+        self._balances = (*self._balances[:index], *self._balances[index + 1 :])
+        del self._posted[index], self._reserved[index]
+        self._changed = True
 
     def find(self, balance_id: str) -> Balance | None:
         """The balance of that name as it stood at the start of the turn, or None."""

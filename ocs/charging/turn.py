@@ -36,6 +36,7 @@ MOST_UNITS = {
     Unit.TIME: 1 << 53,
     Unit.EVENTS: 1 << 40,
     Unit.MONEY: 1 << 60,
+    Unit.GENERIC: 1 << 60,
 }  # of one quota
 CHANGE_SPREAD_S = 60  # re-authorisations at a tariff change are spread over this many seconds
 BUNDLE = "bundle"

@@ -10,6 +10,7 @@ class WorkingQuota:
 
     __slots__ = (
         "cost_nanos",
+        "drawn",
         "granted",
         "granted_at_ns",
         "holds",
@@ -30,6 +31,7 @@ class WorkingQuota:
         self.rated_at_ns = quota.rated_at_ns
         self.granted_at_ns = quota.granted_at_ns
         self.is_final = quota.is_final
+        self.drawn = quota.drawn
 
     def frozen(self, quota: Quota) -> Quota:
         """The record, with what never changes taken from `quota`."""
@@ -46,6 +48,7 @@ class WorkingQuota:
             self.granted_at_ns,
             self.is_final,
             quota.pool,
+            self.drawn,
         )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ocs.charging.account import Extras, Factor, SharedGroup, Strategy, Terms
 from ocs.charging.accounts_file import read_accounts
 from ocs.charging.acts import NewAccount, TopUp
 from ocs.charging.events import Identity, IdentityKind, Unit
@@ -75,6 +76,42 @@ def test_no_limit() -> None:
     assert read("accounts: [{key: a}]")[0].credit_limit_nanos == 0
 
 
+def test_a_balance_says_where_when_and_how_it_pays() -> None:
+    text = """
+accounts:
+  - count: 2
+    key: "{n}"
+    category: call
+    groups: [{name: "family{n}", strategy: lowest, members: ["default:{n}", "default:9"]}]
+    balances:
+      - {time: 1h, id: weekend, expires: 2027-01-01, services: voice, destinations: [germany, "!premium"],
+         categories: call, subject: "*zero60s", timings: ["!peak"], shared_groups: [family], blocker: true}
+      - {points: "1.5", rating_groups: [1, 2], factors: {voice: 1/60000000000, sms: "0.25"}, disabled: true}
+"""
+    first, second = read(text)
+    assert first.extras == Extras(
+        "call", (SharedGroup("family0", Strategy.LOWEST, ("default:0", "default:9")),)
+    )
+    assert second.extras is not None
+    assert second.extras.groups[0].members[0] == "default:1"
+    terms = Terms(("germany", "!premium"), ("call",), "*zero60s", ("!peak",), ("family",), (), True)
+    start_of_2027_ns = 1_798_761_600 * SECOND_NS
+    factors = (Factor("voice", 1, 60 * SECOND_NS), Factor("sms", 1, 4))
+    assert first.topups == (
+        TopUp(3600 * SECOND_NS, Unit.TIME, "weekend", 0, start_of_2027_ns, ("voice",), (), terms),
+        TopUp(
+            1_500_000_000,
+            Unit.GENERIC,
+            "points",
+            0,
+            None,
+            (),
+            (1, 2),
+            Terms(factors=factors, is_disabled=True),
+        ),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
     [
@@ -88,6 +125,12 @@ def test_no_limit() -> None:
         ("accounts: [{key: a, balances: [{volume: 5m}]}]", "not volume"),
         ("accounts: [{key: a, credit_limit: lots}]", "credit_limit"),
         ("accounts: [{kay: a}]", "kay"),
+        ("accounts: [{key: a, balances: [{time: 5m, factors: {voice: 1e9}}]}]", "factors.voice"),
+        ("accounts: [{key: a, balances: [{time: 5m, factors: {voice: 1/0}}]}]", "factors.voice"),
+        ("accounts: [{key: a, balances: [{time: 5m, blocker: maybe}]}]", "blocker"),
+        ("accounts: [{key: a, balances: [{time: 5m, expires: soon}]}]", "expires"),
+        ("accounts: [{key: a, groups: [{name: g, strategy: mine, members: [a]}]}]", "strategy"),
+        ("accounts: [{key: a, groups: [{name: g}]}]", "members"),
     ],
 )
 def test_every_problem_is_told_at_its_place(text: str, path: str) -> None:

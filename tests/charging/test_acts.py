@@ -2,7 +2,7 @@
 
 import pytest
 
-from ocs.charging.account import Account, Balance, Standing
+from ocs.charging.account import Account, Balance, Extras, Standing, Terms
 from ocs.charging.acts import (
     MOST,
     Act,
@@ -12,6 +12,9 @@ from ocs.charging.acts import (
     adjust,
     create,
     expire,
+    remove_balance,
+    set_balance,
+    set_extras,
     set_standing,
     top_up,
 )
@@ -104,3 +107,47 @@ def test_expiry_takes_what_nobody_holds() -> None:
 def test_standing() -> None:
     barred = set_standing(money(1), Standing.BARRED)
     assert (barred.standing, barred.version) == (Standing.BARRED, 2)
+
+
+def test_a_balance_is_set_as_it_is_described() -> None:
+    weekend = Balance("weekend", Unit.TIME, 60, 0, 5, 9000, (), (), Terms(timings=("weekend",)))
+    made, posting = set_balance(money(10), weekend, ACT)
+    assert line((made, posting)) == "weekend 60, main 10 | weekend+60 adjustment"
+    assert made.balances[0] == weekend
+    plain = Balance("weekend", Unit.TIME, 20, terms=Terms())
+    changed, posting = set_balance(made, plain, ACT)
+    assert line((changed, posting)) == "main 10, weekend 20 | weekend-40 adjustment"
+    assert changed.balances[1] == Balance("weekend", Unit.TIME, 20)
+    with pytest.raises(ActError):
+        set_balance(made, Balance("weekend", Unit.MONEY, 1), ACT)
+
+
+def test_what_is_held_stays_held_when_a_balance_is_set() -> None:
+    account = money(10, Balance("data", Unit.OCTETS, 100, 30))
+    changed, _ = set_balance(account, Balance("data", Unit.OCTETS, 50), ACT)
+    assert books_text(changed) == "main 10, data 50-30"
+
+
+def test_a_removed_balance_takes_its_credit_with_it_and_a_held_one_stays() -> None:
+    account = money(10, Balance("data", Unit.OCTETS, 100), Balance("held", Unit.OCTETS, 9, 3))
+    changed, posting = remove_balance(account, "data", ACT)
+    assert books_text(changed) == "held 9-3, main 10"
+    assert entries_text(posting) == "data-100 adjustment"
+    for name in ("held", "nobody"):
+        with pytest.raises(ActError):
+            remove_balance(account, name, ACT)
+
+
+def test_a_top_up_gives_terms_and_takes_them() -> None:
+    terms = Terms(destinations=("germany",))
+    made, _ = top_up(money(0), TopUp(5, balance_id="b", terms=terms), ACT)
+    kept, _ = top_up(made, TopUp(5, balance_id="b"), ACT)
+    plain, _ = top_up(made, TopUp(5, balance_id="b", terms=Terms()), ACT)
+    found = [account.balances[1].terms for account in (made, kept, plain)]
+    assert found == [terms, terms, None]
+
+
+def test_extras_that_say_nothing_are_none() -> None:
+    account = set_extras(money(0), Extras("call"))
+    assert (account.extras, account.version) == (Extras("call"), 2)
+    assert set_extras(account, Extras()).extras is None

@@ -109,6 +109,26 @@ async def test_what_was_committed_is_found_again_also_after_reopening(opened: Op
         assert await everything(store, Table.CDRS) == [cdr("a", 1)]
 
 
+async def test_several_accounts_change_together_or_not_at_all(opened: Open) -> None:
+    async with using(opened()) as store:
+        for key in ("a", "b", "c"):
+            await put(store, new(key))
+        both = Change(
+            state("a", 2, 5), (posting("a", 2), posting("b", 2)), others=(state("b", 2, 7), state("c", 2, 9))
+        )
+        assert await put(store, both) is None
+        behind = Change(state("a", 3, 50), (posting("a", 3),), others=(state("b", 2, 70),))
+        assert isinstance(await put(store, behind), VersionConflict)
+        ahead = Change(state("b", 3, 80), others=(state("c", 4, 90),))
+        assert isinstance(await put(store, ahead), VersionConflict)
+        following = [Change(state("b", 3, 8)), Change(state("a", 3, 6), others=(state("b", 4, 9),))]
+        assert await asyncio.gather(*[put(store, change) for change in following]) == [None, None]
+    async with using(opened()) as store:
+        found = [await store.load(key) for key in ("a", "b", "c")]
+        assert [(each.version, each.balances[0].posted) for each in found if each] == [(3, 6), (4, 9), (2, 9)]
+        assert await everything(store, Table.POSTINGS, "b") == [posting("b", 2), posting("b", 1)]
+
+
 async def test_a_session_key_leads_to_its_account_until_it_is_let_go(opened: Open) -> None:
     async with using(opened()) as store:
         await put(store, new("a"))

@@ -29,8 +29,9 @@ class Truth(MemoryStore):
         """Make a change durable, or say why not."""
         account = change.account
         before = self._accounts.get(account.key)
-        if account.version != (before.version if before else 0) + 1:
-            return VersionConflict(f"{account.key} is at another version")
+        behind = self._behind(change)
+        if behind is not None:
+            return VersionConflict(f"{behind} is at another version")
         if change.has_new_identities and self._is_taken(account):
             return VersionConflict(f"an identity of {account.key} is taken")
         self._apply(change, before)

@@ -48,8 +48,9 @@ class MemoryStore:
         loop = asyncio.get_running_loop()
         account = change.account
         before = self._accounts.get(account.key)
-        if self._failing or account.version != (before.version if before else 0) + 1:
-            self._fail(loop, done, f"{account.key} is at another version")
+        behind = self._behind(change)
+        if self._failing or behind is not None:
+            self._fail(loop, done, f"{behind or account.key} is at another version")
             return
         if change.has_new_identities and self._is_taken(account):
             self._fail(loop, done, f"an identity of {account.key} is taken")
@@ -67,12 +68,22 @@ class MemoryStore:
 
         loop.call_soon(failed)
 
+    def _behind(self, change: Change) -> str | None:
+        """The key of an account of the change that is at another version than it was decided on."""
+        for account in (change.account, *change.others):
+            before = self._accounts.get(account.key)
+            if account.version != (before.version if before else 0) + 1:
+                return account.key
+        return None
+
     def _is_taken(self, account: Account) -> bool:
         return any(self._identities.get(each, account.key) != account.key for each in account.identities)
 
     def _apply(self, change: Change, before: Account | None) -> None:
         account = change.account
         self._accounts[account.key] = account
+        for other in change.others:
+            self._accounts[other.key] = other
         if change.has_new_identities:
             for identity in before.identities if before else ():
                 self._identities.pop(identity, None)

@@ -285,12 +285,9 @@ class SqliteStore:
         first: dict[str, int] = {}
         last: dict[str, Account] = {}
         for change in changes:
-            key = change.account.key
-            expected = last[key].version if key in last else None
-            if expected is not None and change.account.version != expected + 1:
-                raise VersionConflict(f"{key} is at another version")
-            first.setdefault(key, change.account.version - 1)
-            last[key] = change.account
+            _follow(change.account, first, last)
+            for other in change.others:
+                _follow(other, first, last)
         updates: list[tuple[int, int, int, bytes, str, int]] = []
         inserts: list[tuple[int, int, int, bytes, str, int]] = []
         for key, account in last.items():
@@ -397,6 +394,16 @@ class SqliteStore:
         self._mover.shutdown()
         for connection in (self._reader, self._moving, self._writer):
             connection.close()
+
+
+def _follow(account: Account, first: dict[str, int], last: dict[str, Account]) -> None:
+    """Note an account's next state in a batch, and the version the file must be at before the first."""
+    key = account.key
+    before = last.get(key)
+    if before is not None and account.version != before.version + 1:
+        raise VersionConflict(f"{key} is at another version")
+    first.setdefault(key, account.version - 1)
+    last[key] = account
 
 
 def _connect(path: Path) -> sqlite3.Connection:

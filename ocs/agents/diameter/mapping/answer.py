@@ -286,7 +286,7 @@ class AnswerWriter:
                 members.append(_specific_units(amount))
             case Unit.MONEY:
                 members.append(group(avps.CC_MONEY, self._money(grant.amount)))
-            case None:
+            case Unit.GENERIC | None:
                 pass
         return _granted(b"".join(members))
 

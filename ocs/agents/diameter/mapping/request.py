@@ -66,7 +66,7 @@ _u32: Final = Struct(">I").unpack_from
 _session_id: Final = octets_encoder(avps.SESSION_ID)
 _EVENT: Final = EventKind.EVENT  # before Python 3.12 looking a member up in its class is slow
 _KINDS: Final = {kind.to_bytes(4, "big"): kind for kind in EventKind}
-_ACTIONS: Final = {action.value: action for action in Action}
+_ACTIONS: Final = {action.value: action for action in Action if action <= Action.PRICE_ENQUIRY}
 _REASON_KEYS: Final = (avps.REPORTING_REASON, VODAFONE_REPORTING_REASON)
 _SERVICE: Final = avps.MULTIPLE_SERVICES_CREDIT_CONTROL
 _RATING_GROUP: Final = avps.RATING_GROUP

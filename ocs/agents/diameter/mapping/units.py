@@ -114,6 +114,8 @@ class Amounts:
                 return self.units
             case Unit.MONEY:
                 return self.money
+            case Unit.GENERIC:
+                return None
 
 
 def asked(message: Message, avp: RawAvp, service: str, currency_code: int) -> Asked:

@@ -16,6 +16,8 @@ UNITS = {
     "voice": Unit.TIME,
     "events": Unit.EVENTS,
     "units": Unit.EVENTS,
+    "points": Unit.GENERIC,
+    "generic": Unit.GENERIC,
 }
 UNIT_OF_SERVICE = {"data": Unit.OCTETS, "voice": Unit.TIME}  # the others count events
 
@@ -34,7 +36,7 @@ def quantity_of(member: str, amount: Amount, unit: Unit) -> int:
     negative = isinstance(value, str) and value.startswith("-")
     text = value[1:] if isinstance(value, str) and negative else value
     try:
-        if unit is Unit.MONEY:
+        if unit in (Unit.MONEY, Unit.GENERIC):
             return values.nanos(value)
         if isinstance(value, int):
             return -values.count(-value) if value < 0 else values.count(value)

@@ -17,6 +17,7 @@ class Quantity(msgspec.Struct, frozen=True, omit_defaults=True):
     octets: int | UnsetType = UNSET
     ns: int | UnsetType = UNSET
     events: int | UnsetType = UNSET
+    points_nanos: int | UnsetType = UNSET
 
 
 def quantity(unit: Unit, amount: int) -> Quantity:
@@ -30,6 +31,8 @@ def quantity(unit: Unit, amount: int) -> Quantity:
             return Quantity(ns=amount)
         case Unit.EVENTS:
             return Quantity(events=amount)
+        case Unit.GENERIC:
+            return Quantity(points_nanos=amount)
 
 
 class BalanceView(msgspec.Struct, frozen=True):
