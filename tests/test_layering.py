@@ -86,7 +86,9 @@ TABLE: dict[str, Row] = {
         ),
         pure=True,
     ),
-    "ocs.charging.cgrates": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
+    "ocs.charging.cgrates": Row(
+        allowed=("ocs.charging.events", "ocs.charging.money", "ocs.charging.schedule"), pure=True
+    ),
     "ocs.charging.store": Row(
         allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"),
         denied=("ocs.charging.engine", "ocs.charging.rating", "ocs.charging.tariff", "ocs.charging.service"),
