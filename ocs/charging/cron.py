@@ -1,9 +1,9 @@
 """Cron expressions as schedules. Pure.
 
-Five fields `minute hour day-of-month month weekday`; with six, seconds come first; with seven, years come last. Fields
-take `*`, `?`, numbers, names (`jan`, `mon`), lists, ranges and steps, and `L` is the last day of the month. `@hourly`,
-`@daily`, `@weekly`, `@monthly`, `@yearly` and `@every 1h30m` stand alone. Every function raises ValueError with a
-message that names the text.
+Five fields `minute hour day-of-month month weekday`; with six, seconds come first; with seven, years come last.
+Fields take `*`, `?`, numbers, names (`jan`, `mon`), lists, ranges and steps; `L` is the last day of the month.
+`@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly` and `@every 1h30m` stand alone. Every function raises
+ValueError with a message that names the text.
 """
 
 import re

@@ -67,7 +67,7 @@ def next_run(schedule: Schedule, after_ns: int, zone: tzinfo) -> int | None:
 
 
 def named(word: str, set_at_ns: int, zone: tzinfo) -> Schedule | None:
-    """The schedule of a word such as `*monthly` or `+10m`, which counts from the moment it was set; None: no such word.
+    """The schedule of a word such as `*monthly`, which counts from the moment it was set; None: no such word.
 
     `*monthly` and `*yearly` leave out months without that day; `*monthly_estimated` runs on their last day.
     """

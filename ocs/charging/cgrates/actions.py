@@ -60,29 +60,46 @@ def execute(
     actions = tariff.actions.get(tag)
     if actions is None or account_id not in accounts:
         return Changed(error=NOT_FOUND)
+    done = run_actions(accounts, account_id, actions, moment, passes)
+    return Changed(error=done.error) if done.error else done
+
+
+def run_actions(
+    accounts: Mapping[str, Account],
+    account_id: str,
+    actions: tuple[Action, ...],
+    moment: Moment,
+    passes: Passes = unfiltered,
+) -> Changed:
+    """Runs actions until one fails; with its error comes what those before it have done."""
     editor = moment.edit(accounts[account_id])
     others: dict[str, Account | None] = {}
     effects: list[Action] = []
     is_removed = False
-    for action in sorted(actions, key=lambda entry: -entry.weight):
+    error = ""
+    for number, action in enumerate(sorted(actions, key=lambda entry: -entry.weight)):
         if not passes(action, editor.account):
             continue
         if action.kind == "*remove_account":
             is_removed = True
         elif action.kind == "*transfer_balance":
-            moved = _transfer_action({**accounts, account_id: editor.account}, account_id, action, moment)
-            if moved.error:
-                return Changed(error=PARTIALLY_EXECUTED)
+            current = {**accounts, **others, account_id: editor.account}
+            held = {key: account for key, account in current.items() if account is not None}
+            part = msgspec.structs.replace(moment, event_id=f"{moment.event_id}:{number}")
+            moved = _transfer_action(held, account_id, action, part)
             others |= {key: account for key, account in moved.accounts.items() if key != account_id}
-            changed = moved.accounts.get(account_id)
-            editor = moment.edit(changed) if changed is not None else editor
+            editor.adopt(moved.accounts.get(account_id) or editor.account)
+            error = moved.error
         elif (step := _STEPS.get(action.kind)) is None:
             effects.append(action)
         elif not step(editor, action):
-            return Changed(error=PARTIALLY_EXECUTED)
+            error = PARTIALLY_EXECUTED
+        if error:
+            break
     editor.clean()
     joined = tuple((group, account_id) for group in editor.joined)
-    return Changed({**others, account_id: None if is_removed else editor.account}, joined, tuple(effects))
+    last = None if is_removed else editor.account
+    return Changed({**others, account_id: last}, joined, tuple(effects), error)
 
 
 def add_balance(

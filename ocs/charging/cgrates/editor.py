@@ -37,6 +37,10 @@ class Editor:
         balances = {kind: tuple(found) for kind, found in self.balances.items()}
         return Account(self.account_id, balances, self.allows_negative, self.is_disabled)
 
+    def adopt(self, account: Account) -> None:
+        """Goes on with balances that were changed elsewhere."""
+        self.balances = {kind: list(found) for kind, found in account.balances.items()}
+
     def matches(self, balance: Balance, wanted: BalanceFilter, *, by_expiry: bool = True) -> bool:
         """Whether a filter names a balance: by its id alone, or by every attribute given."""
         if wanted.balance_id:
