@@ -15,10 +15,12 @@ from ocs.diameter.avp import (
     encode_address,
     encode_u32,
     encode_utf8,
+    fault,
     group,
     invalid_value,
 )
 from ocs.diameter.codes import (
+    AVP_MANDATORY,
     BASE_APPLICATION,
     CREDIT_CONTROL_APPLICATION,
     ERROR,
@@ -27,14 +29,24 @@ from ocs.diameter.codes import (
     VERSION,
     Command,
     ResultCode,
+    is_protocol_error,
 )
-from ocs.diameter.message import Message, failed_avp, identity
+from ocs.diameter.message import Message, encode_answer, failed_avp, identity
 
 ETSI: Final = 13019
 LONGEST_IDENTITY: Final = 255  # of a DiameterIdentity: no domain name is longer (RFC 1035 2.3.4)
 BASE_COMMANDS: Final = frozenset(
     {Command.CAPABILITIES_EXCHANGE, Command.DEVICE_WATCHDOG, Command.DISCONNECT_PEER}
 )
+
+# Grammar of CER (RFC 6733 5.3.1).
+_GRAMMAR: Final = frozenset(
+    (
+        avps.ORIGIN_HOST, avps.ORIGIN_REALM, avps.HOST_IP_ADDRESS, avps.VENDOR_ID, avps.PRODUCT_NAME,
+        avps.ORIGIN_STATE_ID, avps.SUPPORTED_VENDOR_ID, avps.AUTH_APPLICATION_ID, avps.INBAND_SECURITY_ID,
+        avps.ACCT_APPLICATION_ID, avps.VENDOR_SPECIFIC_APPLICATION_ID, avps.FIRMWARE_REVISION,
+    )
+)  # fmt: skip
 
 
 class LocalCapabilities(msgspec.Struct, frozen=True):
@@ -54,6 +66,8 @@ class LocalCapabilities(msgspec.Struct, frozen=True):
     vendor_applications: tuple[tuple[int, int], ...] = ((avps.VENDOR_3GPP, CREDIT_CONTROL_APPLICATION),)
     supported_vendors: tuple[int, ...] = (avps.VENDOR_3GPP, ETSI)
     served: frozenset[int] = frozenset({int(Command.CREDIT_CONTROL)})
+    strict: bool = False  # insists on the whole grammar of a CER, and on knowing what has the M bit
+    is_protected: bool = False  # by TLS: an offer of it alone is no hindrance
 
     @property
     def applications(self) -> frozenset[int]:
@@ -138,7 +152,7 @@ def header_fault(local: LocalCapabilities, message: Message) -> DecodeError | No
 def decode_capabilities(message: Message) -> PeerCapabilities:
     """Read a CER or CEA; raises DecodeError, 5005 when Origin-Host or Origin-Realm is missing.
 
-    The other AVPs the grammar demands are not insisted on: nothing is decided by them.
+    The other AVPs the grammar demands are insisted on by `require_grammar` only: nothing is decided by them.
     """
     frame = message.frame
     host = decode_utf8(frame, message.require(avps.ORIGIN_HOST))
@@ -159,6 +173,15 @@ def decode_capabilities(message: Message) -> PeerCapabilities:
         supported_vendors=frozenset(_numbers(message, message.all(avps.SUPPORTED_VENDOR_ID))),
         inband_security=frozenset(_numbers(message, message.all(avps.INBAND_SECURITY_ID))),
     )
+
+
+def require_grammar(message: Message) -> None:
+    """Refuse a CER that lacks what the grammar demands (5005) or has unknown AVPs with the M bit (5001)."""
+    for key in (avps.HOST_IP_ADDRESS, avps.VENDOR_ID, avps.PRODUCT_NAME):
+        message.require(key)
+    for avp in message.avps:
+        if avp[1] & AVP_MANDATORY and avp[0] not in _GRAMMAR:
+            raise fault(ResultCode.AVP_UNSUPPORTED, message.frame, avp, "unknown AVP with the M bit")
 
 
 def _first_number(message: Message, key: int) -> int | None:
@@ -192,7 +215,8 @@ def judge(local: LocalCapabilities, peer: PeerCapabilities) -> Admission | None:
     """What the protocol itself refuses, before the owner is asked."""
     if peer.origin_host.lower() == local.origin_host.lower():
         return refuse(ResultCode.UNKNOWN_PEER, "own Origin-Host")
-    if peer.inband_security and NO_INBAND_SECURITY not in peer.inband_security:
+    offered = peer.inband_security
+    if offered and NO_INBAND_SECURITY not in offered and not local.is_protected:
         return refuse(ResultCode.NO_COMMON_SECURITY, "no common security")
     if not common_applications(local, peer):
         return refuse(ResultCode.NO_COMMON_APPLICATION, "no common application")
@@ -224,3 +248,10 @@ def capabilities_answer_avps(
         parts.append(encode_utf8(avps.ERROR_MESSAGE, error_message, mandatory=False))
     parts.append(failed_avp(failed))
     return b"".join(parts)
+
+
+def refused_capabilities(local: LocalCapabilities, cer: Message, error: DecodeError) -> bytes:
+    """The CEA that refuses; E is set for 3xxx, and where the version of the CER is not known."""
+    code = error.result_code
+    body = capabilities_answer_avps(local, code, error.message, error.failed_avp)
+    return encode_answer(cer, (body,), is_protocol_error(code) or cer.version != VERSION)

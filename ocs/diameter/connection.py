@@ -20,16 +20,11 @@ from ocs.diameter.capabilities import (
     decode_capabilities,
     header_fault,
     judge,
+    refused_capabilities,
+    require_grammar,
 )
-from ocs.diameter.codes import (
-    ERROR,
-    REQUEST,
-    VERSION,
-    Command,
-    DisconnectCause,
-    ResultCode,
-    is_protocol_error,
-)
+from ocs.diameter.codes import ERROR, REQUEST, VERSION, Command, DisconnectCause, ResultCode
+from ocs.diameter.deadlines import Deadlines
 from ocs.diameter.events import (
     AnswerReceived,
     CapabilitiesReceived,
@@ -44,12 +39,20 @@ from ocs.diameter.events import (
     RequestReceived,
     RequestRefused,
     RequestUnanswered,
+    StateReported,
     Suspected,
 )
 from ocs.diameter.framing import Framer, FramingFault
 from ocs.diameter.identifiers import Identifiers
 from ocs.diameter.limits import DEFAULT_LIMITS, DEFAULT_TIMERS, Limits, Timers
-from ocs.diameter.message import Message, disconnect_cause, encode_answer, identity, refusal
+from ocs.diameter.message import (
+    Message,
+    disconnect_cause,
+    encode_answer,
+    identity,
+    origin_state_id,
+    refusal,
+)
 from ocs.diameter.outgoing import Outgoing
 from ocs.diameter.peer import PeerAction, PeerInput, PeerState, Role, transition
 from ocs.diameter.watchdog import Watchdog, WatchdogAction
@@ -58,6 +61,8 @@ _REQUEST_INPUTS: Final[dict[int, PeerInput]] = {
     Command.DEVICE_WATCHDOG: PeerInput.DWR,
     Command.DISCONNECT_PEER: PeerInput.DPR,
 }
+
+Refuse = Callable[[Message, DecodeError], bytes]
 
 
 def _no_jitter() -> int:
@@ -69,6 +74,7 @@ class Connection:
 
     `admit` is asked once per CER for what the protocol leaves to policy: whether this peer is known, whether
     it may open a second connection. `reopening` says that its last connection was lost to the watchdog.
+    `refuse` encodes the answer to a served request whose AVPs cannot be read, in the grammar of its command.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Connection:
         timers: Timers = DEFAULT_TIMERS,
         jitter_ns: Callable[[], int] = _no_jitter,
         reopening: bool = False,
+        refuse: Refuse | None = None,
     ) -> None:
         self.role = role
         self.state = PeerState.WAIT_CER if role is Role.RESPONDER else PeerState.WAIT_CEA
@@ -89,6 +96,9 @@ class Connection:
         self.watchdog = Watchdog(timers.watchdog_ns, jitter_ns, reopening)
         self._local = local
         self._identity = identity(local.origin_host, local.origin_realm)
+        self._own_state = encode_u32(avps.ORIGIN_STATE_ID, local.origin_state_id)
+        self._refuse = refuse
+        self._state_id: int | None = None  # the last Origin-State-Id the peer said
         self._applications = local.applications
         self._served = local.served
         self._admit = admit
@@ -100,17 +110,13 @@ class Connection:
         self._held_octets = 0
         self._cer: Message | None = None
         self._dpr: Message | None = None  # its DPA is still owed
-        self._capabilities_deadline: int | None = None
-        self._frame_deadline: int | None = None
-        self._flush_deadline: int | None = None
-        self._closing_deadline: int | None = None
-        self._probe_deadline: int | None = None
+        self._until = Deadlines()
 
     # --- the owner's side
 
     def connected(self, now_ns: int) -> None:
         """The transport is there: start the capabilities timer; an initiator sends its CER."""
-        self._capabilities_deadline = now_ns + self._timers.capabilities_ns
+        self._until.capabilities = now_ns + self._timers.capabilities_ns
         if self.role is Role.INITIATOR:
             self._out.put_base_request(Command.CAPABILITIES_EXCHANGE, capabilities_avps(self._local))
 
@@ -174,15 +180,15 @@ class Connection:
 
     def probe(self, now_ns: int) -> None:
         """Find out by a DWR whether the peer is still there: `ProbeAnswered` or `Closed` will follow."""
-        if self.state is PeerState.OPEN and self._probe_deadline is None:
-            self._probe_deadline = now_ns + self._timers.probe_ns
+        if self.state is PeerState.OPEN and self._until.probe is None:
+            self._until.probe = now_ns + self._timers.probe_ns
             self._send_dwr()
 
     def disconnect(self, now_ns: int, cause: DisconnectCause = DisconnectCause.REBOOTING) -> list[Event]:
         """Leave in order: DPR, then `Closed` when DPA came or its time is over."""
         events: list[Event] = []
         if self.state is PeerState.OPEN:
-            self._closing_deadline = now_ns + self._timers.disconnect_ns
+            self._until.closing = now_ns + self._timers.disconnect_ns
             body = self._identity + encode_i32(avps.DISCONNECT_CAUSE, cause)
             self._out.put_base_request(Command.DISCONNECT_PEER, body)
         self._step(PeerInput.STOP, None, now_ns, events, CloseReason.OWNER)
@@ -198,30 +204,16 @@ class Connection:
 
     def next_timer(self) -> int | None:
         """When `handle_timer` wants to be called."""
-        deadlines = (
-            self.watchdog.deadline_ns,
-            self._frame_deadline,
-            self._capabilities_deadline,
-            self._closing_deadline,
-            self._flush_deadline,
-            self._probe_deadline,
-            self._out.first_deadline(),
-        )
-        return min([deadline for deadline in deadlines if deadline is not None], default=None)
+        return self._until.first(self.watchdog.deadline_ns, self._out.first_deadline())
 
     def handle_timer(self, now_ns: int) -> list[Event]:
         """Do what is due by now."""
         events: list[Event] = [RequestUnanswered(request_id) for request_id in self._out.expire(now_ns)]
-        for deadline, reason in (
-            (self._capabilities_deadline, CloseReason.CAPABILITIES_TIMEOUT),
-            (self._frame_deadline, CloseReason.FRAME_TIMEOUT),
-            (self._closing_deadline, CloseReason.DISCONNECT_TIMEOUT),
-            (self._probe_deadline, CloseReason.PROBE),
-        ):
-            if deadline is not None and now_ns >= deadline:
-                self._step(PeerInput.TIMEOUT, None, now_ns, events, reason)
-                return events
-        if self._flush_deadline is not None and now_ns >= self._flush_deadline:
+        reason = self._until.passed(now_ns)
+        if reason is not None:
+            self._step(PeerInput.TIMEOUT, None, now_ns, events, reason)
+            return events
+        if self._until.flush is not None and now_ns >= self._until.flush:
             self._send_dpa()
         if self.watchdog.deadline_ns is not None and now_ns >= self.watchdog.deadline_ns:
             self._watch(self.watchdog.expire(now_ns), now_ns, events)
@@ -262,9 +254,9 @@ class Connection:
             reason = CloseReason.MESSAGE_TOO_LONG if too_long else CloseReason.NOT_DIAMETER
             self._step(PeerInput.FAULT, None, now_ns, events, reason)
         elif not self._framer.incomplete:
-            self._frame_deadline = None
-        elif progressed or self._frame_deadline is None:
-            self._frame_deadline = now_ns + self._timers.frame_ns
+            self._until.frame = None
+        elif progressed or self._until.frame is None:
+            self._until.frame = now_ns + self._timers.frame_ns
 
     def _hold(self, frames: list[bytes], now_ns: int, events: list[Event]) -> None:
         self._held += frames
@@ -276,7 +268,7 @@ class Connection:
         try:
             message.scan()
         except DecodeError as fault:
-            self._refuse_request(message, fault, events)
+            self._refuse_request(message, fault, events, self._refuse)
             return
         self.unanswered_requests += 1
         events.append(RequestReceived(message))
@@ -300,8 +292,11 @@ class Connection:
         except DecodeError:
             return  # `avps` holds those before the fault; the header's fault is the one reported
 
-    def _refuse_request(self, message: Message, fault: DecodeError, events: list[Event]) -> None:
-        self._out.put(refusal(message, fault, self._identity))
+    def _refuse_request(
+        self, message: Message, fault: DecodeError, events: list[Event], refuse: Refuse | None = None
+    ) -> None:
+        refused = refusal(message, fault, self._identity) if refuse is None else refuse(message, fault)
+        self._out.put(refused)
         events.append(RequestRefused(message, fault.result_code, fault.message))
 
     def _receive_answer(self, message: Message, now_ns: int, events: list[Event]) -> None:
@@ -326,6 +321,8 @@ class Connection:
                 raise fault
             message.scan()
             peer = decode_capabilities(message)
+            if self._local.strict:
+                require_grammar(message)
         except DecodeError as error:
             self._reject_cer(message, error, now_ns, events)
             return
@@ -338,9 +335,7 @@ class Connection:
         self._step(PeerInput.CER, message, now_ns, events, CloseReason.CAPABILITIES_EXPECTED)
 
     def _reject_cer(self, message: Message, error: DecodeError, now_ns: int, events: list[Event]) -> None:
-        body = capabilities_answer_avps(self._local, error.result_code, error.message, error.failed_avp)
-        is_error = is_protocol_error(error.result_code) or message.version != VERSION
-        self._out.put(encode_answer(message, (body,), is_error))
+        self._out.put(refused_capabilities(self._local, message, error))
         events.append(PeerRefused("", error.result_code, error.message))
         self._close(CloseReason.REFUSED, error.message, now_ns, events)
 
@@ -352,8 +347,7 @@ class Connection:
                 self._step(PeerInput.ADMITTED, self._cer, now_ns, events)
             case Verdict.REFUSE:
                 code, reason = admission.result_code, admission.reason
-                body = capabilities_answer_avps(self._local, code, reason)
-                self._out.put(encode_answer(self._cer, (body,), is_protocol_error(code)))
+                self._out.put(refused_capabilities(self._local, self._cer, DecodeError(code, reason)))
                 events.append(PeerRefused(self.peer.origin_host, code, reason))
                 self._step(PeerInput.REFUSED, self._cer, now_ns, events, CloseReason.REFUSED, reason)
             case Verdict.WAIT:
@@ -378,7 +372,8 @@ class Connection:
 
     def _open(self, now_ns: int, events: list[Event]) -> None:
         assert self.peer is not None
-        self._capabilities_deadline = None
+        self._until.capabilities = None
+        self._state_id = self.peer.origin_state_id
         events.append(Opened(self.peer))
         self._watch(self.watchdog.connected(now_ns), now_ns, events)
 
@@ -417,6 +412,7 @@ class Connection:
                 self._open(now_ns, events)
             case PeerAction.ANSWER_DWR:
                 self._out.put_first(encode_answer(message, (self._success(),)))
+                self._note_state(message, events)
             case PeerAction.ANSWER_DPR:
                 self._receive_dpr(message, now_ns, events)
             case PeerAction.DELIVER:
@@ -429,25 +425,30 @@ class Connection:
     def _send_cea(self, cer: Message) -> None:
         self._out.put(encode_answer(cer, (capabilities_answer_avps(self._local, ResultCode.SUCCESS),)))
 
+    def _note_state(self, dwr: Message, events: list[Event]) -> None:
+        """Tell the owner of another Origin-State-Id (RFC 6733 8.16)."""
+        state_id = origin_state_id(dwr)
+        if state_id is not None and state_id != self._state_id:
+            self._state_id = state_id
+            events.append(StateReported(state_id))
+
     def _success(self) -> bytes:
-        state_id = encode_u32(avps.ORIGIN_STATE_ID, self._local.origin_state_id)
-        return encode_u32(avps.RESULT_CODE, ResultCode.SUCCESS) + self._identity + state_id
+        return encode_u32(avps.RESULT_CODE, ResultCode.SUCCESS) + self._identity + self._own_state
 
     def _send_dwr(self) -> None:
-        state_id = encode_u32(avps.ORIGIN_STATE_ID, self._local.origin_state_id)
-        self._out.put_base_request(Command.DEVICE_WATCHDOG, self._identity + state_id)
+        self._out.put_base_request(Command.DEVICE_WATCHDOG, self._identity + self._own_state)
 
     def _receive_dpr(self, dpr: Message, now_ns: int, events: list[Event]) -> None:
         """Answer when nothing is owed to the peer any more: it closes as soon as it has the DPA."""
         events.append(Disconnecting(disconnect_cause(dpr)))
         self._dpr = dpr
-        self._closing_deadline = self._closing_deadline or now_ns + self._timers.leave_ns
-        self._flush_deadline = now_ns + self._timers.flush_ns
+        self._until.closing = self._until.closing or now_ns + self._timers.leave_ns
+        self._until.flush = now_ns + self._timers.flush_ns
         if not self.unanswered_requests:
             self._send_dpa()
 
     def _send_dpa(self) -> None:
-        self._flush_deadline = None
+        self._until.flush = None
         if self._dpr is not None:
             parts = encode_u32(avps.RESULT_CODE, ResultCode.SUCCESS), self._identity
             self._out.put(encode_answer(self._dpr, parts))
@@ -466,8 +467,8 @@ class Connection:
     # --- watchdog and end
 
     def _heard(self, now_ns: int, events: list[Event]) -> None:
-        if self._probe_deadline is not None:
-            self._probe_deadline = None
+        if self._until.probe is not None:
+            self._until.probe = None
             events.append(ProbeAnswered())
         self._watch(self.watchdog.heard(now_ns), now_ns, events)
 
@@ -487,8 +488,7 @@ class Connection:
     def _close(self, reason: CloseReason, detail: str, now_ns: int, events: list[Event]) -> None:
         self.state = PeerState.CLOSED
         self.watchdog.disconnected(now_ns)
-        self._capabilities_deadline = self._frame_deadline = self._flush_deadline = None
-        self._closing_deadline = self._probe_deadline = None
+        self._until = Deadlines()
         self._held.clear()
         self._dpr = None
         events += [RequestUnanswered(request_id) for request_id in self._out.forget()]

@@ -28,6 +28,12 @@ class CloseReason(Enum):
     OWNER = "closed by this node"
 
 
+class StateReported(msgspec.Struct, frozen=True):
+    """The Origin-State-Id of a watchdog request, where it differs from the last one the peer said."""
+
+    state_id: int
+
+
 class RequestReceived(msgspec.Struct, frozen=True):
     """A request of an application this node serves; the owner answers it with `Connection.send`."""
 
@@ -101,7 +107,8 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 Event = (
-    RequestReceived
+    StateReported
+    | RequestReceived
     | RequestRefused
     | AnswerReceived
     | RequestUnanswered

@@ -10,6 +10,7 @@ from ocs.diameter.avp import (
     RawAvp,
     decode_i32,
     decode_octets,
+    decode_u32,
     encode_octets,
     encode_utf8,
     group,
@@ -230,6 +231,16 @@ def refusal(request: Message, fault: DecodeError, identity: bytes) -> bytes:
     The command's own grammar cannot be filled then (RFC 6733 7.2); clients that insist on it accept E alone.
     """
     return answer_message(request, fault.result_code, identity, fault.message, fault.failed_avp, error=True)
+
+
+def origin_state_id(dwr: Message) -> int | None:
+    """Origin-State-Id, or None when it is not there or cannot be read: a watchdog is answered all the same."""
+    try:
+        dwr.scan()
+        found = dwr.first(avps.ORIGIN_STATE_ID)
+        return None if found is None else decode_u32(dwr.frame, found)
+    except DecodeError:
+        return None
 
 
 def disconnect_cause(dpr: Message) -> int:

@@ -108,9 +108,10 @@ def cer(
     return message(0x80, 257, 0, [*parts, *extra])
 
 
-def dwr(host: str = CLIENT) -> bytes:
+def dwr(host: str = CLIENT, *extra: bytes) -> bytes:
     """A watchdog request."""
-    return message(0x80, 280, 0, [encode_utf8(avps.ORIGIN_HOST, host), encode_utf8(avps.ORIGIN_REALM, REALM)])
+    parts = [encode_utf8(avps.ORIGIN_HOST, host), encode_utf8(avps.ORIGIN_REALM, REALM)]
+    return message(0x80, 280, 0, [*parts, *extra])
 
 
 def dpr(cause: int = 0, host: str = CLIENT) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.config.settings import DiameterSettings, IdentitySettings, Limits, Listener, Peer, Settings, Timers
 from ocs.diameter import avps
-from ocs.diameter.avp import encode_u32, group
+from ocs.diameter.avp import encode_octets, encode_u32, encode_utf8, group
 from tests.conformance.authority import Authority
 from tests.conformance.client import CLIENT, Client, ccr, cer, dwr, message
 from tests.conformance.decoded import checked
@@ -266,3 +266,44 @@ async def test_021_idle_sockets_do_not_keep_others_from_being_served(world: Worl
     request = dwr("late.example.net")
     late.send(request)
     assert checked(request, await late.raw()).code == 2001
+
+
+@pytest.mark.parametrize("missing", [avps.HOST_IP_ADDRESS, avps.VENDOR_ID, avps.PRODUCT_NAME])
+@served(DiameterSettings(strict=True))
+async def test_010_strictly_every_avp_of_the_grammar_is_demanded(world: World, missing: int) -> None:
+    parts = {
+        avps.ORIGIN_HOST: encode_utf8(avps.ORIGIN_HOST, CLIENT),
+        avps.ORIGIN_REALM: encode_utf8(avps.ORIGIN_REALM, "example.net"),
+        avps.HOST_IP_ADDRESS: encode_octets(avps.HOST_IP_ADDRESS, b"\0\1\x7f\0\0\1"),
+        avps.VENDOR_ID: encode_u32(avps.VENDOR_ID, 0),
+        avps.PRODUCT_NAME: encode_utf8(avps.PRODUCT_NAME, "conformance", False),
+        avps.AUTH_APPLICATION_ID: encode_u32(avps.AUTH_APPLICATION_ID, 4),
+    }
+    assert (await (await world.connect()).ask(message(0x80, 257, 0, parts.values()))).code == 2001
+    del parts[missing]
+    client = await world.connect()
+    answer = await client.ask(message(0x80, 257, 0, parts.values()))
+    assert answer.code == 5005
+    assert answer.failed.keys == [missing]
+    assert await client.closed()
+
+
+@served(DiameterSettings(strict=True))
+async def test_011_strictly_an_unknown_mandatory_avp_in_cer_is_5001(world: World) -> None:
+    client = await world.connect()
+    answer = await client.ask(cer(CLIENT, encode_u32(99_999, 1)))
+    assert answer.code == 5001
+    assert answer.failed.keys == [99_999]
+    assert await client.closed()
+    assert (await (await world.connect()).ask(cer(CLIENT, encode_u32(99_999, 1, False)))).code == 2001
+
+
+def test_008_inside_tls_an_offer_of_tls_alone_is_served(tmp_path: Path) -> None:
+    async def test() -> None:
+        agent, authority = await _tls_agent(tmp_path, verify=False)
+        client = await Client.connect(agent.addresses()[0], authority.client_context())
+        assert (await client.ask(cer(CLIENT, encode_u32(avps.INBAND_SECURITY_ID, 1)))).code == 2001
+        client.abort()
+        await agent.drain()
+
+    asyncio.run(test())

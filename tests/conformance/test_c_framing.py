@@ -130,8 +130,20 @@ async def test_037_040_a_bad_avp_length_is_5014_and_the_connection_stays(
     answer = await client.ask(ccr(ASKING, broken))
     assert answer.code == 5014
     assert answer.failed.keys == [failed]
+    assert not answer.flags & 0x20, "kind and number can be read, so it is a CCA"
+    assert (answer.number(avps.CC_REQUEST_TYPE), answer.number(avps.CC_REQUEST_NUMBER)) == (1, 0)
     assert await client.alive()
     assert (await world.account()).sessions == ()
+
+
+@served()
+async def test_037_a_bad_avp_length_before_the_kind_is_an_answer_message(world: World) -> None:
+    client = await world.open()
+    answer = await client.ask(ccr(replaced={avps.SERVICE_CONTEXT_ID: avp(461, 0x40, 7, b"data")}))
+    assert answer.code == 5014
+    assert answer.flags & 0x20
+    assert not answer.has(avps.CC_REQUEST_TYPE)
+    assert await client.alive()
 
 
 @pytest.mark.parametrize("length", [0, 7, 100])

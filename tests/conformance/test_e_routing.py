@@ -7,7 +7,7 @@ import pytest
 from ocs.config.settings import DiameterSettings
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_octets, encode_u32, encode_utf8, group
-from tests.conformance.client import UPDATE, ccr, imsi, reply
+from tests.conformance.client import CLIENT, UPDATE, ccr, dwr, imsi, reply
 from tests.conformance.decoded import ERROR
 from tests.conformance.world import EUR, MB, World, served
 from tests.support.gy import requested, service, total, used
@@ -137,6 +137,30 @@ async def test_084_a_restart_behind_a_relay_ends_the_sessions_of_that_client_alo
     assert (await world.account("default:bob")).sessions == ()
     assert await world.spent() == (0, 2 * EUR)
     assert (await relay.update(1, ASKING, state, host="two.example", session="s;2")).code == 2001
+
+
+@pytest.mark.parametrize(("said", "left"), [(101, 0), (100, 1), (99, 1)])
+@served()
+async def test_084_a_state_raised_in_a_watchdog_ends_the_sessions_of_that_peer(
+    world: World, said: int, left: int
+) -> None:
+    client = await world.open(state_id=100)
+    other = await world.open("other.example.net")
+    assert (await client.initial(ASKING)).said == GRANTED
+    assert (await other.initial(ASKING)).said == GRANTED
+    for _ in range(2):
+        assert (await client.ask(dwr(CLIENT, encode_u32(avps.ORIGIN_STATE_ID, said)))).code == 2001
+    assert (await client.update(1, ASKING)).code == (2001 if left else 5002)
+    assert len((await world.account()).sessions) == 1 + left
+    assert (await other.update(1, ASKING)).code == 2001
+
+
+@served()
+async def test_084_a_watchdog_with_a_state_that_cannot_be_read_is_answered(world: World) -> None:
+    client = await world.open(state_id=100)
+    await client.initial(ASKING)
+    assert (await client.ask(dwr(CLIENT, encode_octets(avps.ORIGIN_STATE_ID, b"\xff")))).code == 2001
+    assert (await client.update(1, ASKING)).said == GRANTED
 
 
 @pytest.mark.parametrize("number", [99, 100])

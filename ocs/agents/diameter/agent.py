@@ -176,8 +176,10 @@ class DiameterAgent:
         self._count()
         return True
 
-    def new_connection(self, address: str, admit: Callable[[PeerCapabilities], Admission]) -> Connection:
-        """The protocol of an accepted transport; `address` is this side's."""
+    def new_connection(
+        self, address: str, admit: Callable[[PeerCapabilities], Admission], is_protected: bool = False
+    ) -> Connection:
+        """The protocol of an accepted transport; `address` is this side's, `is_protected` says TLS."""
         local = LocalCapabilities(
             origin_host=self.origin_host,
             origin_realm=self.origin_realm,
@@ -185,6 +187,8 @@ class DiameterAgent:
             origin_state_id=self._origin_state_id,
             product_name=self._identity.product_name,
             vendor_id=self._identity.vendor_id,
+            strict=self.settings.strict,
+            is_protected=is_protected,
         )
         return Connection(
             local,
@@ -193,6 +197,7 @@ class DiameterAgent:
             limits=self._codec_limits,
             timers=self._timers,
             jitter_ns=lambda: random.randint(-JITTER_NS, JITTER_NS),
+            refuse=self.writer.refusal,
         )
 
     def open_peer(self, origin_host: str) -> PeerProtocol | None:
@@ -206,6 +211,12 @@ class DiameterAgent:
         client = self.reader.client(capabilities.origin_host, capabilities.origin_realm)
         client.realm = capabilities.origin_realm
         if capabilities.origin_state_id is not None and note_state(client, capabilities.origin_state_id):
+            self._restart(client)
+
+    def state_reported(self, peer: PeerProtocol, state_id: int) -> None:
+        """A watchdog request says an Origin-State-Id: a raised one is as good as in a CER."""
+        client = self.reader.client(peer.name, self.origin_realm)
+        if note_state(client, state_id):
             self._restart(client)
 
     def closed(self, peer: PeerProtocol) -> None:

@@ -3,11 +3,16 @@
 import asyncio
 import socket
 import ssl
+from socket import htonl
+from struct import pack
 
 from ocs.agents.diameter.peer import Factory
 from ocs.config.settings import Listener
 
 SCTP = 132  # IPPROTO_SCTP; not every build of Python names it
+SCTP_NODELAY = 3  # RFC 6458 8.1.5
+SCTP_DEFAULT_SNDINFO = 34  # RFC 6458 8.1.31; associations inherit it from their listening socket
+PAYLOAD_PROTOCOL = 46  # of SCTP: Diameter in clear (RFC 6733 2.1.1)
 BACKLOG = 512
 TLS_HANDSHAKE_S = 10.0
 
@@ -52,6 +57,11 @@ def _tls_context(listener: Listener) -> ssl.SSLContext:
     return context
 
 
+def send_information() -> bytes:
+    """struct sctp_sndinfo: stream 0, no flags, payload protocol in network order, no context, any association."""
+    return pack("=HHIIi", 0, 0, htonl(PAYLOAD_PROTOCOL), 0, 0)
+
+
 def _sctp_socket(listener: Listener) -> socket.socket:
     family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
     try:
@@ -62,6 +72,8 @@ def _sctp_socket(listener: Listener) -> socket.socket:
         ) from error
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.setsockopt(SCTP, SCTP_NODELAY, 1)
+        opened.setsockopt(SCTP, SCTP_DEFAULT_SNDINFO, send_information())
         opened.bind((listener.address, listener.port))
         opened.setblocking(False)
     except OSError:

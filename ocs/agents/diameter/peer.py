@@ -33,6 +33,7 @@ from ocs.diameter.events import (
     RequestReceived,
     RequestRefused,
     RequestUnanswered,
+    StateReported,
     Suspected,
 )
 from ocs.diameter.message import Message
@@ -111,9 +112,12 @@ class PeerProtocol(asyncio.Protocol):
         if not self.agent.take(self):
             transport.abort()
             return
-        self._tls_names = _certificate_names(transport.get_extra_info("ssl_object"))
+        tls: SSLObject | None = transport.get_extra_info("ssl_object")
+        self._tls_names = _certificate_names(tls)
         local_address = str((transport.get_extra_info("sockname") or ("127.0.0.1",))[0])
-        self.connection = self.agent.new_connection(local_address.partition("%")[0], self._admit)
+        self.connection = self.agent.new_connection(
+            local_address.partition("%")[0], self._admit, tls is not None
+        )
         self.connection.connected(_monotonic_ns())
         self._after([])
 
@@ -301,6 +305,8 @@ class PeerProtocol(asyncio.Protocol):
             case Suspected() | Recovered():
                 self.suspected = isinstance(event, Suspected)
                 log.warning("peer.suspected" if self.suspected else "peer.recovered", peer=self.name)
+            case StateReported():
+                self.agent.state_reported(self, event.state_id)
             case Disconnecting():
                 log.info("peer.disconnecting", peer=self.name, cause=event.cause)
             case Closed():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ocs.agents.diameter.agent import DiameterAgent
-from ocs.agents.diameter.listening import SCTP, ListenError
+from ocs.agents.diameter.listening import SCTP, ListenError, send_information
 from ocs.config import settings as config
 from ocs.config.settings import DiameterSettings, Listener
 from ocs.diameter import avps
@@ -312,3 +312,10 @@ def test_sctp_is_served_where_the_kernel_has_it_and_refused_with_a_reason_elsewh
         await agent.drain()
 
     run(test())
+
+
+def test_sctp_messages_say_that_they_are_diameter() -> None:
+    information = send_information()
+    assert len(information) == 16, "struct sctp_sndinfo (RFC 6458 5.3.4)"
+    assert information[4:8] == bytes((0, 0, 0, 46)), "in network order"
+    assert not any(information[:4] + information[8:])
