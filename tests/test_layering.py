@@ -128,12 +128,17 @@ TABLE: dict[str, Row] = {
     "ocs.tariffs": Row(
         allowed=("ocs.charging.quota", "ocs.charging.tariff", "ocs.config", "ocs.tariff_versions")
     ),
+    "ocs.cgrates": Row(allowed=("ocs",), denied=("ocs.cli",)),
+    "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
     "ocs.rpc": Row(
         allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log", "ocs.tariffs"), denied=STORES
     ),
     "ocs.rpc.errors": Row(pure=True),
     "ocs.rpc.envelope": Row(allowed=("ocs.rpc.errors",), pure=True),
     "ocs.rpc.values": Row(allowed=("ocs.rpc.errors", "ocs.charging.money"), pure=True),
+    "ocs.rpc.methods.cgrates": Row(
+        allowed=("ocs.cgrates", "ocs.charging", "ocs.rpc", "ocs.sessions"), denied=(*STORES, "ocs.charging.service")
+    ),
     "ocs.rpc.methods": Row(
         allowed=(
             *BORDER,

@@ -114,7 +114,7 @@ def add_balance(
 
 def set_balance(account: Account, kind: str, wanted: BalanceFilter, nanos: int, moment: Moment) -> Changed:
     """Sets a balance by its id, without the sign of the value; zero keeps the one it has."""
-    if not wanted.balance_id:
+    if not (wanted.balance_id or wanted.uid):
         return Changed(error=ID_MISSING)
     editor = moment.edit(account)
     editor.set(kind, wanted, abs(nanos) or None)

@@ -21,6 +21,7 @@ class BalanceFilter(msgspec.Struct, frozen=True):
     is_blocker: bool | None = None
     is_disabled: bool | None = None
     factors: tuple[tuple[str, float], ...] | None = None
+    uid: str | None = None
 
 
 class Action(msgspec.Struct, frozen=True):

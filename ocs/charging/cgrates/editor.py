@@ -42,7 +42,9 @@ class Editor:
         self.balances = {kind: list(found) for kind, found in account.balances.items()}
 
     def matches(self, balance: Balance, wanted: BalanceFilter, *, by_expiry: bool = True) -> bool:
-        """Whether a filter names a balance: by its id alone, or by every attribute given."""
+        """Whether a filter names a balance: by its uid or id alone, or by every attribute given."""
+        if wanted.uid:
+            return balance.uid == wanted.uid
         if wanted.balance_id:
             return balance.balance_id == wanted.balance_id
         if by_expiry and wanted.expiry is not None and self._ends(wanted) != balance.expires_ns:
@@ -77,7 +79,10 @@ class Editor:
         """Sets what is given of the balance with an id; makes it where it is missing. The value is not rounded."""
         found = self.balances.setdefault(kind, [])
         for at, balance in enumerate(found):
-            if not balance.expired_at(self.now_ns) and balance.balance_id == (wanted.balance_id or ""):
+            is_it = (
+                balance.uid == wanted.uid if wanted.uid else balance.balance_id == (wanted.balance_id or "")
+            )
+            if is_it and not balance.expired_at(self.now_ns):
                 found[at] = self._modified(balance, wanted, nanos)
                 self.joined.extend(wanted.shared_groups or ())
                 return

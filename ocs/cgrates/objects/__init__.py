@@ -1,0 +1,1 @@
+"""What the incumbent's administrative methods take and answer: values, accounts, tariffs, profiles. Pure."""
