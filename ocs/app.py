@@ -132,7 +132,7 @@ def _freeswitch(settings: Settings, service: ChargingService) -> FreeswitchAgent
 
 
 def _addresses(agent: DiameterAgent, rpc: RpcServer) -> dict[str, object]:
-    return {"diameter": agent.addresses(), "jsonrpc": rpc.jsonrpc_address, "http": rpc.http_address}
+    return {"diameter": agent.addresses(), **rpc.addresses}
 
 
 def load_catalogue(tariffs: Tariffs) -> Catalogue:

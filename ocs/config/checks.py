@@ -97,7 +97,8 @@ def check_final_unit(reporter: Reporter, final_unit: FinalUnit, path: str) -> No
 
 def check_rpc(reporter: Reporter, rpc: RpcSettings, path: str) -> None:
     """The ports that can move money are reachable from this machine alone, until callers must log in."""
-    for key, endpoint in (("jsonrpc", rpc.jsonrpc), ("http", rpc.http)):
+    listeners = {"jsonrpc": rpc.jsonrpc, "bidirectional": rpc.bidirectional, "http": rpc.http}
+    for key, endpoint in listeners.items():
         if endpoint is not None and not ipaddress.ip_address(endpoint.address).is_loopback:
             reporter.problem_at(
                 f"{path}.{key}",
@@ -105,8 +106,8 @@ def check_rpc(reporter: Reporter, rpc: RpcSettings, path: str) -> None:
                 "so it listens on 127.0.0.1 or ::1 only",
                 _loopback(endpoint),
             )
-    if rpc.jsonrpc is not None and rpc.jsonrpc == rpc.http:
-        reporter.problem_at(f"{path}.http", "repeats rpc.jsonrpc")
+        if endpoint is not None and reporter.is_clean(f"{path}.{key}"):
+            reporter.once(f"{path}.{key}", "listen", endpoint.address, str(endpoint.port), "False")
 
 
 def _loopback(endpoint: Endpoint) -> str:

@@ -238,6 +238,7 @@ class RpcSettings(msgspec.Struct, frozen=True):
     """Where programs and people talk to the server; None means no listener."""
 
     jsonrpc: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 2012)
+    bidirectional: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 2014)
     http: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 2080)
 
 

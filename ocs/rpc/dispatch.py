@@ -1,11 +1,19 @@
-"""From the octets of a message to those of its answer: finds the method, reads parameters, tells what is wrong."""
+"""From the octets of a message to those of its answer: finds the method, reads parameters, tells what is wrong.
+
+A plain function is run at once, without a task, and its answer may leave before `submit` returns; one that
+returns a `Later` is answered when that is known; a coroutine function runs in a task that goes on when whoever
+asked is gone.
+"""
 
 import asyncio
+import traceback
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import structlog
 
 from ocs.charging.store import StoreError
-from ocs.rpc.context import Context
+from ocs.rpc.caller import Caller, Role
 from ocs.rpc.envelope import (
     EnvelopeLimits,
     Message,
@@ -15,74 +23,188 @@ from ocs.rpc.envelope import (
     encode_error,
     encode_result,
 )
-from ocs.rpc.errors import INTERNAL_ERROR, UNAVAILABLE, InvalidParams, RpcError
-from ocs.rpc.registry import Registry
-from ocs.rpc.values import read
+from ocs.rpc.errors import INTERNAL_ERROR, UNAVAILABLE, RpcError
+from ocs.rpc.gate import Gate, OpenGate
+from ocs.rpc.later import Later
+from ocs.rpc.registry import Method, Registry
 
 log = structlog.get_logger()
 
 DISCOVER = "rpc.discover"
+LOGIN = "OcsV1.Login"
 TIMEOUT_S = 30.0
 AT_ONCE = 4_000  # messages of all connections
+FRAMES_LOGGED = 6
+
+Deliver = Callable[[bytes | None], None]
+Answered = Callable[[object, Exception | None], None]
+
+
+class Background(Protocol):
+    """Who owns tasks."""
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Run it to its end, whoever waits."""
 
 
 class Dispatcher:
-    """Runs requests; one for all transports of a server."""
+    """Runs requests; one for all transports of a server. `context` is the first argument of every method."""
 
-    def __init__(self, registry: Registry, context: Context, limits: EnvelopeLimits) -> None:
+    def __init__(
+        self, registry: Registry, context: Background, limits: EnvelopeLimits, gate: Gate | None = None
+    ) -> None:
         self.limits = limits
+        self.gate: Gate = gate or OpenGate()
         self._registry = registry
         self._context = context
         self._running = 0
 
-    def start(self, frame: bytes) -> asyncio.Task[bytes | None]:
-        """Answer one message in a task that goes on when whoever sent it is gone: without a newline, or None."""
-        return self._context.spawn(self.answer(frame))
+    def submit(self, frame: bytes, caller: Caller, deliver: Deliver) -> None:
+        """Answer one message; see `run`."""
+        self.run(decode(frame, self.limits), caller, deliver)
 
-    async def answer(self, frame: bytes) -> bytes | None:
-        """The answer to one message, without a newline; None where nobody wants one."""
-        message = decode(frame, self.limits)
+    def run(self, message: Message, caller: Caller, deliver: Deliver) -> None:
+        """Answer a message: `deliver` is called once, maybe at once, with None where nobody wants an answer."""
         if self._running >= AT_ONCE:
-            return encode_error(message.requests[0], RpcError("MAX_CONCURRENT_RPC_EXCEEDED", UNAVAILABLE))
+            deliver(encode_error(message.requests[0], RpcError("MAX_CONCURRENT_RPC_EXCEEDED", UNAVAILABLE)))
+            return
+        if not message.is_batch:
+            self._run_one(message.requests[0], caller, deliver)
+            return
         self._running += 1
+        self._context.spawn(self._run_batch(message, caller, deliver))
+
+    def start(self, frame: bytes, caller: Caller) -> "asyncio.Future[bytes | None]":
+        """Answer one message; the answer without a newline, or None. Cancelling the wait changes nothing."""
+        answered: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+        def deliver(answer: bytes | None) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.submit(frame, caller, deliver)
+        return answered
+
+    # --- one request
+
+    def _run_one(self, request: Request, caller: Caller, deliver: Deliver) -> None:
         try:
-            return await self._answer(message)
+            if request.failure is not None:
+                raise request.failure
+            if request.method in (DISCOVER, LOGIN):
+                deliver(self._answer(request, self._built_in(request, caller)))
+                return
+            method = self._registry.find(request.method)
+            allowed = self._allowed(method, request, caller)
+            params = method.read(request.params)
+            if method.is_async:
+                self._running += 1
+                self._context.spawn(self._run_task(method, request, params, allowed, deliver))
+                return
+            if method.takes_caller:
+                outcome = method.function(self._context, params, caller=allowed)
+            else:
+                outcome = method.function(self._context, params)
+        except Exception as error:
+            self._finish(request, caller, deliver, None, error)
+            return
+        if type(outcome) is Later:
+            self._running += 1
+            outcome.then(self._later(request, allowed, deliver))
+        else:
+            self._finish(request, allowed, deliver, outcome, None)
+
+    def _later(self, request: Request, caller: Caller, deliver: Deliver) -> Answered:
+        def then(value: object, error: Exception | None) -> None:
+            self._running -= 1
+            self._finish(request, caller, deliver, value, error)
+
+        return then
+
+    async def _run_task(
+        self, method: Method, request: Request, params: object, caller: Caller, deliver: Deliver
+    ) -> None:
+        value: object = None
+        failure: Exception | None = None
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                if method.takes_caller:
+                    value = await _awaited(method.function(self._context, params, caller=caller))
+                else:
+                    value = await _awaited(method.function(self._context, params))
+        except Exception as error:
+            failure = error
         finally:
             self._running -= 1
+        self._finish(request, caller, deliver, value, failure)
 
-    async def _answer(self, message: Message) -> bytes | None:
-        if message.is_batch:
-            return await self._answer_batch(message)
-        return await self._answer_one(message.requests[0])
-
-    async def _answer_batch(self, message: Message) -> bytes | None:
+    async def _run_batch(self, message: Message, caller: Caller, deliver: Deliver) -> None:
         """The requests of a batch one after the other: a client that wants them at once sends them apart."""
-        answers = [await self._answer_one(request) for request in message.requests]
-        wanted = [answer for answer in answers if answer is not None]
-        return encode_batch(wanted) if wanted else None
-
-    async def _answer_one(self, request: Request) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        answers: list[bytes] = []
         try:
-            answer = encode_result(request, await self._result(request))
-        except RpcError as error:
-            answer = encode_error(request, error)
-        except (StoreError, TimeoutError) as error:
-            log.warning("rpc.unavailable", method=request.method, error=str(error))
-            text = str(error) or "not done in time"
-            answer = encode_error(request, RpcError(f"the store is not available: {text}", UNAVAILABLE))
-        except Exception:
-            log.exception("rpc.failed", method=request.method)
-            answer = encode_error(request, RpcError("internal error", INTERNAL_ERROR))
-        return None if request.is_notification else answer
+            for request in message.requests:
+                answered: asyncio.Future[bytes | None] = loop.create_future()
+                self._run_one(request, caller, answered.set_result)
+                answer = await answered
+                if answer is not None:
+                    answers.append(answer)
+        finally:
+            self._running -= 1
+        deliver(encode_batch(answers) if answers else None)
 
-    async def _result(self, request: Request) -> object:
-        if request.failure is not None:
-            raise request.failure
-        if request.method == DISCOVER:
-            return self._registry.describe()
-        method = self._registry.find(request.method)
-        if not isinstance(request.params, (dict, type(None))):
-            raise InvalidParams("params: is an object")
-        params: object = read(method.params, request.params)
-        async with asyncio.timeout(TIMEOUT_S):
-            return await method.function(self._context, params)
+    # --- what leaves
+
+    def _finish(
+        self, request: Request, caller: Caller, deliver: Deliver, value: object, error: Exception | None
+    ) -> None:
+        """Say the result or what is wrong; administrative calls are put on record first."""
+        try:
+            answer = self._failed(request, error) if error is not None else self._answer(request, value)
+        except Exception as unencodable:
+            answer, error = self._failed(request, unencodable), unencodable
+        if request.method in self._registry and self._registry.find(request.method).role is Role.ADMINISTER:
+            self.gate.audit(caller, request.method, request.params, error)
+        deliver(answer)
+
+    def _answer(self, request: Request, value: object) -> bytes | None:
+        return None if request.is_notification else encode_result(request, value)
+
+    def _failed(self, request: Request, error: Exception) -> bytes | None:
+        match error:
+            case RpcError():
+                told = error
+            case StoreError() | TimeoutError():
+                log.warning("rpc.unavailable", method=request.method[:200], error=str(error))
+                text = str(error) or "not done in time"
+                told = RpcError(f"the store is not available: {text}", UNAVAILABLE)
+            case _:
+                # Only where it happened: the text of an exception may hold a piece of the request.
+                log.error("rpc.failed", method=request.method[:200], kind=type(error).__name__, at=_place(error))
+                told = RpcError("internal error", INTERNAL_ERROR)
+        return None if request.is_notification else encode_error(request, told)
+
+    # --- who may
+
+    def _allowed(self, method: Method, request: Request, caller: Caller) -> Caller:
+        """The caller, or whoever the request's own key names; Forbidden where neither may."""
+        if method.role in caller.roles:
+            return caller
+        return self.gate.allowed(caller, method.role, request.params)
+
+    def _built_in(self, request: Request, caller: Caller) -> object:
+        if request.method == LOGIN:
+            return self.gate.login(caller, request.params)
+        if Role.READ not in caller.roles:
+            self.gate.allowed(caller, Role.READ, request.params)
+        return self._registry.describe()
+
+
+async def _awaited(work: Any) -> object:
+    return await work
+
+
+def _place(error: BaseException) -> list[str]:
+    """File, line and function of the last calls, the innermost last."""
+    calls = traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED:]
+    return [f"{call.filename}:{call.lineno} {call.name}" for call in calls]

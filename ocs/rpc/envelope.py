@@ -7,8 +7,10 @@ the stream one after the other, with or without white space between; an answer e
 
 import re
 from decimal import Decimal
+from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ocs.rpc.errors import INVALID_REQUEST, PARSE_ERROR, RpcError
 
@@ -51,6 +53,11 @@ class Framer:
     def is_mid_message(self) -> bool:
         """Whether a message has begun and not ended."""
         return self._depth > 0
+
+    @property
+    def buffered_octets(self) -> int:
+        """How much of a message is there."""
+        return len(self._buffer)
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take octets; return the messages they complete."""
@@ -158,12 +165,63 @@ class Message(msgspec.Struct, frozen=True):
     is_batch: bool = False
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """What the other end says to a request of ours; `error` is its text, or None."""
+
+    id: object
+    result: object
+    error: str | None
+
+
+class _Incoming(msgspec.Struct):
+    """A request or reply with its members as they are nearly always written."""
+
+    method: str = ""
+    params: list[Any] | dict[str, Any] | None = None
+    id: int | str | UnsetType | None = UNSET
+    jsonrpc: str | None = None
+    result: Any = UNSET
+    error: Any = UNSET
+
+
+_incoming = msgspec.json.Decoder(_Incoming, float_hook=Decimal)
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(decimal_format="number")  # an id that is a decimal is echoed as it came
 
 
 def decode(frame: bytes, limits: EnvelopeLimits) -> Message:
     """The requests of a frame; what is wrong with one becomes its `failure`."""
+    try:
+        found = _incoming.decode(frame)
+    except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError, ArithmeticError):
+        return _decode_slowly(frame, limits)
+    if found.method and found.jsonrpc is None and type(found.params) is list and found.params:
+        name = None if found.id is UNSET else found.id
+        return Message((Request(found.method, found.params[0], name),))
+    return _decode_slowly(frame, limits)
+
+
+def decode_either(frame: bytes, limits: EnvelopeLimits) -> Message | Reply:
+    """What comes on a connection where both ends ask: without a method it is a reply."""
+    try:
+        found = _incoming.decode(frame)
+    except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError, ArithmeticError):
+        return _decode_slowly(frame, limits)
+    if found.method or (found.result is UNSET and found.error is UNSET):
+        return decode(frame, limits)
+    name = None if found.id is UNSET else found.id
+    error = None if found.error is UNSET or found.error is None else _text_of(found.error)
+    return Reply(name, None if found.result is UNSET else found.result, error)
+
+
+def _text_of(error: object) -> str:
+    """The text of an error of 1.0 or 2.0."""
+    if isinstance(error, dict):
+        error = error.get("message", "error without a message")
+    return str(error)[:1_024]
+
+
+def _decode_slowly(frame: bytes, limits: EnvelopeLimits) -> Message:
     try:
         value = _decoder.decode(frame)
     except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError, ArithmeticError) as error:
@@ -186,6 +244,8 @@ def _request(value: object, is_v2: bool = False) -> Request:
     if not isinstance(value, dict):
         failure = RpcError("a request is an object", INVALID_REQUEST)
         return Request("", None, None, is_v2, failure=failure)
+    if "method" not in value:  # members may be in any case, as Go reads them
+        value = {name.casefold(): item for name, item in value.items()}
     is_v2 = is_v2 or value.get("jsonrpc") == VERSION
     method, name = value.get("method"), value.get("id")
     if isinstance(name, (dict, list, bool)):
@@ -202,9 +262,12 @@ def _request(value: object, is_v2: bool = False) -> Request:
 
 
 def _params(value: object, is_v2: bool) -> object:
-    """The one object of the parameters: element 0 of an array, or in 2.0 also the object itself."""
+    """The one object of the parameters: element 0 of an array, or in 2.0 also the object itself.
+
+    In 1.0 what stands behind element 0 is not looked at, as Go's net/rpc does not.
+    """
     if isinstance(value, list):
-        if len(value) > 1:
+        if len(value) > 1 and is_v2:
             raise RpcError("params: has more than one element", INVALID_REQUEST)
         return value[0] if value else None
     if not is_v2:
@@ -226,6 +289,19 @@ class _Result(msgspec.Struct):
     result: object
 
 
+class _Call(msgspec.Struct):
+    method: str
+    params: tuple[object]
+    id: int
+
+
+class _Call2(msgspec.Struct):
+    jsonrpc: str
+    method: str
+    params: tuple[object]
+    id: int
+
+
 class _ErrorBody(msgspec.Struct):
     code: int
     message: str
@@ -235,6 +311,11 @@ class _Error(msgspec.Struct):
     jsonrpc: str
     id: object
     error: _ErrorBody
+
+
+def encode_request(method: str, params: object, name: int, is_v2: bool = False) -> bytes:
+    """A request of ours; OpenSIPS wants exactly one element in `params`, in either version."""
+    return encode(_Call2(VERSION, method, (params,), name) if is_v2 else _Call(method, (params,), name))
 
 
 def encode_result(request: Request, result: object) -> bytes:

@@ -8,6 +8,7 @@ INTERNAL_ERROR = -32_603
 NOT_FOUND = -32_001
 EXISTS = -32_002
 REFUSED = -32_003
+FORBIDDEN = -32_004
 UNAVAILABLE = -32_010
 
 
@@ -32,3 +33,10 @@ class NotFound(RpcError):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, NOT_FOUND)
+
+
+class Forbidden(RpcError):
+    """The caller may not do this; the word is the incumbent's."""
+
+    def __init__(self, text: str = "UNAUTHORIZED_API") -> None:
+        super().__init__(text, FORBIDDEN)

@@ -1,26 +1,25 @@
-"""HTTP: JSON-RPC by POST and WebSocket, metrics, health, the live page and its feed.
+"""HTTP: JSON-RPC by POST and WebSocket, and whatever routes a server adds (`ocs.rpc.live`).
 
-There is no log-in, so the listener is for this machine alone, and what a browser brings from other sites is
-turned away: by Host (a name of another site that was made to point here), by Origin, and by the content type,
-which a form cannot have.
+What a browser brings from other sites is turned away: by Host (a name of another site that was made to point here)
+where no key is asked for, by Origin, and by the content type, which a form cannot have. A caller who needs a key
+shows it as `Authorization: Bearer KEY`, or as the password of `Basic`.
 """
 
 import asyncio
+import base64
+import binascii
 import re
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from aiohttp import WSMsgType, web
 from aiohttp.web_protocol import RequestHandler
 
-from ocs.charging.store import StoreError
-from ocs.metrics import CONTENT_TYPE
-from ocs.rpc.context import Context
+from ocs.rpc.caller import LOCAL, NOTHING, Caller
+from ocs.rpc.clients import Client, Clients
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import Framer, Request, encode_error
+from ocs.rpc.envelope import Framer, Message, Reply, Request, decode_either, encode_error
 from ocs.rpc.errors import PARSE_ERROR, RpcError
-from ocs.rpc.feed import Feed
 
 log = structlog.get_logger()
 
@@ -36,32 +35,35 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-WEB = Path(__file__).parent / "web"
-PAGES = {
-    "/": ("index.html", "text/html"),
-    "/app.js": ("app.js", "text/javascript"),
-    "/style.css": ("style.css", "text/css"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})  # say nothing that is worth a key
+CALLER = web.RequestKey("caller", Caller)
 BODY_S = 10.0
 WRITE_S = 10.0
-STORE_S = 1.0
 HEARTBEAT_S = 30.0
+IDLE_NS = 60_000_000_000
+CONNECTIONS = 256
 WEBSOCKETS = 64
 IN_FLIGHT = 100  # of one WebSocket
-METRICS_FRESH_NS = 1_000_000_000
+OUTGOING = 1_000  # messages that wait for a WebSocket to read
 
 
 class HttpService:
     """The handlers of one server; `idle_since_ns` says which connections have no request, and since when."""
 
-    def __init__(self, context: Context, dispatcher: Dispatcher, feed: Feed) -> None:
-        self._context = context
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        clients: Clients,
+        monotonic_ns: Callable[[], int],
+        routes: Sequence[web.RouteDef] = (),
+        path: str = "/jsonrpc",
+    ) -> None:
         self._dispatcher = dispatcher
-        self._feed = feed
+        self._clients = clients
+        self._monotonic_ns = monotonic_ns
+        self._routes = routes
+        self._path = path
         self._sockets: set[web.WebSocketResponse] = set()
-        self._metrics = b""
-        self._metrics_ns: int | None = None
         self.idle_since_ns: dict[RequestHandler, int | None] = {}
         self.is_stopping = False
 
@@ -70,21 +72,14 @@ class HttpService:
         octets = self._dispatcher.limits.message_octets
         application = web.Application(middlewares=[self._guard], client_max_size=octets)
         application.on_response_prepare.append(_add_headers)
-        router = application.router
-        router.add_post("/jsonrpc", self._jsonrpc)
-        router.add_get("/ws", self._websocket)
-        router.add_get(self._context.settings.metrics.path, self._show_metrics)
-        router.add_get("/healthz", self._healthz)
-        router.add_get("/readyz", self._readyz)
-        router.add_get("/events", self._events)
-        for path, (file, content_type) in PAGES.items():
-            router.add_get(path, _static((WEB / file).read_bytes(), content_type))
+        application.router.add_post(self._path, self._jsonrpc)
+        application.router.add_get("/ws", self._websocket)
+        application.router.add_routes(self._routes)
         return application
 
     async def close(self) -> None:
         """Let go of everybody who listens."""
         self.is_stopping = True
-        self._feed.close()
         for socket in list(self._sockets):
             await socket.close(code=1001, message=b"server stops")
 
@@ -93,10 +88,23 @@ class HttpService:
         protocol = request.protocol
         self.idle_since_ns[protocol] = None
         try:
-            _refuse_strangers(request)
+            request[CALLER] = self._caller(request)
             return await handler(request)
         finally:
-            self.idle_since_ns[protocol] = self._context.monotonic_ns()
+            self.idle_since_ns[protocol] = self._monotonic_ns()
+
+    def _caller(self, request: web.Request) -> Caller:
+        """Who asks; an HTTP error where that is nobody who may."""
+        transport = request.transport
+        host, port = ((transport and transport.get_extra_info("peername")) or ("", 0))[:2]
+        caller = self._dispatcher.gate.arrived(str(host), int(port))
+        key = _key_of(request)
+        if key is not None and not self._dispatcher.gate.by_key(caller, key):
+            raise _unauthorized("the key is not known")
+        _refuse_strangers(request, is_local=caller.name == LOCAL and caller.roles is not NOTHING)
+        if caller.roles is NOTHING and request.path not in OPEN_PATHS:
+            raise _unauthorized("a key is needed")
+        return caller
 
     async def _jsonrpc(self, request: web.Request) -> web.StreamResponse:
         if request.content_type != "application/json":
@@ -110,7 +118,7 @@ class HttpService:
         if failure is not None:
             text = encode_error(Request("", None), failure)
             return web.Response(body=text + b"\n", status=400, content_type="application/json")
-        answer = await asyncio.shield(self._dispatcher.start(body))
+        answer = await self._dispatcher.start(body, request[CALLER])
         if answer is None:
             return web.Response(status=204)
         return web.Response(body=answer + b"\n", content_type="application/json")
@@ -122,93 +130,104 @@ class HttpService:
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=octets, compress=False)
         await socket.prepare(request)
         self._sockets.add(socket)
-        places = asyncio.Semaphore(IN_FLIGHT)
+        talk = _Talk(self._dispatcher, self._clients, request[CALLER])
         try:
-            async with asyncio.TaskGroup() as tasks:
-                async for message in socket:
-                    if message.type is not WSMsgType.TEXT:
-                        await socket.close(code=1003, message=b"send text")
-                        break
-                    await places.acquire()
-                    tasks.create_task(self._answer(socket, message.data.encode(), places))
+            await talk.run(socket)
         finally:
             self._sockets.discard(socket)
         return socket
 
-    async def _answer(self, socket: web.WebSocketResponse, body: bytes, places: asyncio.Semaphore) -> None:
-        """Answer one message; who is gone or does not read gets nothing."""
+
+class _Talk:
+    """One WebSocket: requests in, answers and the server's own requests out through one queue."""
+
+    def __init__(self, dispatcher: Dispatcher, clients: Clients, caller: Caller) -> None:
+        self._dispatcher = dispatcher
+        self._clients = clients
+        self._caller = caller
+        self._places = asyncio.Semaphore(IN_FLIGHT)
+        self._out: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def run(self, socket: web.WebSocketResponse) -> None:
+        """Until the client or the server closes."""
+        client = self._caller.client = self._clients.opened(self._caller.peer, self._say)
+        writer = asyncio.create_task(self._write(socket))
         try:
-            failure = _framing_failure(body, self._dispatcher)
-            if failure is not None:
-                answer: bytes | None = encode_error(Request("", None), failure)
-            else:
-                answer = await asyncio.shield(self._dispatcher.start(body))
-            if answer is not None:
+            async for message in socket:
+                if message.type is not WSMsgType.TEXT:
+                    await socket.close(code=1003, message=b"send text")
+                    break
+                await self._places.acquire()
+                self._take(message.data.encode("utf-8", "surrogatepass"), client)
+        finally:
+            self._clients.closed(client)
+            self._out.put_nowait(None)
+            await asyncio.gather(writer, return_exceptions=True)
+
+    def _take(self, body: bytes, client: Client) -> None:
+        failure = _framing_failure(body, self._dispatcher)
+        if failure is not None:
+            self._deliver(encode_error(Request("", None), failure))
+            return
+        message: Message | Reply = decode_either(body, self._dispatcher.limits)
+        if isinstance(message, Reply):
+            self._places.release()
+            client.received(message)
+            return
+        client.is_v2 = message.requests[0].is_v2
+        self._dispatcher.run(message, self._caller, self._deliver)
+
+    def _deliver(self, answer: bytes | None) -> None:
+        self._places.release()
+        if answer is not None:
+            self._say(answer)
+
+    def _say(self, octets: bytes) -> None:
+        """Send a message, unless the client has so many to read that it will not read this one."""
+        if self._out.qsize() < OUTGOING:
+            self._out.put_nowait(octets)
+
+    async def _write(self, socket: web.WebSocketResponse) -> None:
+        """Send what is to be sent; who is gone or does not read is let go."""
+        try:
+            while (octets := await self._out.get()) is not None:
                 async with asyncio.timeout(WRITE_S):
-                    await socket.send_str(answer.decode())
+                    await socket.send_str(octets.decode())
         except (ConnectionError, TimeoutError) as error:
             log.info("rpc.websocket_lost", error=str(error))
             await socket.close()
-        finally:
-            places.release()
-
-    async def _show_metrics(self, request: web.Request) -> web.StreamResponse:
-        """The page of metrics, at most one second old: it counts in this thread."""
-        now_ns = self._context.monotonic_ns()
-        if self._metrics_ns is None or now_ns - self._metrics_ns > METRICS_FRESH_NS:
-            self._metrics, self._metrics_ns = self._context.metrics.render(), now_ns
-        return web.Response(body=self._metrics, headers={"Content-Type": CONTENT_TYPE})
-
-    async def _healthz(self, request: web.Request) -> web.StreamResponse:
-        """Whether the program runs at all."""
-        return web.Response(text="ok\n")
-
-    async def _readyz(self, request: web.Request) -> web.StreamResponse:
-        """Whether requests may be sent here: not stopping, and the store answers."""
-        problems = ["stopping"] if self.is_stopping else []
-        try:
-            async with asyncio.timeout(STORE_S):
-                await self._context.service.store.find("")
-        except (StoreError, TimeoutError) as error:
-            problems.append(f"store: {error or 'does not answer'}")
-        return web.Response(text="\n".join(problems or ["ready"]) + "\n", status=503 if problems else 200)
-
-    async def _events(self, request: web.Request) -> web.StreamResponse:
-        """The live feed as server-sent events."""
-        queue = self._feed.listen()
-        if queue is None or self.is_stopping:
-            raise web.HTTPServiceUnavailable(text="too many pages listen\n")
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        try:
-            await response.prepare(request)
-            while (event := await queue.get()) is not None:
-                async with asyncio.timeout(WRITE_S):
-                    await response.write(event)
-        except (ConnectionError, TimeoutError) as error:
-            log.debug("rpc.page_lost", error=str(error))
-        finally:
-            self._feed.leave(queue)
-        return response
 
 
-def _refuse_strangers(request: web.Request) -> None:
+def _key_of(request: web.Request) -> str | None:
+    """The key a request shows, as a token or as a password (RFC 6750, RFC 7617)."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    match scheme.casefold():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            try:
+                return base64.b64decode(value, validate=True).decode().partition(":")[2]
+            except (binascii.Error, UnicodeDecodeError):
+                return ""
+        case _:
+            return None
+
+
+def _unauthorized(text: str) -> web.HTTPUnauthorized:
+    return web.HTTPUnauthorized(text=f"{text}\n", headers={"WWW-Authenticate": 'Basic realm="ocs"'})
+
+
+def _refuse_strangers(request: web.Request, is_local: bool) -> None:
     host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
-    if not OWN_NAMES.fullmatch(host):
+    if is_local and not OWN_NAMES.fullmatch(host):
         raise web.HTTPForbidden(text="this server is called localhost\n")
-    if origin is not None and origin.casefold() != f"http://{host}".casefold():
+    if origin is not None and origin.casefold() != f"{request.scheme}://{host}".casefold():
         raise web.HTTPForbidden(text="requests of other sites are not answered\n")
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
     response.headers.pop("Server", None)
-
-
-def _static(body: bytes, content_type: str) -> Handler:
-    async def show(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=body, content_type=content_type, charset="utf-8")
-
-    return show
 
 
 def _framing_failure(body: bytes, dispatcher: Dispatcher) -> RpcError | None:

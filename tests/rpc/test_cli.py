@@ -13,8 +13,8 @@ Capture = pytest.CaptureFixture[str]
 
 async def run(world: World, *words: str) -> int:
     """Run a command beside the server."""
-    assert world.server.jsonrpc_address is not None
-    server = "{}:{}".format(*world.server.jsonrpc_address)
+    assert "jsonrpc" in world.server.addresses
+    server = "{}:{}".format(*world.server.addresses["jsonrpc"])
     return await asyncio.to_thread(main, [*words, "--server", server])
 
 

@@ -158,7 +158,11 @@ def test_only_a_2_0_request_without_id_is_a_notification() -> None:
         (b'{"method":"a","params":[{}],"id":{}}', "id: is a text, a number or null", INVALID_REQUEST),
         (b'{"method":"a"}', "jsonrpc: request body missing params", INVALID_REQUEST),
         (b'{"method":"a","params":{}}', "jsonrpc: request body missing params", INVALID_REQUEST),
-        (b'{"method":"a","params":[{},{}]}', "params: has more than one element", INVALID_REQUEST),
+        (
+            b'{"jsonrpc":"2.0","method":"a","params":[{},{}]}',
+            "params: has more than one element",
+            INVALID_REQUEST,
+        ),
         (
             b'{"jsonrpc":"2.0","method":"a","params":5}',
             "params: is an object or an array of one",

@@ -12,7 +12,7 @@ from ocs.charging.events import Identity
 from ocs.charging.store import StoreUnavailable
 from ocs.charging.store.memory import MemoryStore
 from ocs.rpc.feed import LISTENERS
-from ocs.rpc.server import IDLE_HTTP_NS
+from ocs.rpc.http import IDLE_NS
 from tests.rpc.world import MSISDN, TIMEOUT_S, World, browser, in_world, running
 
 PING = {"method": "OcsV1.Ping", "params": [{}], "id": 1}
@@ -264,16 +264,16 @@ async def test_pages_that_listen_are_bounded_and_let_go(world: World) -> None:
 
 @in_world
 async def test_connection_that_asks_for_nothing_is_ended(world: World) -> None:
-    assert world.server.http_address is not None
-    reader, writer = await asyncio.open_connection(*world.server.http_address)
+    assert "http" in world.server.addresses
+    reader, writer = await asyncio.open_connection(*world.server.addresses["http"])
     writer.write(b"GET / HTTP/1.1\r\nHost: loc")
     await writer.drain()
     async with browser(world) as http, http.get("/healthz") as answer:
         assert answer.status == 200
     now_ns = world.server.context.monotonic_ns()
-    world.server._sweep_http(now_ns + IDLE_HTTP_NS // 2)
+    world.server.front.sweep_http(now_ns + IDLE_NS // 2)
     assert not reader.at_eof()
-    world.server._sweep_http(now_ns + 2 * IDLE_HTTP_NS)
+    world.server.front.sweep_http(now_ns + 2 * IDLE_NS)
     async with asyncio.timeout(TIMEOUT_S):
         assert await reader.read() == b""
     writer.close()

@@ -110,13 +110,13 @@ class World:
     @property
     def url(self) -> str:
         """Where HTTP is."""
-        assert self.server.http_address is not None
-        return f"http://127.0.0.1:{self.server.http_address[1]}"
+        assert "http" in self.server.addresses
+        return f"http://127.0.0.1:{self.server.addresses['http'][1]}"
 
     async def connect(self) -> "Client":
         """A new TCP connection."""
-        assert self.server.jsonrpc_address is not None
-        return Client(*await asyncio.open_connection(*self.server.jsonrpc_address))
+        assert "jsonrpc" in self.server.addresses
+        return Client(*await asyncio.open_connection(*self.server.addresses["jsonrpc"]))
 
     async def call(self, method: str, **params: Any) -> Any:
         """The result of a method over a connection of its own."""
@@ -180,7 +180,7 @@ def settings(mask: bool = True) -> Settings:
     here = Endpoint("127.0.0.1", 0)
     return Settings(
         IdentitySettings("ocs.example.org", "example.org"),
-        rpc=RpcSettings(here, here),
+        rpc=RpcSettings(here, here, here),
         log=LogSettings(mask_subscribers=mask),
     )
 

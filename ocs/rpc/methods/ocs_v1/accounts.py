@@ -193,11 +193,11 @@ def register(registry: Registry) -> None:
     """Put the methods of this module into a registry."""
     registry.method("OcsV1.AccountShow", Role.READ)(show)
     registry.method("OcsV1.AccountList", Role.READ)(list_)
-    registry.method("OcsV1.AccountCreate", Role.OPERATE)(create)
+    registry.method("OcsV1.AccountCreate", Role.ADMINISTER)(create)
     registry.method("OcsV1.AccountHistory", Role.READ)(history)
     registry.method("OcsV1.AccountVerify", Role.READ)(verify)
-    registry.method("OcsV1.AccountBar", Role.OPERATE)(bar)
-    registry.method("OcsV1.AccountUnbar", Role.OPERATE)(unbar)
+    registry.method("OcsV1.AccountBar", Role.ADMINISTER)(bar)
+    registry.method("OcsV1.AccountUnbar", Role.ADMINISTER)(unbar)
 
 
 def _view(context: Context, account: Account) -> AccountView:

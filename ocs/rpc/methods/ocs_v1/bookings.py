@@ -121,8 +121,8 @@ async def adjust(context: Context, params: AdjustParams) -> Booked:
 
 def register(registry: Registry) -> None:
     """Put the methods of this module into a registry."""
-    registry.method("OcsV1.AccountTopup", Role.OPERATE)(topup)
-    registry.method("OcsV1.AccountAdjust", Role.OPERATE)(adjust)
+    registry.method("OcsV1.AccountTopup", Role.ADMINISTER)(topup)
+    registry.method("OcsV1.AccountAdjust", Role.ADMINISTER)(adjust)
 
 
 def _amount(params: BookingParams, unit: Unit) -> int:

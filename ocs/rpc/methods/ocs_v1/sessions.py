@@ -171,8 +171,8 @@ def register(registry: Registry) -> None:
     """Put the methods of this module into a registry."""
     registry.method("OcsV1.SessionList", Role.READ)(list_)
     registry.method("OcsV1.SessionShow", Role.READ)(show)
-    registry.method("OcsV1.SessionDisconnect", Role.OPERATE)(disconnect)
-    registry.method("OcsV1.SessionReauthorize", Role.OPERATE)(reauthorize)
+    registry.method("OcsV1.SessionDisconnect", Role.ADMINISTER)(disconnect)
+    registry.method("OcsV1.SessionReauthorize", Role.ADMINISTER)(reauthorize)
     registry.method("OcsV1.CdrList", Role.READ)(cdrs)
 
 

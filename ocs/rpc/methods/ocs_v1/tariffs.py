@@ -97,8 +97,8 @@ async def rollback(context: Context, params: TariffBack) -> Switched:
 def register(registry: Registry) -> None:
     """Put the methods of this module into a registry."""
     registry.method("OcsV1.TariffList", Role.READ)(list_)
-    registry.method("OcsV1.TariffActivate", Role.OPERATE)(activate)
-    registry.method("OcsV1.TariffRollback", Role.OPERATE)(rollback)
+    registry.method("OcsV1.TariffActivate", Role.ADMINISTER)(activate)
+    registry.method("OcsV1.TariffRollback", Role.ADMINISTER)(rollback)
 
 
 async def _wait(context: Context, tariffs: Tariffs, change: Coroutine[Any, Any, Switch]) -> Switched:

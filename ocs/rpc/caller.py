@@ -1,0 +1,43 @@
+"""Who calls: where from, by which name, what they are allowed to, and how the server can call them back."""
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ocs.rpc.clients import Client
+
+
+class Role(Enum):
+    """What a caller must be allowed to."""
+
+    READ = "read"
+    CHARGE = "charge"
+    ADMINISTER = "administer"
+
+
+NOTHING: Final[frozenset[Role]] = frozenset()
+EVERYTHING: Final = frozenset(Role)
+LOCAL: Final = "local"  # the name of a caller of this machine who gave none
+
+
+class Caller:
+    """One per connection, or per request of HTTP; logging in changes `name` and `roles`."""
+
+    __slots__ = ("client", "name", "peer", "roles")
+
+    def __init__(
+        self,
+        peer: str,
+        name: str = LOCAL,
+        roles: frozenset[Role] = EVERYTHING,
+        client: "Client | None" = None,
+    ) -> None:
+        self.peer = peer
+        self.name = name
+        self.roles = roles
+        self.client = client  # where the connection takes requests of the server
+
+
+def implied(roles: frozenset[Role]) -> frozenset[Role]:
+    """The roles with those they include: who administers may read and charge."""
+    return EVERYTHING if Role.ADMINISTER in roles else roles

@@ -1,0 +1,48 @@
+"""Who may call what: the interface of the dispatcher and transports, and a gate that is open."""
+
+from typing import Protocol
+
+from ocs.rpc.caller import Caller, Role
+from ocs.rpc.errors import Forbidden
+
+
+class Gate(Protocol):
+    """Names callers, checks their keys, and keeps a record of what administrators do."""
+
+    def arrived(self, host: str, port: int) -> Caller:
+        """Who a new connection is before it has shown a key."""
+
+    def login(self, caller: Caller, params: object) -> object:
+        """Show a key for the rest of the connection; Forbidden where it is not known."""
+
+    def by_key(self, caller: Caller, key: str) -> bool:
+        """Take over the name and roles of a key; False where it is not known."""
+
+    def allowed(self, caller: Caller, role: Role, params: object) -> Caller:
+        """Who may do it by the key inside the request; Forbidden where nobody."""
+
+    def audit(self, caller: Caller, method: str, params: object, error: Exception | None) -> None:
+        """An administrative call was answered."""
+
+
+class OpenGate:
+    """Everybody may do everything: for listeners that only this machine reaches."""
+
+    def arrived(self, host: str, port: int) -> Caller:
+        """A caller of this machine."""
+        return Caller(f"{host}:{port}")
+
+    def login(self, caller: Caller, params: object) -> object:
+        """Nobody needs to."""
+        return {"name": caller.name, "roles": sorted(role.value for role in caller.roles)}
+
+    def by_key(self, caller: Caller, key: str) -> bool:
+        """Keys do not matter."""
+        return True
+
+    def allowed(self, caller: Caller, role: Role, params: object) -> Caller:
+        """Only who came through another gate gets here."""
+        raise Forbidden
+
+    def audit(self, caller: Caller, method: str, params: object, error: Exception | None) -> None:
+        """Nobody keeps a record."""
