@@ -85,6 +85,29 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "AllowNegative",
         "Disabled",
     ),
+    "Filters.csv": ("Tenant", "ID", "Type", "Element", "Values", "ActivationInterval"),
+    "Attributes.csv": (
+        *("Tenant", "ID", "Contexts", "FilterIDs", "ActivationInterval"),
+        *("AttributeFilterIDs", "Path", "Type", "Value", "Blocker", "Weight"),
+    ),
+    "Chargers.csv": ("Tenant", "ID", "FilterIDs", "ActivationInterval", "RunID", "AttributeIDs", "Weight"),
+    "Resources.csv": (
+        *("Tenant", "ID", "FilterIDs", "ActivationInterval", "UsageTTL", "Limit"),
+        *("AllocationMessage", "Blocker", "Stored", "Weight", "ThresholdIDs"),
+    ),
+    "Routes.csv": (
+        *("Tenant", "ID", "FilterIDs", "ActivationInterval", "Sorting", "SortingParameters"),
+        *("RouteID", "RouteFilterIDs", "RouteAccountIDs", "RouteRatingPlanIDs", "RouteResourceIDs"),
+        *("RouteStatIDs", "RouteWeight", "RouteBlocker", "RouteParameters", "Weight"),
+    ),
+    "Stats.csv": (
+        *("Tenant", "ID", "FilterIDs", "ActivationInterval", "QueueLength", "TTL", "MinItems"),
+        *("MetricIDs", "MetricFilterIDs", "Stored", "Blocker", "Weight", "ThresholdIDs"),
+    ),
+    "Thresholds.csv": (
+        *("Tenant", "ID", "FilterIDs", "ActivationInterval", "MaxHits", "MinHits", "MinSleep"),
+        *("Blocker", "Weight", "ActionIDs", "Async", "EeIDs"),
+    ),
 }
 
 
