@@ -47,7 +47,7 @@ OPERATIONS = (
 AGENT = Row(allowed=BORDER)
 VOICE = Row(allowed=(*BORDER, "ocs.agents.voice"))
 AGENT_PURE = Row(allowed=("ocs.charging.events", *CONFIG_TYPES), pure=True)
-VOICE_PURE = tuple(f"ocs.agents.voice.{name}" for name in ("outcomes", "parties", "recent", "ticks"))
+VOICE_PURE = tuple(f"ocs.agents.voice.{name}" for name in ("options", "outcomes", "parties", "recent", "ticks"))
 
 TABLE: dict[str, Row] = {
     "ocs": Row(pure=True),
@@ -114,7 +114,15 @@ TABLE: dict[str, Row] = {
     "ocs.agents.freeswitch.mapping": Row(
         allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.freeswitch.esl"), pure=True
     ),
+    "ocs.agents.freeswitch.free": Row(
+        allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.freeswitch.esl", "ocs.agents.freeswitch.mapping"),
+        pure=True,
+    ),
     "ocs.agents.kamailio": VOICE,
+    "ocs.agents.kamailio.free": Row(
+        allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.kamailio.mapping", "ocs.agents.kamailio.messages"),
+        pure=True,
+    ),
     "ocs.agents.kamailio.netstring": AGENT_PURE,
     "ocs.agents.kamailio.messages": AGENT_PURE,
     "ocs.agents.kamailio.mapping": Row(

@@ -157,6 +157,24 @@ class ChargingContext(msgspec.Struct, frozen=True, array_like=True, gc=False):
     extra: tuple[tuple[str, str], ...] = ()  # free-form facts for the CDR
 
 
+class FreeEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the client said, word by word, for a core whose rules go by any field; names are CGRateS'."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    flags: str = ""  # what is asked for: `*attributes;*accounts;*routes:*event_cost`; "" leaves it to the core
+
+
+class ProfileResults(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What profiles said about an event besides its charge."""
+
+    attributes: tuple[tuple[str, str], ...] = ()  # fields that were altered, with their new values
+    resource: str = ""  # what allocated the resource calls itself
+    routes: tuple[str, ...] = ()  # in order of preference, `route[:parameters]`
+    thresholds: tuple[str, ...] = ()
+    stat_queues: tuple[str, ...] = ()
+
+
 class ChargingEvent(msgspec.Struct, frozen=True, gc=False):
     """One thing that happened in the network, as every agent says it.
 
@@ -185,6 +203,7 @@ class ChargingEvent(msgspec.Struct, frozen=True, gc=False):
     replaces_same_bearer: bool = False  # a second session of the same APN and RAT ends the first
     account: str = ""  # key of the account, where the client knows it; tried before the identities
     slices_itself: bool = False  # the amounts it asks for are its own choice: no quota rule cuts them
+    free: FreeEvent | None = None
 
 
 class FinalUnit(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -228,5 +247,6 @@ class ChargingAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     refund_token: bytes | None = None
     validity_ns: int | None = None
     failed: str = ""
-    message: str = ""
+    message: str = ""  # why it refuses, in the words of a core that has its own
     has_ended: bool = False  # the session was over before: usage was charged, nothing is granted
+    profiles: ProfileResults | None = None

@@ -267,6 +267,7 @@ class FreeswitchSettings(msgspec.Struct, frozen=True):
     refusal: Literal["notify", "hangup"] = "notify"
     max_call_ns: Annotated[int, Duration(MINUTE, 7 * DAY)] = 3 * HOUR
     extend_before_ns: Annotated[int, Duration(2 * SECOND, HOUR)] = 10 * SECOND
+    debit_interval_ns: Annotated[int, Duration(SECOND, HOUR)] | None = None
     empty_balance_context: Annotated[str, Text(128)] | None = None
     empty_balance_announcement: Annotated[str, Text(255)] | None = None
     transfer_extension: Annotated[str, Text(128)] | None = None

@@ -18,12 +18,15 @@ DRAIN_S = 5.0
 class FreeswitchAgent:
     """Connects to every switch and charges its calls; without switches it does nothing."""
 
-    def __init__(self, settings: FreeswitchSettings, service: ChargingDoor) -> None:
-        """Read the passwords; raises OSError where a file of them cannot be read."""
+    def __init__(self, settings: FreeswitchSettings, service: ChargingDoor, says_all: bool = False) -> None:
+        """Read the passwords; raises OSError where a file of them cannot be read.
+
+        `says_all` tells the core of every call in the words of the switch, and leaves it to it what is charged.
+        """
         self._clients = {
             client.name: client
             for client in (
-                SwitchClient(switch, password_of(switch), settings, service)
+                SwitchClient(switch, password_of(switch), settings, service, says_all)
                 for switch in settings.switches
             )
         }

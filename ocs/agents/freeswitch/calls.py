@@ -8,9 +8,11 @@ import asyncio
 from enum import Enum, auto
 
 from ocs.agents.freeswitch.mapping import CallFacts
-from ocs.agents.voice.ticks import SECOND_NS, certain_ns
+from ocs.agents.voice.ticks import LAG_NS, SECOND_NS, certain_ns
+from ocs.charging.events import FreeEvent, Grant, ProfileResults
 
 TIMER_SLACK_NS = SECOND_NS  # the switch's timers work on whole seconds of its clock
+SOONEST_NS = SECOND_NS // 5
 OVERRUN_NS = 3 * SECOND_NS  # past its limit the switch should have ended the call; then we do
 
 
@@ -30,9 +32,11 @@ class Call:
     __slots__ = (
         "answered_ns",
         "answered_s",
+        "armed_ns",
         "begun_s",
         "extra",
         "facts",
+        "free",
         "granted_ns",
         "has_session",
         "is_ended",
@@ -42,6 +46,7 @@ class Call:
         "limit_ns",
         "lock",
         "openings",
+        "profiles",
         "reported_ns",
         "seen_s",
         "stage",
@@ -56,6 +61,8 @@ class Call:
         self.lock = asyncio.Lock()  # one thing at a time, in the order of arrival
         self.stage = Stage.NEW
         self.extra: tuple[tuple[str, str], ...] = ()
+        self.free: FreeEvent | None = None  # the latest words of the switch, where the core goes by them
+        self.profiles: ProfileResults | None = None
         self.has_session = False  # credit is held, and goes back at the end
         self.is_through = False  # not parked any more
         self.is_ended = False
@@ -65,7 +72,8 @@ class Call:
         self.updates = 0
         self.granted_ns = 0
         self.validity_ns = 0
-        self.limit_ns = 0  # the switch ends the call here, whatever happens to us
+        self.limit_ns = 0  # up to here it is paid for
+        self.armed_ns = 0  # the switch ends the call here, whatever happens to us
         self.reported_ns = 0
         self.answered_ns = 0  # by the switch's clock
         self.answered_s: float | None = None
@@ -86,13 +94,25 @@ class Call:
         """Time until the limit."""
         return self.limit_ns - self.elapsed_ns(now_s)
 
-    def next_look_ns(self, now_s: float, before_ns: int) -> int:
+    def note(self, grant: Grant, from_ns: int) -> None:
+        """It is paid for so much further."""
+        self.granted_ns = grant.amount
+        self.validity_ns = grant.validity_ns or 0
+        self.is_final = grant.final_unit is not None
+        self.limit_ns = from_ns + grant.amount
+
+    def next_look_ns(self, now_s: float, before_ns: int, slice_ns: int | None = None) -> int:
         """How long to wait before more time is asked for: before the grant ends, or its validity does.
 
         There is nothing to ask for after the last credit; then the look is whether the call has ended.
         """
         left_ns = self.left_ns(now_s)
-        wait_ns = left_ns + OVERRUN_NS if self.is_final else left_ns - min(before_ns, self.granted_ns // 2)
+        if self.is_final:
+            wait_ns = left_ns + OVERRUN_NS
+        elif slice_ns is not None:
+            wait_ns = max(min(slice_ns, left_ns - LAG_NS), SOONEST_NS)
+        else:
+            wait_ns = left_ns - min(before_ns, self.granted_ns // 2)
         return max(min(wait_ns, self.validity_ns) if self.validity_ns else wait_ns, 0)
 
     def stop_timer(self) -> None:

@@ -7,6 +7,7 @@ refused, values lose what the switch would interpret (line ends, backslashes, va
 import msgspec
 
 from ocs.agents.freeswitch.esl import ARRAY, ARRAY_SEPARATOR
+from ocs.charging.events import ProfileResults
 from ocs.config.settings import FreeswitchSettings
 
 WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+*#._@~!-:=%")
@@ -40,6 +41,21 @@ def array(values: tuple[str, ...]) -> str:
 def setvar(uuid: str, name: str, value: str) -> str:
     """Set a channel variable."""
     return f"uuid_setvar {uuid} {name} {value_text(value)}"
+
+
+def attributes(profiles: ProfileResults | None) -> list[tuple[str, str]]:
+    """The fields that were altered, each as the variable of its name; one that is no word is left out."""
+    return [] if profiles is None else [each for each in profiles.attributes if is_word(each[0])]
+
+
+def results(profiles: ProfileResults | None) -> list[tuple[str, str]]:
+    """What the dialplan reads of resources and routes."""
+    found = []
+    if profiles is not None and profiles.resource:
+        found.append(("cgr_resource_allocation", profiles.resource))
+    if profiles is not None and profiles.routes:
+        found.append(("cgr_routes", array(profiles.routes)))
+    return found
 
 
 def transfer(uuid: str, number: str) -> str:

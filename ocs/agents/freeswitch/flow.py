@@ -11,17 +11,16 @@ from typing import Any
 import structlog
 
 from ocs.agents.freeswitch import commands, mapping
-from ocs.agents.freeswitch.calls import Call, Stage, charged_ns
+from ocs.agents.freeswitch.calls import Call, Stage
+from ocs.agents.freeswitch.charges import CallCharges
 from ocs.agents.freeswitch.commands import is_word
 from ocs.agents.freeswitch.esl import CommandError, SwitchEvent
-from ocs.agents.freeswitch.orders import INVALID_NUMBER, Orders
+from ocs.agents.freeswitch.orders import INVALID_NUMBER
 from ocs.agents.freeswitch.transport import Link, LinkLost
 from ocs.agents.voice.door import ChargingDoor
-from ocs.agents.voice.outcomes import BUSY, NO_CREDIT, grant_of, reason
-from ocs.agents.voice.recent import Recent
+from ocs.agents.voice.outcomes import NO_CREDIT
 from ocs.agents.voice.ticks import SECOND_NS
 from ocs.charging.control import ControlResult, OpenSession
-from ocs.charging.events import ChargingAnswer, ChargingEvent, Grant, Result, UsedUnits
 from ocs.config.settings import FreeswitchSettings
 
 log = structlog.get_logger()
@@ -29,30 +28,19 @@ log = structlog.get_logger()
 PARKED = "CHANNEL_PARK"
 ANSWERED = "CHANNEL_ANSWER"
 HUNG_UP = "CHANNEL_HANGUP_COMPLETE"
-ENDED_KEPT = 10_000  # ids of calls that have ended: their loopback legs end after them
 ANY_TIME = -1
-RETRY_S = (
-    0.5,
-    1.0,
-    2.0,
-    5.0,
-    10.0,
-)  # pauses before a report is given to a busy server again; the last repeats
 LAST_KNOWN = (("closed", "at the last time it was known to be there"),)
 
 Control = Callable[[Call], Coroutine[Any, Any, ControlResult]]
 
 
-class CallFlow:
+class CallFlow(CallCharges):
     """The calls of one switch."""
 
-    def __init__(self, client: str, settings: FreeswitchSettings, service: ChargingDoor) -> None:
-        self.client = client
-        self.calls: dict[str, Call] = {}
-        self.orders = Orders(client, settings)
-        self._settings = settings
-        self._service = service
-        self._ended: Recent[int] = Recent(ENDED_KEPT)  # call ids, with the time of their set-up
+    def __init__(
+        self, client: str, settings: FreeswitchSettings, service: ChargingDoor, says_all: bool = False
+    ) -> None:
+        super().__init__(client, settings, service, says_all)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- work
@@ -78,7 +66,7 @@ class CallFlow:
         uuid = event.get("Unique-ID")
         call = self.calls.get(uuid)
         if call is None and uuid and not self._is_over(event):
-            call = self.calls[uuid] = Call(mapping.facts_of(event), _now_s())
+            call = self.calls[uuid] = Call(mapping.facts_of(event, self._says_all), _now_s())
         return call
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -126,7 +114,7 @@ class CallFlow:
             ago_ns = max(0, mapping.event_at_ns(event) - answered_ns)
             call.answered_ns, call.answered_s = answered_ns, _now_s() - ago_ns / SECOND_NS
             self._learn(call, event)
-            if call.stage is Stage.OPEN:
+            if call.has_session:
                 await self._begin_consuming(call)
             elif call.stage is Stage.NEW and await self._admitted(call, event) is Stage.OPEN:
                 await self.orders.rearm(call)
@@ -146,9 +134,6 @@ class CallFlow:
             call.answered_ns = mapping.answered_at_ns(event)
             is_ignored = mapping.is_ignored(event)
             await self._settle(call, call.reported_ns if is_ignored else mapping.billed_ns(event))
-
-    def _learn(self, call: Call, event: SwitchEvent) -> None:
-        call.extra = mapping.merged(call.extra, mapping.extra_of(event, self._settings.extra_fields))
 
     # --- admission
 
@@ -174,64 +159,7 @@ class CallFlow:
             await self._reserve(call, event.number("Caller-Channel-Created-Time"))
         return call.stage
 
-    def _is_leg(self, parent: str) -> bool:
-        """Whether a call is another one once more, through a loopback."""
-        return bool(parent) and (parent in self.calls or parent in self._ended)
-
-    async def _reserve(self, call: Call, event_id: int | str, until_ns: int = 0) -> Stage:
-        """Open the session of a call, charging what was used up to `until_ns`, or refuse the call."""
-        wanted_ns = self._settings.max_call_ns
-        used = mapping.used_time(call.reported_ns, until_ns, call.answered_ns)
-        event = mapping.initial(self.client, call.facts, wanted_ns, call.extra, event_id, used)
-        answer = await self._service.handle(event)
-        grant = grant_of(answer)
-        if answer.result not in BUSY:
-            call.reported_ns = max(call.reported_ns, until_ns)
-        if grant is None:
-            await self.orders.refuse(call, reason(answer))
-        elif grant.amount < SECOND_NS:  # shorter than the switch can limit
-            await self._report(mapping.termination(self.client, call.facts.uuid, None, call.extra))
-            await self.orders.refuse(call, NO_CREDIT)
-        else:
-            call.stage, call.has_session = Stage.OPEN, True
-            _note(call, grant, call.reported_ns)
-        return call.stage
-
     # --- while it lasts
-
-    async def _begin_consuming(self, call: Call) -> None:
-        """The answer: what was reserved is used from now on."""
-        call.limit_ns = call.reported_ns + call.granted_ns
-        call.updates += 1
-        said = mapping.update(self.client, call.facts.uuid, call.updates, extra=call.extra)
-        answer = await self._service.handle(said)
-        if answer.result is Result.UNKNOWN_SESSION or answer.has_ended:
-            await self._open_again(call)
-        elif answer.result is Result.DENIED:
-            await self.orders.refuse(call, reason(answer))
-        elif answer.is_low_balance:
-            await self.orders.warn(call)
-
-    async def _open_again(self, call: Call, until_ns: int = 0) -> None:
-        """The session was closed meanwhile, by silence or by an operator: without a new one nothing goes on."""
-        call.openings += 1
-        event_id = f"again {call.updates} {call.openings}"
-        call.has_session = False
-        if await self._reserve(call, event_id, until_ns) is Stage.OPEN:
-            await self.orders.rearm(call)
-
-    def _look_later(self, call: Call) -> None:
-        """Look again before the granted time is over."""
-        call.stop_timer()
-        if call.stage is Stage.OPEN and call.answered_s is not None and not call.is_ended:
-            wait_ns = call.next_look_ns(_now_s(), self._settings.extend_before_ns)
-            self._look_in(call, wait_ns / SECOND_NS)
-
-    def _look_in(self, call: Call, wait_s: float) -> None:
-        call.stop_timer()
-        if self.orders.link is not None:
-            loop = asyncio.get_running_loop()
-            call.timer = loop.call_later(wait_s, lambda: self._start(self._looked(call)))
 
     async def _looked(self, call: Call) -> None:
         async with call.lock:
@@ -242,37 +170,6 @@ class CallFlow:
             elif self.orders.end.hangs_up:
                 log.warning("freeswitch.limit_overrun", peer=self.client, session=call.facts.uuid)
                 await self.orders.disconnect(call, NO_CREDIT)
-
-    async def _extend(self, call: Call) -> ControlResult:
-        """Report what was used and ask for more, then arm the switch anew."""
-        until_ns = call.reportable_ns(_now_s())
-        used = mapping.used_time(call.reported_ns, until_ns, call.answered_ns)
-        wanted_ns = self._settings.max_call_ns
-        number = call.updates + 1
-        answer = await self._service.handle(
-            mapping.update(self.client, call.facts.uuid, number, used, wanted_ns)
-        )
-        if answer.result in BUSY:  # nothing was charged; the limit at the switch stays where it is
-            self._look_in(call, RETRY_S[1])
-            return ControlResult.NO_ANSWER
-        call.updates = number
-        if answer.result is Result.UNKNOWN_SESSION:
-            await self._open_again(call, until_ns)
-            self._look_later(call)
-            return ControlResult.ACCEPTED
-        call.reported_ns = until_ns
-        grant = grant_of(answer)
-        if answer.has_ended:
-            await self._open_again(call)
-        elif grant is None:
-            return await self.orders.disconnect(call, reason(answer))
-        else:
-            _note(call, grant, until_ns)
-            await self.orders.rearm(call)
-        self._look_later(call)
-        if answer.is_low_balance:
-            await self.orders.warn(call)
-        return ControlResult.ACCEPTED
 
     async def reauthorize(self, uuid: str) -> ControlResult:
         """Ask for more at once: there may be more."""
@@ -307,58 +204,17 @@ class CallFlow:
         self.calls.pop(call.facts.uuid, None)
         self._ended.add(call.facts.uuid, call.facts.created_us)
 
-    async def _settle(self, call: Call, total_ns: int) -> None:
-        """Charge what was not charged yet of a call that has ended; what was held goes back."""
-        facts = call.facts
-        total_ns = charged_ns(total_ns, call.limit_ns, self.orders.end.hangs_up)
-        used = mapping.used_time(call.reported_ns, total_ns, call.answered_ns)
-        if call.has_session:
-            answer = await self._report(mapping.termination(self.client, facts.uuid, used, call.extra))
-            if answer.result is Result.UNKNOWN_SESSION:
-                await self._charge_afterwards(call, used)
-        elif call.stage is Stage.NEW:
-            if facts.is_charged and not self._is_leg(facts.parent):
-                await self._charge_afterwards(call, used)
-        elif call.stage is Stage.AFTERWARDS or call.openings:
-            await self._charge_afterwards(call, used)
-
     async def _settle_unknown(self, event: SwitchEvent) -> None:
         """A call that ended and that nothing was known of: charged if it had to be, and was not."""
         if self._is_over(event) or mapping.is_ignored(event):
             return
-        call = Call(mapping.facts_of(event), _now_s())
+        call = Call(mapping.facts_of(event, self._says_all), _now_s())
         notified = event.variable("cgr_notify")
         if notified in ("", commands.AUTHORISED):
             call.answered_ns = mapping.answered_at_ns(event)
             self._learn(call, event)
             self._forget(call)
             await self._settle(call, mapping.billed_ns(event))
-
-    async def _charge_afterwards(self, call: Call, used: UsedUnits | None) -> None:
-        if used is None:
-            return
-        answer = await self._report(mapping.afterwards(self.client, call.facts, used, call.extra))
-        if answer.result is not Result.SUCCESS:
-            uuid, result = call.facts.uuid, answer.result.name
-            log.warning(
-                "freeswitch.usage_refused", peer=self.client, session=uuid, result=result, used_ns=used.amount
-            )
-
-    async def _report(self, event: ChargingEvent) -> ChargingAnswer:
-        """Charge an event that must not be lost: again and again while the server is busy."""
-        attempt = 0
-        while True:
-            answer = await self._service.handle(event)
-            if answer.result is not Result.TOO_BUSY:
-                return answer
-            try:
-                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-            except asyncio.CancelledError:
-                used_ns = sum(used.amount for report in event.reports for used in report.used)
-                uuid = event.session_id
-                log.error("freeswitch.report_abandoned", peer=self.client, session=uuid, used_ns=used_ns)
-                raise
-            attempt += 1
 
     # --- after a time without the switch
 
@@ -380,7 +236,8 @@ class CallFlow:
                 return
             self._forget(call)
             call.extra = mapping.merged(call.extra, LAST_KNOWN)
-            total_ns = min(call.elapsed_ns(call.seen_s), call.limit_ns or call.elapsed_ns(call.seen_s))
+            elapsed_ns = call.elapsed_ns(call.seen_s)
+            total_ns = min(elapsed_ns, call.armed_ns or elapsed_ns)
             total_ns = max(call.reported_ns, total_ns)
             uuid = call.facts.uuid
             log.warning("freeswitch.call_vanished", peer=self.client, session=uuid, used_ns=total_ns)
@@ -390,7 +247,7 @@ class CallFlow:
         """End a session of a time before this process whose call the switch has no more."""
         self._ended.add(session.session_id, ANY_TIME)
         extra = mapping.merged(session.context.extra, LAST_KNOWN)
-        await self._report(mapping.termination(self.client, session.session_id, None, extra))
+        await self._report_event(mapping.termination(self.client, session.session_id, None, extra))
 
     def resume_session(self, event: SwitchEvent, session: OpenSession) -> None:
         """Go on with a session of a time before this process; `event` is about its call."""
@@ -420,14 +277,8 @@ class CallFlow:
         await self._answered(call, event)
         async with call.lock:
             if call.answered_s is not None and call.stage is Stage.OPEN and not call.is_ended:
+                call.armed_ns = 0  # whatever the switch is armed with, it is armed anew
                 await self._extend(call)
-
-
-def _note(call: Call, grant: Grant, from_ns: int) -> None:
-    call.granted_ns = grant.amount
-    call.validity_ns = grant.validity_ns or 0
-    call.is_final = grant.final_unit is not None
-    call.limit_ns = from_ns + grant.amount
 
 
 def _now_s() -> float:

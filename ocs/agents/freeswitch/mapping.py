@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import msgspec
 
 from ocs.agents.freeswitch.esl import SwitchEvent
+from ocs.agents.voice.options import flags_of
 from ocs.agents.voice.parties import identities_of, number_or_name
 from ocs.charging.events import (
     ChargingContext,
@@ -70,6 +71,17 @@ class CallFacts(msgspec.Struct, frozen=True):
     parent: str  # the call that a loopback leg continues
 
 
+def dialled(event: SwitchEvent) -> str:
+    """The number a call asks for: it changes when the call is sent on, and then that is it."""
+    return event.get("Caller-Destination-Number") or event.variable("sip_req_user")
+
+
+def ringing_ms(event: SwitchEvent) -> str:
+    """How long it took until there was something to hear, in milliseconds; "" where nothing is said."""
+    found = event.variable("progress_mediamsec")
+    return event.variable("progressmsec") if found in ("", "0") else found
+
+
 def is_ignored(event: SwitchEvent) -> bool:
     """Calls that are nobody's: outbound legs, and those the dialplan says not to charge."""
     return (
@@ -80,14 +92,16 @@ def is_ignored(event: SwitchEvent) -> bool:
     )
 
 
-def facts_of(event: SwitchEvent) -> CallFacts:
-    """The call an event is about; an empty account or called number is missing."""
+def facts_of(event: SwitchEvent, is_free: bool = False) -> CallFacts:
+    """The call an event is about; an empty account or called number is missing.
+
+    `is_free` leaves it to the core whether and when a call is charged: it is told of every one.
+    """
     account = event.variable("cgr_account") or event.get("Caller-Username")
-    dialled = event.get("Caller-Destination-Number") or event.variable("sip_req_user")
-    called = event.variable("cgr_destination") or dialled
-    kind = event.variable("cgr_reqtype")
-    flags = event.variable("cgr_flags").replace("&", ";").split(";")
-    is_charged = flags == [""] or any(flag.partition(":")[0] == ACCOUNTS_FLAG for flag in flags)
+    called = event.variable("cgr_destination") or dialled(event)
+    flags = flags_of(event.variable("cgr_flags"))
+    is_charged = is_free or not flags or ACCOUNTS_FLAG in flags
+    is_limited = is_charged and (is_free or event.variable("cgr_reqtype") not in AFTER_THE_CALL)
     return CallFacts(
         event.get("Unique-ID"),
         event.number("Caller-Channel-Created-Time"),
@@ -96,8 +110,8 @@ def facts_of(event: SwitchEvent) -> CallFacts:
         number_or_name(called)[:TEXT_LIMIT],
         number_or_name(event.get("Caller-Caller-ID-Number"))[:TEXT_LIMIT],
         event.variable("cgr_category")[:TEXT_LIMIT],
-        dialled,
-        is_charged and kind not in AFTER_THE_CALL,
+        dialled(event),
+        is_limited,
         is_charged,
         event.variable("other_loopback_from_uuid"),
     )
@@ -133,10 +147,9 @@ def extra_of(event: SwitchEvent, fields: tuple[str, ...] = ()) -> tuple[tuple[st
     """The facts of an event for the record of the call: the known ones, then the configured fields as they are."""
     found = [("source", "freeswitch"), ("event", event.name)]
     found += [(name, value) for name, field in FACTS.items() if (value := event.get(field)) not in ("", "0")]
-    ringing_ms = event.variable("progress_mediamsec")
-    ringing_ms = event.variable("progressmsec") if ringing_ms in ("", "0") else ringing_ms
-    if ringing_ms:
-        found.append(("post_dial_delay_ms", ringing_ms))
+    delay_ms = ringing_ms(event)
+    if delay_ms:
+        found.append(("post_dial_delay_ms", delay_ms))
     found += [(field, value) for field in fields if (value := event.get(field))]
     return tuple((name, value[:EXTRA_VALUE_LIMIT]) for name, value in found[:EXTRA_LIMIT])
 

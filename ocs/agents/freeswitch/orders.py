@@ -55,13 +55,16 @@ class Orders:
         The number is a word: of others calls are refused before.
         """
         uuid, number = call.facts.uuid, call.facts.dialled
+        variables = commands.attributes(call.profiles)
         if call.stage is Stage.OPEN:
-            variables = [("cgr_max_usage", str(commands.whole_seconds(call.granted_ns)))]
+            variables.append(("cgr_max_usage", str(commands.whole_seconds(call.granted_ns))))
             if call.answered_s is None:
                 variables += self.end.variables(number, call.granted_ns)
+        if call.has_session:
             variables.append(("cgr_originhost", self._client))
-            if not await self.told(call, *[commands.setvar(uuid, *each) for each in variables]):
-                return
+        variables += commands.results(call.profiles)
+        if variables and not await self.told(call, *[commands.setvar(uuid, *each) for each in variables]):
+            return
         notify = commands.setvar(uuid, "cgr_notify", commands.AUTHORISED)
         call.is_through = await self.told(call, notify, commands.transfer(uuid, number))
 
@@ -90,6 +93,7 @@ class Orders:
         if left_ns < SECOND_NS:
             await self.disconnect(call, NO_CREDIT)
         else:
+            call.armed_ns = call.limit_ns
             await self.told(call, *self.end.rearm(uuid, number, left_ns))
 
     async def warn(self, call: Call) -> None:
@@ -109,7 +113,7 @@ class Orders:
         if not replies[-1].is_ok:
             return ControlResult.REFUSED
         if call.answered_s is not None and not self.end.hangs_up:
-            call.limit_ns = min(call.limit_ns, call.elapsed_ns(_now_s()))
+            call.limit_ns = call.armed_ns = min(call.limit_ns, call.elapsed_ns(_now_s()))
         return ControlResult.ACCEPTED
 
 

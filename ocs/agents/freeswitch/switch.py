@@ -38,9 +38,10 @@ class SwitchClient:
         password: str,
         settings: FreeswitchSettings,
         service: ChargingDoor,
+        says_all: bool = False,
     ) -> None:
         self.name = name_of(switch)
-        self.flow = CallFlow(self.name, settings, service)
+        self.flow = CallFlow(self.name, settings, service, says_all)
         self.is_synchronised = False
         self.connections = 0
         self._switch = switch

@@ -30,13 +30,15 @@ class KamailioAgent:
         metrics: KamailioMetrics,
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        says_all: bool = False,
     ) -> None:
+        """`says_all` tells the core of every message in Kamailio's words, and leaves it to it what is charged."""
         self.proxies: dict[str, ProxyCalls] = {}
         self.links: dict[str, Link] = {}
         clocks = Clocks(wall_ns, monotonic_ns)
         for connection in settings.connections:
             name = connection.name or f"{connection.host}:{connection.port}"
-            proxy = ProxyCalls(name, settings, service, metrics, clocks)
+            proxy = ProxyCalls(name, settings, service, metrics, clocks, says_all)
             link = Link(name, connection, settings, proxy)
             proxy.send = link.send
             self.proxies[name], self.links[name] = proxy, link

@@ -5,22 +5,33 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
 import structlog
 
 from ocs.agents.kamailio import mapping
 from ocs.agents.kamailio.calls import Call, Due, Ended
+from ocs.agents.kamailio.free import free_event
 from ocs.agents.kamailio.mapping import Facts, MappingError
 from ocs.agents.kamailio.messages import DEFAULT_REPLY, Message, Reply, encode_disconnect, encode_reply
 from ocs.agents.voice.door import ChargingDoor, Deliver
 from ocs.agents.voice.outcomes import outcome
-from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Result, UsageReport
+from ocs.charging.events import (
+    ChargingAnswer,
+    ChargingEvent,
+    EventKind,
+    ProfileResults,
+    Result,
+    UsageReport,
+)
 from ocs.config.settings import SECOND, KamailioSettings
 
 log = structlog.get_logger()
 
 COMMAND: Final = "kamailio"  # in the metrics
 ENDED_KEPT: Final = 100_000
+NOTHING_TOLD: Final = ProfileResults()
 TIMER_STEP_NS: Final = 2_000_000  # timers of uvloop may ring this much too early
+
 
 class KamailioMetrics(Protocol):
     """Facts of the Kamailio side."""
@@ -50,6 +61,7 @@ class CallBook:
         door: ChargingDoor,
         metrics: KamailioMetrics,
         clocks: Clocks,
+        says_all: bool = False,
     ) -> None:
         self.name = name
         self.calls: dict[str, Call] = {}
@@ -57,6 +69,7 @@ class CallBook:
         self._settings = settings
         self._door = door
         self._metrics = metrics
+        self._says_all = says_all
         self._wall_ns, self._now_ns = clocks
         self._born_ns = self._wall_ns()
         self._ended = Ended(ENDED_KEPT)
@@ -152,7 +165,11 @@ class CallBook:
 
     def _facts(self, message: Message) -> Facts | MappingError:
         try:
-            return mapping.facts_of(message, self._settings.default_tenant, self._wall_ns())
+            tenant = self._settings.default_tenant
+            facts = mapping.facts_of(message, tenant, self._wall_ns(), self._says_all)
+            if self._says_all:
+                facts = msgspec.structs.replace(facts, free=free_event(message, self.name))
+            return facts
         except MappingError as error:
             return error
 
@@ -166,12 +183,20 @@ class CallBook:
             self._reply(message, 0, str(facts))
         return None
 
-    def _reply(self, message: Message, max_usage: int, error: str = "") -> None:
+    def _reply(
+        self, message: Message, max_usage: int, error: str = "", profiles: ProfileResults | None = None
+    ) -> None:
+        told = profiles or NOTHING_TOLD
         reply = Reply(
             Event=message.get("reply_route") or DEFAULT_REPLY[message.kind],
             TransactionIndex=message.get("tr_index"),
             TransactionLabel=message.get("tr_label"),
+            Attributes=",".join(f"{name}:{value}" for name, value in told.attributes),
+            ResourceAllocation=told.resource,
             MaxUsage=max_usage,
+            Routes=",".join(told.routes),
+            Thresholds=",".join(told.thresholds),
+            StatQueues=",".join(told.stat_queues),
             Error=error,
         )
         self.send(encode_reply(reply))

@@ -78,7 +78,8 @@ class CallFlow(CallBook):
         )
 
         def answered(answer: ChargingAnswer) -> None:
-            self._reply(message, amount if answer.has_credit else 0, error_text(answer))
+            told = answer.profiles
+            self._reply(message, amount if answer.has_credit else 0, error_text(answer), told)
 
         self._submit(event, answered)
 
@@ -110,14 +111,15 @@ class CallFlow(CallBook):
         is_known = self.calls.get(call.session_id) is call and call.phase is Phase.AUTHORISING
         if granted_ns < SECOND_NS:
             is_credit = outcome(answer) in GRANTING
-            self._reply(message, 0, "" if is_credit else error_text(answer))
+            self._reply(message, 0, "" if is_credit else error_text(answer), answer.profiles)
             if is_known:
                 if granted_ns:
                     self._submit_release(call)
                 self._drop(call)
             return
         is_unlimited = call.facts.is_postpaid and granted_ns >= self._settings.max_usage_ns
-        self._reply(message, UNLIMITED if is_unlimited else granted_ns // SECOND_NS)
+        is_unlimited = is_unlimited or outcome(answer) is Result.FREE_OF_CHARGE
+        self._reply(message, UNLIMITED if is_unlimited else granted_ns // SECOND_NS, "", answer.profiles)
         if is_known:
             call.is_opened = True
             call.phase = Phase.RINGING
@@ -351,6 +353,7 @@ class CallFlow(CallBook):
 
         def answered(answer: ChargingAnswer) -> None:
             units = granted(answer)
-            self._reply(message, units // SECOND_NS if is_time else units, error_text(answer))
+            usage = units // SECOND_NS if is_time else units
+            self._reply(message, usage, error_text(answer), answer.profiles)
 
         self._submit(event, answered)

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from ocs.agents.kamailio.messages import Kind, Message
+from ocs.agents.voice.options import flags_of
 from ocs.agents.voice.parties import identities_of, number_or_name
 from ocs.agents.voice.ticks import SECOND_NS
 from ocs.charging.events import (
@@ -18,6 +19,7 @@ from ocs.charging.events import (
     ChargingContext,
     ChargingEvent,
     EventKind,
+    FreeEvent,
     RequestedUnits,
     Unit,
     UsageReport,
@@ -48,6 +50,7 @@ SERVICES: Final = {
     "*data": ("data", Unit.OCTETS),
     "*generic": ("generic", Unit.EVENTS),
 }
+ACCOUNTS_FLAG: Final = "*accounts"
 CHARGED: Final = frozenset({"*prepaid", "*postpaid", "*pseudoprepaid", "*dynaprepaid"})
 _DECIMAL: Final = re.compile(r"(\d{1,18})(?:\.(\d{1,18}))?", re.ASCII)
 _GO_PART: Final = re.compile(r"(\d{1,18})(?:\.(\d{1,18}))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
@@ -83,6 +86,7 @@ class Facts(msgspec.Struct, frozen=True):
     is_charged: bool
     is_postpaid: bool
     extra: tuple[tuple[str, str], ...]
+    free: FreeEvent | None = None  # the words of the message, where the core goes by them
 
     @property
     def party(self) -> tuple[str, str, str]:
@@ -90,13 +94,16 @@ class Facts(msgspec.Struct, frozen=True):
         return self.tenant, self.account, self.destination
 
 
-def facts_of(message: Message, default_tenant: str, now_ns: int) -> Facts:
-    """A message read; MappingError for what is missing or makes no sense."""
+def facts_of(message: Message, default_tenant: str, now_ns: int, is_free: bool = False) -> Facts:
+    """A message read; MappingError for what is missing or makes no sense.
+
+    `is_free` leaves it to the core whether and how something is charged.
+    """
     missing = [name for name in MANDATORY[message.kind] if not message.get(name)]
     if missing:
         raise MappingError(f"MANDATORY_IE_MISSING: [{', '.join(missing)}]")
     request_type = message.get("RequestType").lower() or "*prepaid"
-    if request_type not in CHARGED and request_type != "*none":
+    if request_type not in CHARGED and request_type != "*none" and not is_free:
         raise MappingError(f"UNSUPPORTED_REQUEST_TYPE: {request_type[:32]}")
     tor = message.get("ToR") or ("*sms" if message.kind is Kind.MESSAGE else "*voice")
     service, unit = SERVICES.get(tor, SERVICES["*generic"])
@@ -111,7 +118,7 @@ def facts_of(message: Message, default_tenant: str, now_ns: int) -> Facts:
         setup_time=message.get("SetupTime"),
         answer_ns=_answer_time(message, now_ns),
         usage=_usage(message, unit),
-        is_charged=request_type != "*none" and wants_accounts(message),
+        is_charged=request_type != "*none" and (is_free or wants_accounts(message)),
         is_postpaid=request_type == "*postpaid",
         extra=_extra(message),
     )
@@ -122,7 +129,7 @@ def wants_accounts(message: Message) -> bool:
     flags = message.get("cgr_flags")
     if not flags or message.kind is Kind.RECORD:
         return True
-    return any(flag.strip().partition(":")[0] == "*accounts" for flag in flags.split(";"))
+    return ACCOUNTS_FLAG in flags_of(flags)
 
 
 def _extra(message: Message) -> tuple[tuple[str, str], ...]:
@@ -237,6 +244,7 @@ def event(
         origin=client,
         account=f"{facts.tenant}:{facts.account}",
         slices_itself=True,
+        free=facts.free,
     )
 
 

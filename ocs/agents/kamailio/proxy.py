@@ -37,8 +37,9 @@ class ProxyCalls(CallFlow):
         door: ChargingDoor,
         metrics: KamailioMetrics,
         clocks: Clocks,
+        says_all: bool = False,
     ) -> None:
-        super().__init__(name, settings, door, metrics, clocks)
+        super().__init__(name, settings, door, metrics, clocks, says_all)
         self._list_asked_ns: int | None = None
         self._list_timer: asyncio.TimerHandle | None = None
         self._is_matched_by_name = False  # lists name calls as this proxy's messages do

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ocs import config
-from ocs.config.settings import MINUTE, FreeswitchSettings
+from ocs.config.settings import MINUTE, SECOND, FreeswitchSettings
 
 IDENTITY = "identity: {origin_host: a.b, origin_realm: b}\n"
 
@@ -27,7 +27,7 @@ def test_a_section_is_read(tmp_path: Path) -> None:
         f"{IDENTITY}freeswitch:\n  switches:\n"
         "    - {host: fs1.example.org, password_file: secret}\n"
         "    - {host: 10.0.0.6, port: 8022, name: fs2, password: ClueCon}\n"
-        "  empty_balance_context: empty\n  treatment: 1m\n  extra_fields: [variable_sip_call_id]\n",
+        "  empty_balance_context: empty\n  treatment: 1m\n  debit_interval: 5s\n  extra_fields: [variable_sip_call_id]\n",
         encoding="utf-8",
     )
     read = config.load(path).freeswitch
@@ -37,6 +37,7 @@ def test_a_section_is_read(tmp_path: Path) -> None:
     ]
     assert read.switches[0].password_file == str(tmp_path / "secret")
     assert (read.empty_balance_context, read.treatment_ns) == ("empty", MINUTE)
+    assert read.debit_interval_ns == 5 * SECOND
 
 
 @pytest.mark.parametrize(
