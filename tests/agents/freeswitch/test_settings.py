@@ -27,7 +27,8 @@ def test_a_section_is_read(tmp_path: Path) -> None:
         f"{IDENTITY}freeswitch:\n  switches:\n"
         "    - {host: fs1.example.org, password_file: secret}\n"
         "    - {host: 10.0.0.6, port: 8022, name: fs2, password: ClueCon}\n"
-        "  empty_balance_context: empty\n  treatment: 1m\n  debit_interval: 5s\n  extra_fields: [variable_sip_call_id]\n",
+        "  empty_balance_context: empty\n  treatment: 1m\n  debit_interval: 5s\n"
+        "  extra_fields: [variable_sip_call_id]\n",
         encoding="utf-8",
     )
     read = config.load(path).freeswitch
