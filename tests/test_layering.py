@@ -70,7 +70,13 @@ TABLE: dict[str, Row] = {
     "ocs.charging.money": Row(pure=True),
     "ocs.charging.rating": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
     "ocs.charging.tariff": Row(
-        allowed=("ocs.charging.enums", "ocs.charging.events", "ocs.charging.money", "ocs.charging.rating"),
+        allowed=(
+            "ocs.charging.actions.model",
+            "ocs.charging.enums",
+            "ocs.charging.events",
+            "ocs.charging.money",
+            "ocs.charging.rating",
+        ),
         pure=True,
     ),
     "ocs.charging.tariff.files": Row(allowed=("ocs.charging.tariff", "ocs.charging.cgrates.csv_folder"), pure=True),

@@ -160,12 +160,38 @@ class Loan(msgspec.Struct, frozen=True, array_like=True, gc=False):
     amount: int
 
 
+class PlanState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An action plan of the account: what was due up to `done_until_ns` has been run."""
+
+    plan: str
+    set_at_ns: int
+    done_until_ns: int
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What has become of one trigger; `counted` is what it has seen used."""
+
+    trigger: str
+    executed: bool = False
+    last_ns: int | None = None
+    counted: int = 0
+
+
+class Watched(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A group of triggers that watch the account."""
+
+    group: str
+    marks: tuple[Mark, ...] = ()
+
+
 class Extras(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What few accounts have; a plain account carries None instead."""
 
     category: str = ""
     groups: tuple[SharedGroup, ...] = ()
     loans: tuple[Loan, ...] = ()
+    plans: tuple[PlanState, ...] = ()
+    watched: tuple[Watched, ...] = ()
 
 
 class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):

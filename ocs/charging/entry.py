@@ -18,6 +18,7 @@ class EntryKind(IntEnum):
     EXPIRY = 4
     ADJUSTMENT = 5
     WRITE_OFF = 6  # revenue that the overdraft floor does not let the balance pay
+    TRANSFER = 7  # to or from another balance, which has the same entry with the other sign
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):

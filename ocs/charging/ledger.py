@@ -48,6 +48,11 @@ class Ledger:
         self._promised: dict[str, int] = {}  # by expired balance: what was held there and may still be drawn
         self.entries: list[Entry] = []
 
+    @property
+    def now_ns(self) -> int:
+        """The moment of the turn."""
+        return self._now_ns
+
     def balances(self) -> tuple[Balance, ...]:
         """The balances as they are now."""
         if not self._changed:

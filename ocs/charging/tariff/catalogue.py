@@ -79,6 +79,10 @@ class Catalogue:
         """The known prefixes of a number with their destinations, the longest first."""
         return self._destinations.matches(called)
 
+    def begins(self, called: str, destinations: tuple[str, ...]) -> bool:
+        """Whether a called number belongs to one of some destinations."""
+        return any(name in destinations for _, names in self.prefixes(called) for name in names)
+
     def line(self, plan: str, query: Query) -> Line | None:
         """The line that prices a query in a plan; None where no rule is about it, or the plan is unknown."""
         key = (plan, query)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ocs.charging.actions.model import Accounting
 from ocs.charging.enums import plain_members
 from ocs.charging.events import Unit
 from ocs.charging.rating import Rate
@@ -118,6 +119,7 @@ class Tariff(msgspec.Struct, frozen=True):
     zones: dict[str, tuple[str, ...]] = {}  # name -> prefixes of PLMNs; "" is any known network
     rates: dict[str, Rate] = {}
     fallback_depth: int = 8  # fallbacks of fallbacks asked, the plan itself not counted
+    accounting: Accounting = Accounting()  # what happens to accounts by itself
 
 
 class Considered(msgspec.Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""Actions, plans and triggers of the exact core."""
