@@ -7,6 +7,7 @@ from urllib.parse import unquote
 FOLDER = Path(__file__).resolve().parents[2] / "vectors" / "freeswitch"
 NAMES = sorted(path.name.removesuffix(".s2c.esl") for path in FOLDER.glob("*.s2c.esl"))
 Fields = dict[str, str]
+EVENT_TYPES = ("text/event-json", "text/event-plain")
 
 
 def sent(name: str) -> bytes:
@@ -37,6 +38,17 @@ def frames(name: str) -> list[tuple[Fields, bytes]]:
         found.append((headers, rest[:length]))
         data = rest[length:]
     return found
+
+
+def raw_frame(headers: Fields, body: bytes) -> bytes:
+    """A frame as it was on the wire."""
+    head = "".join(f"{key}: {value}\n" for key, value in headers.items())
+    return head.encode() + b"\n" + body
+
+
+def raw_events(name: str) -> list[bytes]:
+    """The octets of every event, in the order of `events`."""
+    return [raw_frame(*frame) for frame in frames(name) if frame[0]["Content-Type"] in EVENT_TYPES]
 
 
 def events(name: str) -> list[Fields]:

@@ -13,7 +13,14 @@ class Replayed(Scripted):
         super().__init__()
         self.name = name
         self.events = [event for event in recorded.events(name) if event["Event-Name"] in EVENTS]
+        self.raw = {id(event): raw for event, raw in zip(self.events, self.raw_of(name), strict=True)}
         self.said: list[str] = []  # commands about calls, in order
+
+    @staticmethod
+    def raw_of(name: str) -> list[bytes]:
+        """The octets of the events that are played."""
+        found = zip(recorded.events(name), recorded.raw_events(name), strict=True)
+        return [raw for event, raw in found if event["Event-Name"] in EVENTS]
 
     @property
     def begins_us(self) -> int:
@@ -27,6 +34,11 @@ class Replayed(Scripted):
             self.loop.call_later(at_s, self.emit, event)
         last_us = int(self.events[-1]["Event-Date-Timestamp"])
         return after_s + (last_us - self.begins_us) / 1e6
+
+    def frame(self, fields: recorded.Fields, form: str) -> bytes:
+        """The very octets of the recording, where that has the format that is asked for."""
+        raw = self.raw[id(fields)]
+        return raw if f"text/event-{form}".encode() in raw else super().frame(fields, form)
 
     def run(self, command: str) -> str:
         if command == "show channels as json":

@@ -297,7 +297,11 @@ class Scripted:
                 continue
             wanted = [each.split(" ", 1) for each in pipe.filters]
             if not wanted or any(fields.get(name) == value for name, value in wanted):
-                pipe.give(event_bytes(fields, pipe.format))
+                pipe.give(self.frame(fields, pipe.format))
+
+    def frame(self, fields: recorded.Fields, form: str) -> bytes:
+        """An event on the wire."""
+        return event_bytes(fields, form)
 
     def hear(self, pipe: Pipe, command: str) -> None:
         self.heard.append(command)

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
+from ocs.config.settings import SECOND
 from tests.agents.freeswitch.scripted import Plan, ScriptedCall
 from tests.agents.freeswitch.world import world
 
@@ -55,20 +57,41 @@ async def test_a_hundred_calls_of_ten_accounts_are_charged_once_each() -> None:
     await check_load(calls=100, per_second=20, accounts=10, seed=1)
 
 
-async def test_calls_end_within_a_second_of_their_credit() -> None:
-    async with world() as (made, switch):
-        begun = []
-        for index in range(100):
-            await made.open_account(str(3_000 + index), 5_000 + 1_000 * (index % 20))
+async def check_credit_ends(calls: int, per_second: int, first_s: int, **settings: Any) -> None:
+    """Calls that talk until somebody ends them, each with credit of its own; all talk at once at one time."""
+    async with world(**settings) as (made, switch):
+        begun, most = [], 0
+        for index in range(calls):
+            await made.open_account(str(3_000 + index), 1_000 * (first_s + index % 20))
             begun.append(switch.call(Plan(str(3_000 + index), ring_s=index % 7 / 10, talk_s=None)))
-            await asyncio.sleep(0.013)
-        await asyncio.sleep(60)
+            await asyncio.sleep(1 / per_second)
+            most = max(most, len(switch.calls))
+        assert most == calls
+        await asyncio.sleep(first_s + 60)
         for index, call in enumerate(begun):
-            short_s = 5 + index % 20 - (call.ended_us - call.answered_us) / 1e6
+            talked_us = call.ended_us - call.answered_us
+            short_s = first_s + index % 20 - talked_us / 1e6
             assert 0 <= short_s < 1
-            assert made.left(str(3_000 + index))[0] in range(1_001)
+            left = 1_000 * (first_s + index % 20) - -(-talked_us // 1_000)
+            assert made.left(str(3_000 + index)) == (left, 0)
+
+
+async def test_calls_end_within_a_second_of_their_credit() -> None:
+    await check_credit_ends(calls=100, per_second=80, first_s=5)
+
+
+async def test_calls_of_slices_end_within_a_second_of_their_credit() -> None:
+    await check_credit_ends(calls=100, per_second=80, first_s=5, debit_interval_ns=2 * SECOND)
 
 
 @pytest.mark.long
 async def test_a_thousand_calls_at_a_hundred_a_second() -> None:
     await check_load(calls=3_000, per_second=100, accounts=3_000, seed=2)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("debit_interval_ns", [None, 10 * SECOND])
+async def test_a_thousand_parallel_calls_end_within_a_second_of_their_credit(
+    debit_interval_ns: int | None,
+) -> None:
+    await check_credit_ends(1_000, 100, first_s=30, debit_interval_ns=debit_interval_ns)

@@ -41,6 +41,37 @@ def expected_nanos(name: str) -> int:
     return total
 
 
+def expected_commands(name: str) -> dict[str, list[str]]:
+    """What the switch is told of each of a recording's calls, by what its events say.
+
+    A call of somebody is armed with what is granted, an hour, and let on; one that was answered before is armed
+    at once; one of nobody is sent back with the reason; legs of a loopback and outbound ones are left alone.
+    """
+    expected: dict[str, list[str]] = {}
+    for event in recorded.events(name):
+        uuid, number = event.get("Unique-ID", ""), event.get("Caller-Destination-Number", "")
+        is_ours = (
+            event.get("Call-Direction") == "inbound" and "variable_other_loopback_from_uuid" not in event
+        )
+        is_known = uuid in expected
+        if not is_ours or event["Event-Name"] not in EVENTS[:2]:
+            continue
+        said = expected.setdefault(uuid, [])
+        limit = "sched_hangup +3600"
+        if event["Event-Name"] == "CHANNEL_ANSWER":
+            said += [] if is_known else [f"sched_del {uuid}", f"{limit} {uuid} allotted_timeout"]
+            continue
+        setvar = f"uuid_setvar {uuid}"
+        if not event.get("Caller-Username") and not event.get("variable_cgr_account"):
+            said.append(f"{setvar} cgr_notify MANDATORY_IE_MISSING: [Account]")
+        else:
+            said.append(f"{setvar} cgr_max_usage 3600")
+            said += [] if is_known else [f"{setvar} execute_on_answer {limit} allotted_timeout"]
+            said += [f"{setvar} cgr_originhost fs1", f"{setvar} cgr_notify AUTH_OK"]
+        said.append(f"uuid_transfer {uuid} {number}")
+    return expected
+
+
 def without_spelling(commands: list[str]) -> list[str]:
     """Commands as the agent writes them: its own spelling of the cause, no surplus spaces."""
     return [command.replace("alloted", "allotted").strip() for command in commands]
@@ -67,6 +98,29 @@ async def test_a_recording_comes_to_what_its_calls_took(name: str, form: str) ->
     for number in ACCOUNTS:
         assert await made.problems(number) == []
     await made.agent.drain()
+
+
+@pytest.mark.parametrize("form", ["json", "plain"])
+@pytest.mark.parametrize("name", CALLS)
+async def test_the_switch_is_told_what_the_calls_of_a_recording_need(name: str, form: str) -> None:
+    made, switch = await play(name, event_format=form)
+    said: dict[str, list[str]] = {uuid: [] for uuid in expected_commands(name)}
+    for command in switch.said:
+        uuid = command.split(" ")[2 if command.startswith("sched_hangup") else 1]
+        said[uuid].append(command)
+    assert said == expected_commands(name)
+    await made.agent.drain()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_is_played_are_octets_of_the_recording(name: str) -> None:
+    assert all(raw in recorded.sent(name) for raw in Replayed.raw_of(name))
+
+
+def test_recordings_without_calls_are_those_about_the_protocol() -> None:
+    assert all(
+        name.startswith(("06-", "10-xml", "11-reload")) for name in recorded.NAMES if name not in CALLS
+    )
 
 
 @pytest.mark.parametrize("name", MADE_BY_THE_AGENT)
