@@ -33,6 +33,7 @@ from ocs.config.shipped import demo_file
 from ocs.metrics import Metrics
 from ocs.policy import charging_policy, service_limits
 from ocs.rpc.activity import Activity
+from ocs.rpc.keys import KeysError
 from ocs.rpc.server import RpcServer
 from ocs.tariff_versions import VersionError
 from ocs.tariffs import TariffError, Tariffs
@@ -77,7 +78,7 @@ async def serve(settings: Settings, data_dir: Path) -> None:
                 store, catalogue, charging_policy(settings), metrics, service_limits(settings)
             )
             await _seed(service, templates, stop)
-            await _serve_until(stop, settings, service, metrics, store.born_s, tariffs)
+            await _serve_until(stop, settings, service, metrics, store.born_s, tariffs, data_dir)
         finally:
             await store.close()
     log.info("server.stopped")
@@ -90,6 +91,7 @@ async def _serve_until(
     metrics: Metrics,
     origin_state_id: int,
     tariffs: Tariffs,
+    data_dir: Path,
 ) -> None:
     activity = Activity()
     service.watch = activity.answered
@@ -98,7 +100,7 @@ async def _serve_until(
     freeswitch = _freeswitch(settings, service)
     kamailio = KamailioAgent(settings.kamailio, service, metrics)
     service.session_control["kamailio"] = kamailio
-    rpc = RpcServer(service, settings, metrics, activity, peers=agent.peers, refused=agent.refused)
+    rpc = _rpc(settings, service, metrics, activity, agent, data_dir)
     rpc.context.tariffs = tariffs
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
@@ -119,6 +121,24 @@ async def _serve_until(
         await agent.drain()
         await service.drained()
         await rpc.stop()
+
+
+def _rpc(
+    settings: Settings,
+    service: ChargingService,
+    metrics: Metrics,
+    activity: Activity,
+    agent: DiameterAgent,
+    data_dir: Path,
+) -> RpcServer:
+    try:
+        return RpcServer(
+            service, settings, metrics, activity, peers=agent.peers, refused=agent.refused, data_dir=data_dir
+        )
+    except KeysError as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(f"rpc.certificate: {settings.rpc.certificate} cannot be used: {error}") from error
 
 
 def _freeswitch(settings: Settings, service: ChargingService) -> FreeswitchAgent:

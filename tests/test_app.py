@@ -15,7 +15,7 @@ SETTINGS = """
 identity: {{origin_host: ocs.example.org, origin_realm: example.org}}
 diameter: {{listen: [{{address: 127.0.0.1, port: {port}}}]}}
 charging: {{accounts: {accounts}}}
-rpc: {{jsonrpc: none, http: none}}
+rpc: {{jsonrpc: none, bidirectional: none, http: none}}
 log: {{format: json}}
 """
 

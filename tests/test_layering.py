@@ -54,7 +54,10 @@ TABLE: dict[str, Row] = {
     "ocs.__main__": Row(allowed=("ocs.cli",)),
     "ocs.app": Row(allowed=("ocs",), denied=("ocs.cli",)),
     "ocs.cli": Row(
-        allowed=("ocs.app", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging", "ocs.tariff_versions")
+        allowed=(
+            *("ocs.app", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging", "ocs.tariff_versions"),
+            *("ocs.client", "ocs.rpc.audit", "ocs.rpc.caller", "ocs.rpc.key_file", "ocs.rpc.keys"),
+        )
     ),
     "ocs.config": Row(allowed=("ocs.charging.money",)),
     "ocs.config.settings": Row(allowed=("ocs.config.constraints",), pure=True),
@@ -148,6 +151,8 @@ TABLE: dict[str, Row] = {
         allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log", "ocs.tariffs"), denied=STORES
     ),
     "ocs.rpc.errors": Row(pure=True),
+    "ocs.rpc.keys": Row(allowed=("ocs.rpc.caller",), pure=True),
+    "ocs.rpc.later": Row(pure=True),
     "ocs.rpc.envelope": Row(allowed=("ocs.rpc.errors",), pure=True),
     "ocs.rpc.values": Row(allowed=("ocs.rpc.errors", "ocs.charging.money"), pure=True),
     "ocs.rpc.methods.cgrates": Row(

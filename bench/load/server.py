@@ -91,7 +91,11 @@ class Server:
                 "limits": {"unopened_connections": 200},
             },
             "charging": {"currency": "EUR", "tariffs": tariffs, "accounts": accounts},
-            "rpc": {"jsonrpc": f"127.0.0.1:{self.rpc_port}", "http": f"127.0.0.1:{self.http_port}"},
+            "rpc": {
+                "jsonrpc": f"127.0.0.1:{self.rpc_port}",
+                "bidirectional": "none",
+                "http": f"127.0.0.1:{self.http_port}",
+            },
             "log": {"level": "info", "format": "json"},
         }
 

@@ -32,6 +32,10 @@ HANDLERS = {
     "tariff rollback": "ocs.cli.tariff_switch:rollback",
     "rate": "ocs.cli.rating:rate",
     "explain": "ocs.cli.rating:explain",
+    "key create": "ocs.cli.keys:create",
+    "key ls": "ocs.cli.keys:list_",
+    "key revoke": "ocs.cli.keys:revoke",
+    "audit": "ocs.cli.keys:audit",
     "client ccr": "ocs.cli.client:ccr",
 }
 

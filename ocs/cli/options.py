@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 DEFAULT_SERVER = "127.0.0.1:2012"
 REQUEST_KINDS = ("initial", "update", "termination", "event")
 SERVICES = ("data", "voice", "sms", "mms", "generic")
+ROLES = ("read", "charge", "administer")
 ACTIONS = ("debit", "refund", "check", "price")
 
 
@@ -184,6 +185,27 @@ def rating(commands: "Commands") -> None:
         parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
+def key(commands: "Commands") -> None:
+    """Add `key create|ls|revoke` and `audit`."""
+    group = _group(commands, "key", "Keys of programs that call from other machines, or may not do everything.")
+    summary = "Make a key and print it, this once."
+    create = _command(group, "create", "key create", summary, "key create portal --role read --role charge")
+    create.add_argument("name", help="whose it is; the record of calls has it")
+    create.add_argument("--role", action="append", choices=ROLES, required=True, help="may be repeated")
+    listed = _command(group, "ls", "key ls", "List the keys, without their secrets.", "key ls")
+    revoke = _command(group, "revoke", "key revoke", "Make a key useless, at once.", "key revoke 1f2e3d4c5b6a")
+    revoke.add_argument("id", help="of `ocs key ls`")
+    summary = "Show the last administrative calls, and whether the record is whole."
+    audit = _command(commands, "audit", "audit", summary, "audit --limit 20")
+    _limited(audit)
+    for parser in (create, listed, revoke, audit):
+        parser.add_argument("--data-dir", default="data", metavar="DIR", help="of the server (%(default)s)")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    for parser in (create, listed, revoke):
+        parser.add_argument("--keys", default="keys.jsonl", metavar="FILE", help="rpc.keys (%(default)s)")
+    audit.add_argument("--audit", default="audit.jsonl", metavar="FILE", help="rpc.audit (%(default)s)")
+
+
 def client(commands: "Commands") -> None:
     """Add `client ccr`."""
     group = _group(commands, "client", "Talk Diameter to a server, as a client would.")
@@ -227,4 +249,4 @@ def _what(ccr: argparse.ArgumentParser) -> None:
     ccr.add_argument("--retransmit", action="store_true", help="set the T flag")
 
 
-GROUPS = (server, account, session, cdr, peer, tariff, rating, client)
+GROUPS = (server, account, session, cdr, peer, tariff, rating, key, client)

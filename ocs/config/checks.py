@@ -96,18 +96,28 @@ def check_final_unit(reporter: Reporter, final_unit: FinalUnit, path: str) -> No
 
 
 def check_rpc(reporter: Reporter, rpc: RpcSettings, path: str) -> None:
-    """The ports that can move money are reachable from this machine alone, until callers must log in."""
-    listeners = {"jsonrpc": rpc.jsonrpc, "bidirectional": rpc.bidirectional, "http": rpc.http}
-    for key, endpoint in listeners.items():
+    """Other machines reach the listeners inside TLS alone, and need a key there."""
+    plain = {"jsonrpc": rpc.jsonrpc, "bidirectional": rpc.bidirectional, "http": rpc.http}
+    for key, endpoint in plain.items():
         if endpoint is not None and not ipaddress.ip_address(endpoint.address).is_loopback:
             reporter.problem_at(
                 f"{path}.{key}",
-                f"{endpoint.address} is not a loopback address; this port asks nobody to log in, "
-                "so it listens on 127.0.0.1 or ::1 only",
+                f"{endpoint.address} is not a loopback address; what is said here is not encrypted, so it is for "
+                f"127.0.0.1 or ::1 only; other machines use {key}_tls, with keys of `ocs key create`",
                 _loopback(endpoint),
             )
+    secured = {
+        "jsonrpc_tls": rpc.jsonrpc_tls,
+        "bidirectional_tls": rpc.bidirectional_tls,
+        "http_tls": rpc.http_tls,
+    }
+    for key, endpoint in (plain | secured).items():
         if endpoint is not None and reporter.is_clean(f"{path}.{key}"):
             reporter.once(f"{path}.{key}", "listen", endpoint.address, str(endpoint.port), "False")
+    wants_tls = [key for key, endpoint in secured.items() if endpoint is not None]
+    for key, value in {"certificate": rpc.certificate, "key": rpc.key}.items():
+        if wants_tls and value is None and reporter.is_clean(f"{path}.{key}"):
+            reporter.problem_at(f"{path}.{key}", f"missing: {wants_tls[0]} needs it")
 
 
 def _loopback(endpoint: Endpoint) -> str:

@@ -235,11 +235,27 @@ class StoreSettings(msgspec.Struct, frozen=True):
 
 
 class RpcSettings(msgspec.Struct, frozen=True):
-    """Where programs and people talk to the server; None means no listener."""
+    """Where programs and people talk to the server; None means no listener.
+
+    `keys` and `audit` are relative to the data folder. The plain listeners are for this machine alone.
+    """
 
     jsonrpc: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 2012)
     bidirectional: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 2014)
     http: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 2080)
+    jsonrpc_tls: Annotated[Endpoint | None, Listen()] = None
+    bidirectional_tls: Annotated[Endpoint | None, Listen()] = None
+    http_tls: Annotated[Endpoint | None, Listen()] = None
+    certificate: Annotated[str, File()] | None = None
+    key: Annotated[str, File()] | None = None
+    client_ca: Annotated[str, File()] | None = None
+    keys: Annotated[str, Text(1_024)] = "keys.jsonl"
+    trust_loopback: bool = True
+    audit: Annotated[str, Text(1_024)] = "audit.jsonl"
+    connections: Annotated[int, Integer(1, 1_000_000)] = 20_000
+    requests_in_flight: Annotated[int, Integer(1, 100_000)] = 100
+    requests_per_second: Annotated[int, Integer(0, 10_000_000)] = 0
+    message_size_octets: Annotated[int, Size(4 * KIB, 64 * MIB)] = MIB
 
 
 class Switch(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ LOCAL: Final = "local"  # the name of a caller of this machine who gave none
 class Caller:
     """One per connection, or per request of HTTP; logging in changes `name` and `roles`."""
 
-    __slots__ = ("client", "name", "peer", "roles")
+    __slots__ = ("client", "key", "name", "peer", "roles")
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class Caller:
         self.peer = peer
         self.name = name
         self.roles = roles
+        self.key = ""  # the id of the key it showed
         self.client = client  # where the connection takes requests of the server
 
 

@@ -18,6 +18,7 @@ from ocs.rpc.clients import Clients
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.http import CONNECTIONS, IDLE_NS, HttpService
 from ocs.rpc.tcp import TcpConnection, TcpLimits, TcpService
+from ocs.rpc.tls import ServerTls
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ class FrontDoor:
         listeners: Listeners,
         routes: Sequence[web.RouteDef] = (),
         limits: TcpLimits | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: ServerTls | None = None,
         path: str = "/jsonrpc",
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -55,6 +56,7 @@ class FrontDoor:
         self.tcp = TcpService(dispatcher, limits or TcpLimits())
         self.bidirectional = TcpService(dispatcher, limits or TcpLimits(), self.clients)
         self.http = HttpService(dispatcher, self.clients, monotonic_ns, routes, path)
+        self._gate = dispatcher.gate
         self._listeners = listeners
         self._tls = tls
         self._monotonic_ns = monotonic_ns
@@ -73,9 +75,11 @@ class FrontDoor:
             await self._listen("jsonrpc", self._tcp, wanted.jsonrpc)
             await self._listen("bidirectional", self._both_ways, wanted.bidirectional)
             await self._listen("http", self._http_connection, wanted.http)
-            await self._listen("jsonrpc_tls", self._tcp, wanted.jsonrpc_tls, self._tls)
-            await self._listen("bidirectional_tls", self._both_ways, wanted.bidirectional_tls, self._tls)
-            await self._listen("http_tls", self._http_connection, wanted.http_tls, self._tls)
+            if self._tls is not None:
+                tls = self._tls.context
+                await self._listen("jsonrpc_tls", self._tcp, wanted.jsonrpc_tls, tls)
+                await self._listen("bidirectional_tls", self._both_ways, wanted.bidirectional_tls, tls)
+                await self._listen("http_tls", self._http_connection, wanted.http_tls, tls)
         except BaseException:
             await self.close()
             await self.end()
@@ -155,6 +159,19 @@ class FrontDoor:
         self.tcp.sweep(now_ns)
         self.bidirectional.sweep(now_ns)
         self.sweep_http(now_ns)
+        if self._tls is not None:
+            self._tls.refresh()
+        if self._gate.refresh():
+            self.let_go()
+
+    def let_go(self) -> None:
+        """End the connections of those whose key does not count any more."""
+        holds = self._gate.holds
+        for connection in (*self.tcp.connections, *self.bidirectional.connections):
+            if not holds(connection.caller):
+                log.warning("rpc.connection_ended", peer=connection.peer, reason="key revoked")
+                connection.abort()
+        self.http.let_go(holds)
 
     def sweep_http(self, now_ns: int) -> None:
         """End HTTP connections that have had no request for long, and forget those that are gone."""

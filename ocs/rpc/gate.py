@@ -24,6 +24,12 @@ class Gate(Protocol):
     def audit(self, caller: Caller, method: str, params: object, error: Exception | None) -> None:
         """An administrative call was answered."""
 
+    def refresh(self) -> bool:
+        """Look once a second whether keys have changed; say whether they have."""
+
+    def holds(self, caller: Caller) -> bool:
+        """Whether the key a caller came with still counts."""
+
 
 class OpenGate:
     """Everybody may do everything: for listeners that only this machine reaches."""
@@ -46,3 +52,11 @@ class OpenGate:
 
     def audit(self, caller: Caller, method: str, params: object, error: Exception | None) -> None:
         """Nobody keeps a record."""
+
+    def refresh(self) -> bool:
+        """There are no keys."""
+        return False
+
+    def holds(self, caller: Caller) -> bool:
+        """Everybody stays."""
+        return True

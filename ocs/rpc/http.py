@@ -63,7 +63,7 @@ class HttpService:
         self._monotonic_ns = monotonic_ns
         self._routes = routes
         self._path = path
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._sockets: dict[web.WebSocketResponse, web.Request] = {}
         self.idle_since_ns: dict[RequestHandler, int | None] = {}
         self.is_stopping = False
 
@@ -82,6 +82,12 @@ class HttpService:
         self.is_stopping = True
         for socket in list(self._sockets):
             await socket.close(code=1001, message=b"server stops")
+
+    def let_go(self, holds: Callable[[Caller], bool]) -> None:
+        """End the WebSockets of callers who may not stay."""
+        for request in list(self._sockets.values()):
+            if not holds(request[CALLER]) and request.transport is not None:
+                request.transport.abort()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -129,12 +135,12 @@ class HttpService:
         octets = self._dispatcher.limits.message_octets
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=octets, compress=False)
         await socket.prepare(request)
-        self._sockets.add(socket)
+        self._sockets[socket] = request
         talk = _Talk(self._dispatcher, self._clients, request[CALLER])
         try:
             await talk.run(socket)
         finally:
-            self._sockets.discard(socket)
+            self._sockets.pop(socket, None)
         return socket
 
 

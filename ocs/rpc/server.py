@@ -1,23 +1,29 @@
 """What `ocs serve` starts and stops: the front door with the methods, the live page, and the beat of its feed."""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
 from ocs.charging.service import ChargingService
-from ocs.config.settings import Settings
+from ocs.config.settings import RpcSettings, Settings
 from ocs.log import masked
 from ocs.metrics import Metrics
 from ocs.rpc.activity import Activity
+from ocs.rpc.audit import Audit
 from ocs.rpc.clients import Clients
 from ocs.rpc.context import Context, Peers, RefusedPeers, nobody
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.feed import Feed
 from ocs.rpc.front import FrontDoor, Listeners
+from ocs.rpc.key_file import KeyFile
+from ocs.rpc.key_gate import KeyGate
 from ocs.rpc.live import LivePages
 from ocs.rpc.methods import REGISTRY
 from ocs.rpc.tcp import TcpLimits
+from ocs.rpc.tls import ServerTls
 
 log = structlog.get_logger()
 
@@ -38,19 +44,28 @@ class RpcServer:
         refused: RefusedPeers = nobody,
         envelope_limits: EnvelopeLimits | None = None,
         tcp_limits: TcpLimits | None = None,
+        data_dir: Path | None = None,
     ) -> None:
         if settings.log.mask_subscribers:
             activity.mask = masked
         self.context = Context(service, settings, metrics, activity, peers, refused)
-        dispatcher = Dispatcher(REGISTRY, self.context, envelope_limits or EnvelopeLimits())
+        rpc = settings.rpc
+        envelope = envelope_limits or EnvelopeLimits(message_octets=rpc.message_size_octets)
+        gate = None if data_dir is None else key_gate(rpc, data_dir, self.context.wall_ns)
+        dispatcher = Dispatcher(REGISTRY, self.context, envelope, gate)
         self._feed = Feed(self.context)
         self._pages = LivePages(self.context, self._feed)
-        rpc = settings.rpc
         self.front = FrontDoor(
             dispatcher,
-            Listeners(rpc.jsonrpc, rpc.bidirectional, rpc.http),
+            listeners(rpc),
             self._pages.routes(),
-            tcp_limits,
+            tcp_limits
+            or TcpLimits(
+                connections=rpc.connections,
+                in_flight=rpc.requests_in_flight,
+                requests_per_second=rpc.requests_per_second,
+            ),
+            server_tls(rpc),
             monotonic_ns=self.context.monotonic_ns,
         )
         self._beat: asyncio.Task[None] | None = None
@@ -90,3 +105,25 @@ class RpcServer:
                 self._feed.publish(self.context.activity.tick(self.context.wall_ns()))
             except Exception:
                 log.exception("rpc.beat_failed")
+
+
+def listeners(rpc: RpcSettings) -> Listeners:
+    """Where the settings want to be listened."""
+    plain = rpc.jsonrpc, rpc.bidirectional, rpc.http
+    return Listeners(*plain, rpc.jsonrpc_tls, rpc.bidirectional_tls, rpc.http_tls)
+
+
+def server_tls(rpc: RpcSettings) -> ServerTls | None:
+    """The certificate of the settings; OSError (also ssl.SSLError) where its files cannot be used."""
+    if rpc.certificate is None or rpc.key is None:
+        return None
+    return ServerTls(Path(rpc.certificate), Path(rpc.key), None if rpc.client_ca is None else Path(rpc.client_ca))
+
+
+def key_gate(rpc: RpcSettings, data_dir: Path, wall_ns: Callable[[], int]) -> KeyGate:
+    """The gate of the settings; KeysError where the file of keys cannot be used."""
+    audit = Audit(data_dir / rpc.audit, wall_ns)
+    keys = KeyFile(data_dir / rpc.keys)
+    if not len(keys) and (rpc.jsonrpc_tls or rpc.bidirectional_tls or rpc.http_tls):
+        log.warning("rpc.no_keys", file=str(keys.path), remedy="ocs key create")
+    return KeyGate(keys, audit, rpc.trust_loopback)

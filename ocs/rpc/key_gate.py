@@ -1,0 +1,86 @@
+"""The gate of `ocs serve`: this machine may do everything, everybody else shows a key."""
+
+import ipaddress
+
+import structlog
+
+from ocs.rpc.audit import Audit
+from ocs.rpc.caller import NOTHING, Caller, Role
+from ocs.rpc.errors import Forbidden
+from ocs.rpc.key_file import KeyFile
+
+log = structlog.get_logger()
+
+UNKNOWN_KEY = "UNKNOWN_API_KEY"
+OPTIONS, API_KEY = "APIOpts", "*apiKey"
+
+
+class KeyGate:
+    """Names callers by the keys of a file."""
+
+    def __init__(self, keys: KeyFile, audit: Audit | None = None, trusts_loopback: bool = True) -> None:
+        self._keys = keys
+        self._audit = audit
+        self._trusts_loopback = trusts_loopback
+
+    def arrived(self, host: str, port: int) -> Caller:
+        """A caller of this machine may do everything, one from elsewhere nothing."""
+        peer = f"{host}:{port}"
+        if self._trusts_loopback and _is_loopback(host):
+            return Caller(peer)
+        return Caller(peer, "", NOTHING)
+
+    def login(self, caller: Caller, params: object) -> object:
+        """Take the key of the parameters for the rest of the connection."""
+        key = params.get("key", params.get("Key")) if isinstance(params, dict) else None
+        if not isinstance(key, str) or not self.by_key(caller, key):
+            raise Forbidden(UNKNOWN_KEY)
+        return {"name": caller.name, "roles": sorted(role.value for role in caller.roles)}
+
+    def by_key(self, caller: Caller, key: str) -> bool:
+        """Take over the name and roles of a key."""
+        found = self._keys.find(key)
+        if found is None:
+            log.warning("rpc.key_refused", peer=caller.peer.rpartition(":")[0])
+            return False
+        caller.name, caller.roles, caller.key = found.name, found.rights, found.id
+        return True
+
+    def allowed(self, caller: Caller, role: Role, params: object) -> Caller:
+        """The key in `APIOpts` counts for its request alone."""
+        options = params.get(OPTIONS) if isinstance(params, dict) else None
+        key = options.get(API_KEY) if isinstance(options, dict) else None
+        if not isinstance(key, str):
+            raise Forbidden
+        shown = Caller(caller.peer, client=caller.client)
+        if not self.by_key(shown, key):
+            raise Forbidden(UNKNOWN_KEY)
+        if role not in shown.roles:
+            raise Forbidden
+        return shown
+
+    def audit(self, caller: Caller, method: str, params: object, error: Exception | None) -> None:
+        """Put an administrative call on record; strangers are only logged, as they could fill the record."""
+        if not caller.name:
+            log.warning("rpc.stranger_refused", peer=caller.peer.rpartition(":")[0], method=method)
+        elif self._audit is not None:
+            self._audit.write(caller, method, params, error)
+
+    def refresh(self) -> bool:
+        """Look whether keys have changed."""
+        return self._keys.refresh()
+
+    def holds(self, caller: Caller) -> bool:
+        """Whether the key a caller came with still counts."""
+        return not caller.key or self._keys.is_good(caller.key)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback
+
