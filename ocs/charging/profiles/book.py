@@ -18,6 +18,7 @@ from ocs.charging.profiles.model import (
     StatProfile,
     ThresholdProfile,
 )
+from ocs.charging.profiles.routes import Sorting
 from ocs.charging.profiles.shelf import Shelf
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class ProfileBook:
             case ResourceProfile():
                 self.resources.put(profile)
             case RouteProfile():
+                Sorting(profile.sorting)
                 for route in profile.routes:
                     self.filters.rules(profile.tenant, route.filter_ids)
                 self.routes.put(profile)

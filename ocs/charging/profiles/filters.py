@@ -6,6 +6,7 @@ round, `*ni...` keeps it out of the index. A field that is not there fails `*str
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from ocs.charging.profiles.view import View
 
 MOST_VALUES = 10_000
 MOST_RULES = 100
+CACHED = 16_384  # inline rules, compiled
 INDEXED = ("*string", "*prefix", "*suffix", "*exists")
 
 
@@ -170,13 +172,18 @@ class FilterBook:
         rules: list[Rule] = []
         for filter_id in filter_ids:
             if is_inline(filter_id):
-                rules.append(compile_rule(parse_inline(filter_id)))
+                rules.append(_inline(filter_id))
                 continue
             found = self._filters.get((tenant, filter_id))
             if found is None:
                 raise ValueError(f"broken reference to filter: {filter_id}")
             rules += found[1]
         return tuple(rules)
+
+
+@lru_cache(maxsize=CACHED)
+def _inline(text: str) -> Rule:
+    return compile_rule(parse_inline(text))
 
 
 def passes(rules: Iterable[Rule], view: View) -> bool:

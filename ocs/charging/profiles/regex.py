@@ -17,7 +17,6 @@ MOST_PATTERN = 1_000  # characters
 MOST_TEXT = 8_192  # characters; a longer text does not match
 MOST_STEPS = 100_000  # of backtracking, estimated
 MANY = 4  # a counted repeat above this is estimated like an endless one
-CACHED = 1_024
 
 _parser = importlib.import_module("re._parser")  # the parser of `re`; typeshed does not describe it
 _GO_SPELLINGS = (
