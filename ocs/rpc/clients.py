@@ -14,7 +14,6 @@ from ocs.rpc.envelope import Reply, encode_request
 
 log = structlog.get_logger()
 
-SECOND_NS: Final = 1_000_000_000
 QUIET_S: Final = 0.02  # between a reply and a request behind it
 QUIET_TRIES: Final = 25  # a client that never falls silent is asked all the same
 WAITING_CALLS: Final = 1_000  # of one client
@@ -33,15 +32,11 @@ class ClientRefused(ClientError):
 
 
 class Client:
-    """A connection whose other end answers requests; `name` is unique in this server's life.
-
-    `protocol` is 1.0 or 2.0 and says how arguments look to it; whoever makes the arguments reads it.
-    """
+    """A connection whose other end answers requests; `number` is unique in this server's life."""
 
     def __init__(self, number: int, peer: str, send: Callable[[bytes], None], quiet_s: float = QUIET_S) -> None:
-        self.name = f"client-{number}"
+        self.number = number
         self.peer = peer
-        self.protocol = 1.0
         self.is_open = True
         self.is_v2 = False  # as the client's own last request
         self.replied_s = 0.0  # when the last reply was written, on the loop's clock
@@ -55,9 +50,9 @@ class Client:
         """How many requests the client has not answered."""
         return len(self._waiting)
 
-    async def call(self, method: str, params: object, timeout_ns: int) -> object:
+    async def call(self, method: str, params: object, timeout_s: float) -> object:
         """The client's result; ClientError where it says no or is gone, TimeoutError where it says nothing."""
-        async with asyncio.timeout(timeout_ns / SECOND_NS):
+        async with asyncio.timeout(timeout_s):
             await self._quiet()
             if not self.is_open:
                 raise ClientGone(f"the connection of {self.peer} is closed")
@@ -101,17 +96,12 @@ class Client:
             await asyncio.sleep(left_s)
 
 
-Watch = Callable[[Client], None]
-
-
 class Clients:
     """The live connections that can be called, the oldest first."""
 
     def __init__(self) -> None:
-        self.protocol = 1.0  # of connections that come
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[int, Client] = {}
         self._last_number = 0
-        self._watches: list[tuple[Watch, Watch]] = []
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -119,32 +109,22 @@ class Clients:
     def __iter__(self) -> Iterator[Client]:
         return iter(tuple(self._clients.values()))
 
-    def find(self, name: str) -> Client | None:
-        """The client of that name; None where its connection has ended."""
-        return self._clients.get(name)
+    def get(self, number: int) -> Client | None:
+        """The client of that number; None where its connection has ended."""
+        return self._clients.get(number)
 
     def quietest(self) -> list[Client]:
         """All of them, the one whose last reply is longest ago first."""
         return sorted(self._clients.values(), key=lambda client: client.replied_s)
 
-    def watch(self, opened: Watch, closed: Watch) -> None:
-        """Tell of every connection that comes and goes."""
-        self._watches.append((opened, closed))
-
     def opened(self, peer: str, send: Callable[[bytes], None]) -> Client:
         """A connection was opened; `send` writes the octets of one request."""
         self._last_number += 1
         client = Client(self._last_number, peer, send)
-        client.protocol = self.protocol
-        self._clients[client.name] = client
-        for told, _ in self._watches:
-            told(client)
+        self._clients[client.number] = client
         return client
 
     def closed(self, client: Client) -> None:
         """It has ended; what it was asked fails. Once more does no harm."""
-        if self._clients.pop(client.name, None) is None:
-            return
+        self._clients.pop(client.number, None)
         client.closed()
-        for _, told in self._watches:
-            told(client)
