@@ -23,6 +23,7 @@ MODULES = (
     "ocs/agents/diameter/mapping/rules.py",
     "ocs/agents/diameter/mapping/units.py",
     "ocs/agents/diameter/peer.py",
+    "ocs/charging/acting.py",
     "ocs/charging/cdr.py",
     "ocs/charging/door.py",
     "ocs/charging/engine.py",

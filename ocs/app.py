@@ -23,6 +23,7 @@ from ocs.agents.kamailio.agent import KamailioAgent
 from ocs.charging import acts
 from ocs.charging.accounts_file import Template, read_accounts
 from ocs.charging.decision import Change
+from ocs.charging.scheduler import Scheduler
 from ocs.charging.service import ChargingService
 from ocs.charging.store import StoreError
 from ocs.charging.store.memory import MemoryStore
@@ -43,7 +44,11 @@ log = structlog.get_logger()
 CONFIG_ERROR = 2
 STORE_ERROR = 3
 SEED_BATCH = 500  # accounts made durable together when a new store is filled
-GC_THRESHOLDS = (50_000, 20, 100)  # accounts and sessions live long; looking through them often is for nothing
+GC_THRESHOLDS = (
+    50_000,
+    20,
+    100,
+)  # accounts and sessions live long; looking through them often is for nothing
 
 
 class StartError(Exception):
@@ -95,6 +100,7 @@ async def _serve_until(
 ) -> None:
     activity = Activity()
     service.watch = activity.answered
+    scheduler = Scheduler(service)
     agent = DiameterAgent(settings, service, metrics, origin_state_id)
     service.session_control["diameter"] = agent
     freeswitch = _freeswitch(settings, service)
@@ -109,16 +115,19 @@ async def _serve_until(
             await part.start()
         async with asyncio.TaskGroup() as tasks:
             supervision = tasks.create_task(service.run())
+            plans = tasks.create_task(scheduler.run())
             log.info("server.ready", version=__version__, **_addresses(agent, rpc))
             await stop.wait()
             log.info("server.stopping", in_flight=service.in_flight, sessions=len(service.supervision))
             supervision.cancel()
+            plans.cancel()
     except (OSError, ListenError) as error:
         raise StartError(f"cannot listen: {error}") from error
     finally:
         await kamailio.drain()
         await freeswitch.drain()
         await agent.drain()
+        await scheduler.stop()
         await service.drained()
         await rpc.stop()
 

@@ -6,6 +6,7 @@ An act has an id, given by who asks or made by the caller; its posting says who 
 import msgspec
 
 from ocs.charging.account import Account, Balance, Extras, Standing, Terms
+from ocs.charging.actions.assign import assign, watch
 from ocs.charging.entry import EntryKind, Posting
 from ocs.charging.events import Identity, Unit
 from ocs.charging.ledger import MAIN, Ledger
@@ -53,6 +54,8 @@ class NewAccount(msgspec.Struct, frozen=True):
     low_balance_nanos: int = 0
     standing: Standing = Standing.ACTIVE
     extras: Extras | None = None
+    action_plans: tuple[str, ...] = ()
+    trigger_groups: tuple[str, ...] = ()
 
 
 def create(new: NewAccount, act: Act) -> tuple[Account, Posting | None]:
@@ -66,6 +69,10 @@ def create(new: NewAccount, act: Act) -> tuple[Account, Posting | None]:
         low_balance_nanos=new.low_balance_nanos,
         extras=new.extras,
     )
+    for plan in new.action_plans:
+        account = assign(account, plan, act.at_ns)
+    for group in new.trigger_groups:
+        account = watch(account, group)
     ledger = Ledger((), act.at_ns)
     for topup in new.topups:
         _credit(ledger, topup)

@@ -9,17 +9,19 @@ change fails, what memory made of the accounts is thrown away and the truth is r
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from ocs.charging import onetime
 from ocs.charging.account import Account, session_key
+from ocs.charging.actions.triggers import Followed, others_of
 from ocs.charging.control import SessionControl
 from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
 from ocs.charging.engine import decide
 from ocs.charging.entry import Posting
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, Result
+from ocs.charging.following import follow_decision, is_watched
 from ocs.charging.pending import Deliver, Limits, Observer, Pending
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.store import Store, StoreError, VersionConflict
@@ -53,6 +55,8 @@ class Door:
         self.supervision = Supervision()
         self.in_flight = 0
         self.watch: Callable[[ChargingEvent, ChargingAnswer, int], None] | None = None
+        self.on_planned: Callable[[Account], None] | None = None  # an account with action plans was changed
+        self.on_followed: Callable[[Account, Followed], None] | None = None  # what triggers did
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self._accounts: dict[str, Account] = {}
@@ -133,6 +137,11 @@ class Door:
         if decision.account is account:
             self._answer_unchanged(pending, decision)
             return
+        if is_watched(account):
+            known = self._known(others_of(account, self.catalogue.tariff.accounting))
+            decision, followed = follow_decision(account, decision, event, self.catalogue, now_ns, known)
+            self._tell(decision.account, followed)
+        pending.others = tuple(one.key for one in decision.others)
         self._remember(decision, event, now_ns)
         self._undurable[account.key] = pending
         self.store.commit(self._change(account, decision, event), pending.durable)
@@ -171,17 +180,19 @@ class Door:
             answered = (*answered, used)
         return Change(
             decision.account,
-            () if decision.posting is None else (decision.posting,),
+            (*(() if decision.posting is None else (decision.posting,)), *decision.other_postings),
             decision.cdrs,
             () if decision.opened is None else (decision.opened.key,),
             let_go(before, decision.account) if decision.cdrs else (),
             answered,
+            others=decision.others,
         )
 
     def _remember(self, decision: Decision, event: ChargingEvent, now_ns: int) -> None:
         """Memory follows the decision at once; the disk follows with the commit."""
         account = decision.account
-        self._accounts[account.key] = account
+        for changed in (account, *decision.others):
+            self._accounts[changed.key] = changed
         for key in decision.closed_keys:
             self.supervision.forget(key)
         if decision.answered is not None:
@@ -212,7 +223,8 @@ class Door:
                 assert follower.answer is not None, "a repeat has its answer"
                 self._finish(follower, follower.answer)
             return
-        self._forget_account(key)
+        for changed in (key, *pending.others):
+            self._forget_account(changed)
         for failed in (pending, *(followers or ())):
             self._after_failure(failed, error)
 
@@ -368,7 +380,14 @@ class Door:
             if account is None and loaded is not None:
                 account = loaded
                 self._adopt(account)
+                await self._load_others(account)
         return account
+
+    async def _load_others(self, account: Account) -> None:
+        """Take the accounts that triggers of this one may change into memory as well."""
+        if is_watched(account):
+            for key in others_of(account, self.catalogue.tariff.accounting):
+                await self._account(key)
 
     def _adopt(self, account: Account) -> None:
         """Take an account just loaded into memory, making room where there is none."""
@@ -383,59 +402,12 @@ class Door:
             self._identities[identity] = account.key
         self._watch(account)
 
-    # --- changes that no event makes
+    def _known(self, keys: Iterable[str]) -> dict[str, Account]:
+        return {key: self._accounts[key] for key in keys if key in self._accounts}
 
-    async def apply(self, account_key: str, act: Callable[[Account], Change | None]) -> Account | None:
-        """Change an account by `act`, which is called on its present state; returns when that is durable.
-
-        `act` may return None to change nothing, and may raise. None is returned for an unknown account; a store
-        that cannot take the change raises StoreError.
-        """
-        for _ in range(ATTEMPTS):
-            account = await self._account(account_key)
-            if account is None:
-                return None
-            change = act(account)
-            if change is None:
-                return account
-            try:
-                await self._commit(change)
-            except VersionConflict:
-                continue
-            return change.account
-        raise VersionConflict(f"{account_key} is changed all the time")
-
-    async def create(self, change: Change) -> None:
-        """Make a new account durable; StoreError where its key or an identity is taken."""
-        new = change.account
-        if await self._account(new.key) is not None:
-            raise VersionConflict(f"there is an account {new.key} already")
-        for identity in new.identities:
-            owner = self._identities.get(identity) or await self.store.find(identity)
-            if owner is not None:
-                raise VersionConflict(f"{identity.kind.name} {identity.value} belongs to account {owner}")
-        await self._commit(change)
-
-    async def _commit(self, change: Change) -> None:
-        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        key = change.account.key
-
-        def done(error: StoreError | None) -> None:
-            if error is not None:
-                self._forget_account(key)
-            if durable.done():
-                return
-            if error is None:
-                durable.set_result(None)
-            else:
-                durable.set_exception(error)
-
-        before = self._accounts.pop(key, None)
-        if before is not None and change.has_new_identities:
-            self._forget_identities(before)
-        self._adopt(change.account)
-        self.store.commit(change, done)
-        await durable
+    def _tell(self, account: Account, followed: Followed | None) -> None:
+        if followed is not None and self.on_followed is not None:
+            self.on_followed(account, followed)
 
     async def account(self, name: str) -> Account | None:
         """The account of that key, as memory has it."""

@@ -56,6 +56,7 @@ class Pending:
         "event",
         "followers",
         "is_verified",
+        "others",
         "service",
     )
 
@@ -68,6 +69,7 @@ class Pending:
         self.answer: ChargingAnswer | None = None
         self.attempts = 0
         self.followers: list[Pending] | None = None
+        self.others: tuple[str, ...] = ()  # accounts that its change changes besides its own
         self.is_verified = False  # decided on what the store has now, not only on what memory has
 
     def durable(self, error: StoreError | None) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 
 from ocs.charging.account import Account, Session
+from ocs.charging.acting import ActingDoor
 from ocs.charging.control import ControlResult, OpenSession, SessionAddress, SessionControl
 from ocs.charging.decision import Change
-from ocs.charging.door import Door, let_go
+from ocs.charging.door import let_go
 from ocs.charging.engine import close
 from ocs.charging.entry import EntryKind, Posting
 from ocs.charging.ledger import check
@@ -32,7 +33,7 @@ CAUSE_UNKNOWN = "unknown to its client"
 CLOSED_AT_ONCE = 1_000  # silent sessions closed in one second
 
 
-class ChargingService(Door):
+class ChargingService(ActingDoor):
     """Takes events, answers each exactly once, supervises sessions, and does what operators ask."""
 
     # --- supervision

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ocs.charging.account import Account, Extras, PlanState
+from ocs.charging.actions.assign import with_plans
 from ocs.charging.actions.model import Accounting, ActionPlan, PlanEntry
 from ocs.charging.actions.work import Bench, Notice, accounts_of
 from ocs.charging.acts import Act, ActError
@@ -46,21 +47,6 @@ class Ran(msgspec.Struct, frozen=True):
     postings: tuple[Posting, ...]
     runs: tuple[Run, ...]
     notices: tuple[Notice, ...] = ()
-
-
-def assign(account: Account, plan: str, at_ns: int) -> Account:
-    """The account with a plan, whose words count from now; one that has it already stays the same object."""
-    extras = account.extras or Extras()
-    if any(state.plan == plan for state in extras.plans):
-        return account
-    return _with_plans(account, (*extras.plans, PlanState(plan, at_ns, at_ns - 1)))
-
-
-def unassign(account: Account, plan: str) -> Account:
-    """The account without a plan."""
-    extras = account.extras or Extras()
-    left = tuple(state for state in extras.plans if state.plan != plan)
-    return account if left == extras.plans else _with_plans(account, left)
 
 
 def next_due_ns(account: Account, accounting: Accounting) -> int | None:
@@ -148,12 +134,7 @@ def _noted(account: Account, plans: set[str], now_ns: int) -> Account:
         msgspec.structs.replace(state, done_until_ns=now_ns) if state.plan in plans else state
         for state in extras.plans
     )
-    return _with_plans(account, states)
-
-
-def _with_plans(account: Account, states: tuple[PlanState, ...]) -> Account:
-    extras = msgspec.structs.replace(account.extras or Extras(), plans=states)
-    return msgspec.structs.replace(account, extras=None if extras == Extras() else extras)
+    return with_plans(account, states)
 
 
 def _text(at_ns: int) -> str:

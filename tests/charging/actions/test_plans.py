@@ -3,8 +3,9 @@
 from zoneinfo import ZoneInfo
 
 from ocs.charging.account import Account, Extras, PlanState
+from ocs.charging.actions.assign import assign, unassign
 from ocs.charging.actions.model import Accounting, Action, ActionPlan, ActionSet, Do, PlanEntry, When
-from ocs.charging.actions.plans import assign, due, next_due_ns, others_of, run_due, unassign
+from ocs.charging.actions.plans import due, next_due_ns, others_of, run_due
 from ocs.charging.cron import cron
 from ocs.charging.tariff.quantities import moment_ns
 

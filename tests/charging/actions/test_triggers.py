@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from ocs.charging.account import Account, Balance, Extras, Mark, Watched
+from ocs.charging.actions.assign import unwatch, watch
 from ocs.charging.actions.model import Accounting, Action, ActionSet, Do, Trigger, Watches
-from ocs.charging.actions.triggers import Followed, Use, follow, others_of, unwatch, watch
+from ocs.charging.actions.triggers import Followed, Use, follow, others_of
 from ocs.charging.entry import Entry, EntryKind
 from ocs.charging.events import Unit
 

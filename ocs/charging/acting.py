@@ -1,0 +1,107 @@
+"""Changes of accounts that no event makes: what operators, plans and supervision do, one durable change each."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from ocs.charging.account import Account
+from ocs.charging.actions.triggers import others_of
+from ocs.charging.decision import Change
+from ocs.charging.door import ATTEMPTS, Door
+from ocs.charging.following import follow_change, is_watched
+from ocs.charging.store import StoreError, VersionConflict
+
+
+class ActingDoor(Door):
+    """A door that takes acts too; `apply` calls them on the present state, also again after a lost race."""
+
+    async def apply(self, account_key: str, act: Callable[[Account], Change | None]) -> Account | None:
+        """Change an account by `act`, which is called on its present state; returns when that is durable.
+
+        `act` may return None to change nothing, and may raise. None is returned for an unknown account; a store
+        that cannot take the change raises StoreError.
+        """
+        for _ in range(ATTEMPTS):
+            account = await self._account(account_key)
+            if account is None:
+                return None
+            await self._load_others(account)
+            account = self._accounts.get(account_key, account)  # it may have changed meanwhile
+            change = act(account)
+            if change is None:
+                return account
+            try:
+                change = await self._commit_followed(account, change)
+            except VersionConflict:
+                continue
+            return change.account
+        raise VersionConflict(f"{account_key} is changed all the time")
+
+    async def apply_all(
+        self, account_key: str, others: Iterable[str], act: Callable[[Mapping[str, Account]], Change | None]
+    ) -> Account | None:
+        """`apply` for acts that change other accounts too; they get those of `others` that there are."""
+        keys = (account_key, *others)
+        for _ in range(ATTEMPTS):
+            for key in keys:
+                await self._account(key)
+            known = self._known(keys)
+            account = known.get(account_key)
+            if account is None:
+                return None
+            change = act(known)
+            if change is None:
+                return account
+            try:
+                change = await self._commit_followed(account, change)
+            except VersionConflict:
+                continue
+            return change.account
+        raise VersionConflict(f"{account_key} is changed all the time")
+
+    async def _commit_followed(self, before: Account, change: Change) -> Change:
+        """Make a change durable with what the account's triggers do because of it."""
+        if is_watched(change.account):
+            known = self._known(others_of(change.account, self.catalogue.tariff.accounting))
+            change, followed = follow_change(before, change, self.catalogue, self._wall_ns(), known)
+            self._tell(change.account, followed)
+        await self._commit(change)
+        return change
+
+    async def create(self, change: Change) -> None:
+        """Make a new account durable; StoreError where its key or an identity is taken."""
+        new = change.account
+        if await self._account(new.key) is not None:
+            raise VersionConflict(f"there is an account {new.key} already")
+        for identity in new.identities:
+            owner = self._identities.get(identity) or await self.store.find(identity)
+            if owner is not None:
+                raise VersionConflict(f"{identity.kind.name} {identity.value} belongs to account {owner}")
+        await self._commit(change)
+
+    async def _commit(self, change: Change) -> None:
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        key = change.account.key
+
+        def done(error: StoreError | None) -> None:
+            if error is not None:
+                for changed in (change.account, *change.others):
+                    self._forget_account(changed.key)
+            if durable.done():
+                return
+            if error is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(error)
+
+        before = self._accounts.pop(key, None)
+        if before is not None and change.has_new_identities:
+            self._forget_identities(before)
+        self._adopt(change.account)
+        for other in change.others:
+            self._accounts.pop(other.key, None)
+            self._adopt(other)
+        self.store.commit(change, done)
+        await durable
+        extras = change.account.extras
+        if extras is not None and extras.plans and self.on_planned is not None:
+            self.on_planned(change.account)

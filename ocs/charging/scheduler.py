@@ -1,0 +1,276 @@
+"""Runs what action plans make due, opens the accounts a tariff names, and says what triggers did.
+
+The truth is in the accounts: each notes up to when its plans have been run, in the same change that runs them. This
+task only knows when to look: after a start, or with another tariff, it looks through all accounts once. A run that
+cannot be made durable is tried again; one that was made is never made twice, whoever looks and how often.
+"""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from ocs.charging import acts
+from ocs.charging.account import Account, Extras, SharedGroup, Standing
+from ocs.charging.actions.assign import assign, watch
+from ocs.charging.actions.model import Accounting, Provision
+from ocs.charging.actions.plans import Ran, next_due_ns, others_of, run_due
+from ocs.charging.actions.provision import groups_of_accounts
+from ocs.charging.actions.triggers import Followed
+from ocs.charging.actions.work import Notice
+from ocs.charging.decision import Change
+from ocs.charging.entry import EntryKind, Posting
+from ocs.charging.service import ChargingService
+from ocs.charging.store import Query, StoreError, Table
+from ocs.charging.tariff.catalogue import Catalogue
+
+log = structlog.get_logger()
+
+LOOKED_AFTER_S = 1.0  # at the latest: the wall clock may have been set, the tariff may be another one
+RETRIED_AFTER_NS = 5_000_000_000
+RUN_TOGETHER = 200  # accounts whose runs become durable in one batch
+PAGE = 500
+ASKING_S = 30.0  # clients of sessions that may go on
+
+
+class Scheduler:
+    """One per server; `run` goes on until it is cancelled."""
+
+    def __init__(self, service: ChargingService) -> None:
+        self._service = service
+        self._heap: list[tuple[int, str]] = []
+        self._due: dict[str, int] = {}
+        self._woken = asyncio.Event()
+        self._catalogue: Catalogue | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        service.on_planned = self.plan
+        service.on_followed = self.followed
+
+    def plan(self, account: Account) -> None:
+        """Look at an account again when its next run is due."""
+        at_ns = next_due_ns(account, self._accounting)
+        if at_ns is None:
+            self._due.pop(account.key, None)
+        elif self._due.get(account.key) != at_ns:
+            self._put(account.key, at_ns)
+
+    def due_ns(self, key: str) -> int | None:
+        """When an account is looked at next."""
+        return self._due.get(key)
+
+    def followed(self, account: Account, followed: Followed) -> None:
+        """Say what triggers did; sessions that were told their credit ends may ask again."""
+        for fired in followed.fired:
+            told = {
+                "account": fired.account,
+                "trigger": f"{fired.group}/{fired.trigger}",
+                "actions": fired.actions,
+            }
+            if fired.error:
+                log.warning("account.trigger_failed", error=fired.error, **told)
+            else:
+                log.info("account.trigger_fired", **told)
+        self._tell(followed.notices)
+        self._credited(followed.postings)
+
+    async def run(self) -> None:
+        """Run what is due, for ever."""
+        while True:
+            try:
+                if self._catalogue is not self._service.catalogue:
+                    await self._begin()
+                await self._run_due()
+            except StoreError as error:
+                log.warning("scheduler.store_unavailable", error=str(error))
+                self._catalogue = None
+            await self._sleep()
+
+    async def stop(self) -> None:
+        """Let go of clients that are still being asked."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def _accounting(self) -> Accounting:
+        return self._service.catalogue.tariff.accounting
+
+    async def _sleep(self) -> None:
+        wait_s = LOOKED_AFTER_S
+        if self._heap:
+            wait_s = min(max(self._heap[0][0] - self._service.now_ns(), 0) / 1e9, LOOKED_AFTER_S)
+        self._woken.clear()
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    def _put(self, key: str, at_ns: int) -> None:
+        self._due[key] = at_ns
+        heapq.heappush(self._heap, (at_ns, key))
+        self._woken.set()
+
+    # --- after a start, or with another tariff
+
+    async def _begin(self) -> None:
+        """Open and equip the accounts the tariff names, then look through all there are."""
+        catalogue = self._service.catalogue
+        accounting = catalogue.tariff.accounting
+        self._heap.clear()
+        self._due.clear()
+        if accounting.accounts:
+            await self._provide(accounting)
+        planned = 0
+        async for account in self._accounts():
+            if account.extras is not None and account.extras.plans:
+                self.plan(account)
+                planned += 1
+        self._catalogue = catalogue
+        if planned:
+            log.info("scheduler.looked_through", accounts=planned, due=len(self._due))
+
+    async def _accounts(self) -> AsyncIterator[Account]:
+        after: str | int | None = ""
+        while after is not None:
+            page = await self._service.store.read(Query(Table.ACCOUNTS, after=after, limit=PAGE))
+            for row in page.rows:
+                if isinstance(row, Account):
+                    yield row
+            after = page.next_after
+            await asyncio.sleep(0)
+
+    async def _provide(self, accounting: Accounting) -> None:
+        groups = groups_of_accounts(accounting)
+        opened = equipped = 0
+        for start in range(0, len(accounting.accounts), PAGE):
+            batch = accounting.accounts[start : start + PAGE]
+            outcomes = await asyncio.gather(*[self._equip(one, groups.get(one.key, ())) for one in batch])
+            opened += outcomes.count("opened")
+            equipped += outcomes.count("equipped")
+        if opened or equipped:
+            log.info("accounts.provided", opened=opened, equipped=equipped)
+
+    async def _equip(self, wanted: Provision, groups: tuple[SharedGroup, ...]) -> str:
+        """Open an account, or give it the plans, triggers and groups it lacks."""
+        service = self._service
+        if await service.account(wanted.key) is None:
+            new = acts.NewAccount(
+                wanted.key,
+                wanted.plan,
+                credit_limit_nanos=wanted.credit_limit_nanos,
+                standing=Standing.BARRED if wanted.is_barred else Standing.ACTIVE,
+                extras=Extras(groups=groups) if groups else None,
+                action_plans=wanted.action_plans,
+                trigger_groups=wanted.trigger_groups,
+            )
+            account, posting = acts.create(new, acts.Act("tariff", service.now_ns(), "tariff"))
+            await service.create(Change(account, () if posting is None else (posting,)))
+            return "opened"
+
+        def act(account: Account) -> Change | None:
+            changed = _equipped(account, wanted, groups, service.now_ns())
+            return None if changed is account else Change(_next_version(changed, account))
+
+        before = await service.account(wanted.key)
+        return "" if await service.apply(wanted.key, act) is before else "equipped"
+
+    # --- what is due
+
+    async def _run_due(self) -> None:
+        while True:
+            now_ns, keys = self._service.now_ns(), list[str]()
+            while self._heap and self._heap[0][0] <= now_ns and len(keys) < RUN_TOGETHER:
+                at_ns, key = heapq.heappop(self._heap)
+                if self._due.get(key) == at_ns:
+                    del self._due[key]
+                    keys.append(key)
+            if not keys:
+                return
+            await asyncio.gather(*[self._run_account(key) for key in keys])
+
+    async def _run_account(self, key: str) -> None:
+        ran: Ran | None = None
+
+        def act(accounts: Mapping[str, Account]) -> Change | None:
+            nonlocal ran
+            ran = run_due(accounts, key, self._accounting, self._service.now_ns())
+            if ran is None:
+                return None
+            others = tuple(account for name, account in ran.accounts.items() if name != key)
+            return Change(ran.accounts[key], ran.postings, others=others)
+
+        try:
+            account = await self._service.account(key)
+            if account is None:
+                return
+            others = others_of(account, self._accounting, self._service.now_ns())
+            changed = await self._service.apply_all(key, others, act)
+        except StoreError as error:
+            log.warning("account.plan_postponed", account=key, error=str(error))
+            self._put(key, self._service.now_ns() + RETRIED_AFTER_NS)
+            return
+        if changed is not None:
+            self.plan(changed)
+        if ran is not None:
+            self._report(ran)
+
+    def _report(self, ran: Ran) -> None:
+        for run in ran.runs:
+            told = {"account": run.account, "plan": run.plan, "actions": run.actions, "run": run.id}
+            if run.error:
+                log.warning("account.plan_failed", error=run.error, **told)
+            else:
+                log.info("account.plan_run", **told)
+        self._tell(ran.notices)
+        self._credited(ran.postings)
+
+    def _tell(self, notices: Iterable[Notice]) -> None:
+        for notice in notices:
+            log.info("account.noticed", account=notice.account, text=notice.text, by=notice.by)
+
+    def _credited(self, postings: Iterable[Posting]) -> None:
+        """Sessions of accounts with new credit may ask again."""
+        kinds = (EntryKind.TOPUP, EntryKind.TRANSFER)
+        for posting in postings:
+            if any(entry.kind in kinds and entry.amount > 0 for entry in posting.entries):
+                self._spawn(self._ask_again(posting.account))
+
+    async def _ask_again(self, key: str) -> None:
+        try:
+            async with asyncio.timeout(ASKING_S):
+                account = await self._service.account(key)
+                if account is not None and account.sessions:
+                    await self._service.reauthorize_starved(account)
+        except (StoreError, TimeoutError) as error:
+            log.warning("account.clients_not_asked", account=key, error=repr(error))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _equipped(account: Account, wanted: Provision, groups: tuple[SharedGroup, ...], now_ns: int) -> Account:
+    changed = account
+    for plan in wanted.action_plans:
+        changed = assign(changed, plan, now_ns)
+    for group in wanted.trigger_groups:
+        changed = watch(changed, group)
+    extras = changed.extras or Extras()
+    named = {group.name for group in groups}
+    joined = (*(group for group in extras.groups if group.name not in named), *groups)
+    if set(joined) != set(extras.groups):
+        changed = _replaced(changed, extras, joined)
+    return changed
+
+
+def _replaced(account: Account, extras: Extras, groups: tuple[SharedGroup, ...]) -> Account:
+    return msgspec.structs.replace(account, extras=msgspec.structs.replace(extras, groups=groups))
+
+
+def _next_version(changed: Account, before: Account) -> Account:
+    return msgspec.structs.replace(changed, version=before.version + 1)
