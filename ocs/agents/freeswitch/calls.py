@@ -13,6 +13,7 @@ from ocs.charging.events import FreeEvent, Grant, ProfileResults
 
 TIMER_SLACK_NS = SECOND_NS  # the switch's timers work on whole seconds of its clock
 SOONEST_NS = SECOND_NS // 5
+LAST_TRY_NS = 3 * SECOND_NS // 2  # the timers of the switch may end a call a second early
 OVERRUN_NS = 3 * SECOND_NS  # past its limit the switch should have ended the call; then we do
 
 
@@ -104,10 +105,13 @@ class Call:
     def next_look_ns(self, now_s: float, before_ns: int, slice_ns: int | None = None) -> int:
         """How long to wait before more time is asked for: before the grant ends, or its validity does.
 
-        There is nothing to ask for after the last credit; then the look is whether the call has ended.
+        There is nothing to ask for after the last credit; then the look is whether the call has ended. Where the
+        credit is shared slice by slice, others may have given some back: it is asked for once more before the end.
         """
         left_ns = self.left_ns(now_s)
-        if self.is_final:
+        if self.is_final and slice_ns is not None and left_ns > LAST_TRY_NS:
+            wait_ns = max(left_ns - LAST_TRY_NS, SOONEST_NS)
+        elif self.is_final:
             wait_ns = left_ns + OVERRUN_NS
         elif slice_ns is not None:
             wait_ns = max(min(slice_ns, left_ns - LAG_NS), SOONEST_NS)

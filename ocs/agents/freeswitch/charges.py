@@ -91,7 +91,8 @@ class CallCharges:
 
     async def _reserve(self, call: Call, event_id: int | str, until_ns: int = 0) -> Stage:
         """Open the session of a call, charging what was used up to `until_ns`, or refuse the call."""
-        wanted_ns = self._settings.max_call_ns
+        is_running = call.answered_s is not None
+        wanted_ns = self._wanted_ns(call, until_ns) if is_running else self._settings.max_call_ns
         used = mapping.used_time(call.reported_ns, until_ns, call.answered_ns)
         event = mapping.initial(self.client, call.facts, wanted_ns, call.extra, event_id, used)
         answer = await self._handle(call, msgspec.structs.replace(event, slices_itself=self._slices))
@@ -176,12 +177,16 @@ class CallCharges:
         if grant is None:
             return await self.orders.disconnect(call, reason(answer))
         call.note(grant, until_ns)
-        # A slice within the limit the switch is armed with needs no command; the last one has its own limit.
-        if call.stage is Stage.OPEN and (not self._slices or call.is_final or call.limit_ns > call.armed_ns):
+        if call.stage is Stage.OPEN and self._must_arm(call):
             await self.orders.rearm(call)
         if answer.is_low_balance:
             await self.orders.warn(call)
         return ControlResult.ACCEPTED
+
+    def _must_arm(self, call: Call) -> bool:
+        """A slice within the limit the switch is armed with needs no command; the last one is a limit itself."""
+        is_other = call.limit_ns != call.armed_ns
+        return not self._slices or call.limit_ns > call.armed_ns or (call.is_final and is_other)
 
     # --- timers
 

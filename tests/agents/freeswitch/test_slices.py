@@ -66,6 +66,26 @@ async def test_a_server_that_is_gone_leaves_the_promise_as_the_limit() -> None:
         assert 29 < (call.ended_us - call.answered_us) / 1e6 <= 30
 
 
+async def test_credit_that_another_call_gives_back_is_used_before_the_end() -> None:
+    async with world(nanos=40_000, **SLICES) as (made, switch):
+        call = switch.call(Plan(talk_s=None))
+        await asyncio.sleep(5)
+        switch.call(Plan(ring_s=100, cancel_s=5.6))  # holds what is left, and gives it back in time
+        await asyncio.sleep(80)
+        talked_s = (call.ended_us - call.answered_us) / 1e6
+        assert 39 < talked_s <= 40
+        assert made.left()[0] == 40_000 - -(-(call.ended_us - call.answered_us) // 1_000)
+
+
+async def test_a_call_that_never_parked_begins_with_a_slice() -> None:
+    async with world(nanos=100_000, **SLICES) as (made, switch):
+        switch.call(Plan(is_parked=False, talk_s=45))
+        await asyncio.sleep(2)
+        assert made.left()[1] <= 13_000
+        await asyncio.sleep(60)
+        assert made.left() == (55_000, 0)
+
+
 async def test_credit_that_comes_while_slices_run_is_used_beyond_the_promise() -> None:
     async with world(nanos=30_000, **SLICES) as (made, switch):
         call = switch.call(Plan(talk_s=50))
