@@ -13,6 +13,7 @@ from ocs.charging.events import FreeEvent, Grant, ProfileResults
 
 TIMER_SLACK_NS = SECOND_NS  # the switch's timers work on whole seconds of its clock
 SOONEST_NS = SECOND_NS // 5
+COMMAND_NS = SECOND_NS // 20  # a command is there by then
 LAST_TRY_NS = 3 * SECOND_NS // 2  # the timers of the switch may end a call a second early
 OVERRUN_NS = 3 * SECOND_NS  # past its limit the switch should have ended the call; then we do
 
@@ -94,6 +95,11 @@ class Call:
     def left_ns(self, now_s: float) -> int:
         """Time until the limit."""
         return self.limit_ns - self.elapsed_ns(now_s)
+
+    def ticks_left(self, now_s: float) -> int:
+        """Ticks of the switch's clock, which its timers count, to the last one within the limit."""
+        at_ns = self.answered_ns + self.elapsed_ns(now_s) + COMMAND_NS
+        return (self.answered_ns + self.limit_ns) // SECOND_NS - at_ns // SECOND_NS
 
     def note(self, grant: Grant, from_ns: int) -> None:
         """It is paid for so much further."""

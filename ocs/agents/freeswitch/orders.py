@@ -94,7 +94,8 @@ class Orders:
             await self.disconnect(call, NO_CREDIT)
         else:
             call.armed_ns = call.limit_ns
-            await self.told(call, *self.end.rearm(uuid, number, left_ns))
+            ticks = call.ticks_left(_now_s())
+            await self.told(call, *self.end.rearm(uuid, number, ticks * SECOND_NS))
 
     async def warn(self, call: Call) -> None:
         """Tell the caller once that the balance is low."""
