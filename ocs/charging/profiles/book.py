@@ -9,6 +9,7 @@ from typing import TypeVar
 from ocs.charging.profiles.attributes import AttributeShelf
 from ocs.charging.profiles.csv_reader import Profiles
 from ocs.charging.profiles.filters import Filter, FilterBook
+from ocs.charging.profiles.metrics import kind_of
 from ocs.charging.profiles.model import (
     AttributeProfile,
     ChargerProfile,
@@ -52,6 +53,7 @@ class ProfileBook:
                 self.routes.put(profile)
             case StatProfile():
                 for metric in profile.metrics:
+                    kind_of(metric.id)
                     self.filters.rules(profile.tenant, metric.filter_ids)
                 self.stats.put(profile)
             case ThresholdProfile():
