@@ -29,7 +29,14 @@ REFUSALS = (
     "malformed",
     "other",
 )
-IGNORED = ("unknown_mandatory", "outside_grammar", "repeated", "other")
+IGNORED = (
+    "unknown_mandatory",
+    "outside_grammar",
+    "repeated",
+    "contradicting_total",
+    "other_application",
+    "other",
+)
 # RFC 6733 7.1 and RFC 8506 9: the codes a server answers to a message it could not use.
 DECODE_CODES = frozenset({3001, 3002, 3003, 3004, 3005, 3007, 3008, 3009, *range(5001, 5018), 5030, 5031})
 

@@ -1,7 +1,7 @@
 """From settings to what the charging core takes: quota rules, supervision, limits."""
 
 from ocs.charging import quota
-from ocs.charging.events import FinalUnit, FinalUnitAction, Unit
+from ocs.charging.events import NO_TRIGGER, FinalUnit, FinalUnitAction, Unit
 from ocs.charging.quota import ChargingPolicy, QuotaMatch, QuotaRule
 from ocs.charging.service import Limits
 from ocs.config import settings as config
@@ -11,6 +11,33 @@ ACTIONS = {
     "terminate": FinalUnitAction.TERMINATE,
     "redirect": FinalUnitAction.REDIRECT,
     "restrict": FinalUnitAction.RESTRICT_ACCESS,
+}
+# Trigger-Type (TS 32.299 7.2.235); `none` disarms the triggers a client has of itself.
+TRIGGERS = {
+    "none": NO_TRIGGER,
+    "serving_node_address": 1,
+    "qos": 2,
+    "location": 3,
+    "rat": 4,
+    "time_zone": 5,
+    "location_mcc": 30,
+    "location_mnc": 31,
+    "location_rac": 32,
+    "location_lac": 33,
+    "location_cell": 34,
+    "location_tac": 35,
+    "location_ecgi": 36,
+    "media": 40,
+    "participants": 50,
+    "participants_threshold": 51,
+    "participating_type": 52,
+    "service_condition": 60,
+    "serving_node": 61,
+    "access": 62,
+    "csg": 70,
+    "hybrid_subscribed_csg": 71,
+    "hybrid_unsubscribed_csg": 72,
+    "presence_area": 73,
 }
 MAXIMUM_EVENTS = 1_000  # of one grant; a client that names a number of messages is not cut to the default
 
@@ -54,6 +81,8 @@ def _match(rule: config.QuotaRule) -> QuotaMatch:
         holding_time_ns=rule.holding_time_ns,
         consumption_time_ns=rule.consumption_time_ns,
         final_unit=_final_unit(rule.final_unit),
+        triggers=tuple(TRIGGERS[name] for name in rule.triggers),
+        pool=rule.pool,
     )
     return QuotaMatch(
         compiled,
@@ -68,4 +97,6 @@ def _final_unit(final_unit: config.FinalUnit) -> FinalUnit | None:
     action = ACTIONS.get(final_unit.action)
     if action is None:
         return None
-    return FinalUnit(action, final_unit.redirect_address or "", final_unit.filter_rules, final_unit.filter_ids)
+    return FinalUnit(
+        action, final_unit.redirect_address or "", final_unit.filter_rules, final_unit.filter_ids
+    )

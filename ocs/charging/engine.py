@@ -23,6 +23,7 @@ from ocs.charging.events import (
     UsageReport,
 )
 from ocs.charging.ledger import Ledger
+from ocs.charging.offers import extended
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.session import (
     KEPT_CLOSED,
@@ -293,6 +294,8 @@ def _granted(turn: Turn, parts: list[Part]) -> tuple[Grant, ...]:
     """The grants in the order of the reports; who gets the last credit does not depend on that order."""
     ordered = _in_order(parts)
     grants = [turn.grant(part) for part in ordered]
+    if turn.policy.has_pools or turn.event.knows_dual_quota or turn.event.wants_tariff:
+        grants = extended(turn, ordered, grants)
     if ordered is parts:
         return tuple(grants)
     return tuple([grants[ordered.index(part)] for part in parts])

@@ -10,6 +10,8 @@ import msgspec
 
 from ocs.charging.enums import plain_members
 
+NO_TRIGGER = 0  # in the place of a Trigger-Type: every trigger of the client is disarmed
+
 
 @plain_members
 class EventKind(IntEnum):
@@ -204,6 +206,8 @@ class ChargingEvent(msgspec.Struct, frozen=True, gc=False):
     account: str = ""  # key of the account, where the client knows it; tried before the identities
     slices_itself: bool = False  # the amounts it asks for are its own choice: no quota rule cuts them
     free: FreeEvent | None = None
+    knows_dual_quota: bool = False  # ... and takes a quota of its own for either side of it
+    wants_tariff: bool = False  # the grants are to say what they cost (advice of charge)
 
 
 class FinalUnit(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -213,6 +217,17 @@ class FinalUnit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     redirect_address: str = ""
     filter_rules: tuple[str, ...] = ()
     filter_ids: tuple[str, ...] = ()
+
+
+class ShownPrice(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A price for the eyes of a user: `nanos` for every `per_units`; the next one holds from `until_ns` on."""
+
+    unit: Unit
+    nanos: int
+    per_units: int
+    until_ns: int | None = None
+    next_nanos: int | None = None
+    next_per_units: int = 1
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -229,10 +244,12 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     holding_time_ns: int | None = None
     tariff_change_at_ns: int | None = None
     triggers: tuple[int, ...] = ()
-    pool: tuple[int, int] | None = None
+    pool: tuple[int, int] | None = None  # identifier, and millionths of its credit that a unit takes
     cost_nanos: int = 0  # what this report's used units cost
     requested_unit: Unit | None = None  # what the client asked for, where it said so
     consumption_time_ns: int | None = None  # idle time that still counts as use of a time quota
+    amount_after: int | None = None  # a second quota, for use after the tariff change
+    price: ShownPrice | None = None  # where the event wants it
 
 
 class ChargingAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -262,6 +262,8 @@ def _with_tariff(
         context.apn,
         context.plmn,
         context.category,
+        context.rat,
+        catalogue.facts(context.extra),
     )
     began_ns = at_ns - entry.units if entry.unit is Unit.TIME else at_ns
     for moment_ns in (at_ns, began_ns):

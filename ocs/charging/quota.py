@@ -72,6 +72,7 @@ class ChargingPolicy:
         "closed_retention_ns",
         "event_retention_ns",
         "floor_nanos",
+        "has_pools",
         "sessions_per_account",
         "supervision",
     )
@@ -98,6 +99,7 @@ class ChargingPolicy:
         self.closed_retention_ns = closed_retention_ns
         self.event_retention_ns = event_retention_ns
         self.floor_nanos = floor_nanos
+        self.has_pools = any(match.rule.pool is not None for match in matches)
         self.sessions_per_account = sessions_per_account
 
     def rule(self, service: str, rating_group: int | None, apn: str, profile: str) -> QuotaRule:

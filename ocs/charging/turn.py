@@ -137,6 +137,27 @@ class Turn:
         working = self._working
         return any(working[index] is None and record.granted for index, record in enumerate(self._records))
 
+    def pool_holds(self, pool: int, but: WorkingQuota) -> tuple[Hold, ...]:
+        """What is set aside for the other members of a credit pool of this session."""
+        holds: tuple[Hold, ...] = ()
+        for record, working in zip(self._records, self._working, strict=True):
+            quota = record if working is None else working
+            if quota is not but and quota.pool is not None and quota.pool[0] == pool:
+                holds += quota.holds
+        return holds
+
+    def pool_member(self, pool: int, but: list[WorkingQuota]) -> WorkingQuota | None:
+        """Another member of a credit pool of this session that has units out."""
+        for index, record in enumerate(self._records):
+            working = self._working[index]
+            quota = record if working is None else working
+            if working in but or not quota.granted or quota.pool is None or quota.pool[0] != pool:
+                continue
+            if working is None:
+                working = self._working[index] = WorkingQuota(record)
+            return working
+        return None
+
     def forget_quotas(self) -> None:
         """Start the next report as if nothing had been used before."""
         self._records.clear()
@@ -147,6 +168,7 @@ class Turn:
         quota.holds = ()
         quota.granted = 0
         quota.is_final = False
+        quota.pool = None
 
     def _quota(self, part: Part, unit: Unit) -> WorkingQuota:
         """The part's quota of that unit; a new one where there is none."""
@@ -176,6 +198,8 @@ class Turn:
             context.apn,
             context.plmn,
             context.category,
+            context.rat,
+            self.catalogue.facts(context.extra),
         )
         line = self.catalogue.line(self.plan, query)
         if is_current:

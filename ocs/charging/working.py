@@ -15,6 +15,7 @@ class WorkingQuota:
         "granted_at_ns",
         "holds",
         "is_final",
+        "pool",
         "rated",
         "rated_at_ns",
         "unit",
@@ -31,6 +32,7 @@ class WorkingQuota:
         self.rated_at_ns = quota.rated_at_ns
         self.granted_at_ns = quota.granted_at_ns
         self.is_final = quota.is_final
+        self.pool = quota.pool
         self.drawn = quota.drawn
 
     def frozen(self, quota: Quota) -> Quota:
@@ -47,7 +49,7 @@ class WorkingQuota:
             self.rated_at_ns,
             self.granted_at_ns,
             self.is_final,
-            quota.pool,
+            self.pool,
             self.drawn,
         )
 

@@ -168,7 +168,7 @@ def rating(commands: "Commands") -> None:
     rate.add_argument("--at", metavar="TIME", help="2026-12-24T18:00:00+01:00 (default: now)")
     rate.add_argument("--rating-group", type=_number)
     rate.add_argument("--service-identifier", type=_number)
-    for name in ("apn", "plmn", "category"):
+    for name in ("apn", "plmn", "category", "rat"):
         rate.add_argument(f"--{name}", default="")
     rate.add_argument("--tariff", metavar="FILE|DIR", help="instead of the tariff of the running server")
     rate.add_argument("--currency", default="EUR", help="of a CGRateS folder (%(default)s)")

@@ -36,7 +36,7 @@ def rate(arguments: argparse.Namespace) -> int:
         return _rate_by_file(arguments, unit, units, before, at_ns)
     parameters = {
         name: value
-        for name in ("plan", "account", "service", "called", "apn", "plmn", "category", "rating_group")
+        for name in ("plan", "account", "service", "called", "apn", "plmn", "category", "rat", "rating_group")
         if (value := getattr(arguments, name)) not in (None, "")
     }
     if arguments.service_identifier is not None:
@@ -69,6 +69,7 @@ def _rate_by_file(arguments: argparse.Namespace, unit: Unit, units: int, before:
         arguments.apn,
         arguments.plmn,
         arguments.category,
+        arguments.rat.upper(),
     )
     found = what_if(catalogue, arguments.plan, query, units, at_ns, before)
     return _show(arguments, msgspec.to_builtins(found), rating_text.rated)

@@ -67,6 +67,8 @@ def check_quota(reporter: Reporter, rule: QuotaRule, path: str) -> None:
     """A threshold is less than its grant: clients ignore the rest (TS 32.299 7.2.239)."""
     if rule.profile is not None:
         reporter.profiles_used.append((f"{path}.profile", rule.profile))
+    if "none" in rule.triggers and len(rule.triggers) > 1:
+        reporter.problem_at(f"{path}.triggers", "none stands alone: it disarms all of them")
     _check_threshold(reporter, path, "volume", rule.volume_threshold_octets, rule.volume_octets, size_text)
     _check_threshold(reporter, path, "time", rule.time_threshold_ns, rule.time_ns, duration_text)
 

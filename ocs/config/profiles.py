@@ -6,10 +6,12 @@ Sources: RFC 8506 and TS 32.299 for `default`; recordings of, and the documents 
 from ocs.config.settings import MINUTE, Profile
 
 # One MSCC per answer, octets as CC-Total-Octets only, RAR and ASR have no effect, Validity-Time is what makes
-# it report. It ignores Tariff-Time-Change and, without a Rating-Group, charges all in one anonymous service.
+# it report. It ignores Tariff-Time-Change and, without a Rating-Group, charges all in one anonymous service. It
+# asks for advice of charge in every request and does nothing with it.
 _OPEN5GS = Profile(
     rar=False,
     asr=False,
+    advice_of_charge=False,
     unit_types=("total_octets", "time"),
     empty_group_echo=True,
     validity_ns=10 * MINUTE,

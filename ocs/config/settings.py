@@ -118,6 +118,8 @@ class Profile(msgspec.Struct, frozen=True):
     final_unit: FinalUnitHandling = "terminate"
     tariff_time_change: bool = False
     dual_quota: bool = False
+    advice_of_charge: bool = True
+    cost_in_updates: bool = False
     rar: bool = True
     asr: bool = True
     thresholds: bool = True
@@ -143,6 +145,7 @@ class DiameterSettings(msgspec.Struct, frozen=True):
     serve_realms: Annotated[tuple[Annotated[str, Identity()], ...] | None, OrAny()] = None
     serve_hosts: Annotated[tuple[Annotated[str, Identity()], ...] | None, OrAny()] = None
     strict: bool = False
+    overload_reduction: Annotated[int, Integer(0, 100)] = 10
     timers: Timers = Timers()
     limits: Limits = Limits()
     dictionaries: tuple[Annotated[str, Folder()], ...] = ()
@@ -156,6 +159,14 @@ class FinalUnit(msgspec.Struct, frozen=True):
     redirect_address: Annotated[str, Text(2_048)] | None = None
     filter_rules: tuple[Annotated[str, Text(1_024)], ...] = ()
     filter_ids: tuple[Annotated[str, Text(253)], ...] = ()
+
+
+TriggerName = Literal[
+    "none", "serving_node_address", "qos", "location", "rat", "time_zone", "location_mcc", "location_mnc",
+    "location_rac", "location_lac", "location_cell", "location_tac", "location_ecgi", "media", "participants",
+    "participants_threshold", "participating_type", "service_condition", "serving_node", "access", "csg",
+    "hybrid_subscribed_csg", "hybrid_unsubscribed_csg", "presence_area",
+]  # fmt: skip
 
 
 class QuotaRule(msgspec.Struct, frozen=True):
@@ -177,6 +188,8 @@ class QuotaRule(msgspec.Struct, frozen=True):
     holding_time_ns: Annotated[int, Duration(0, 30 * DAY)] | None = None
     consumption_time_ns: Annotated[int, Duration(0, 30 * DAY)] | None = None
     final_unit: FinalUnit = FinalUnit()
+    triggers: tuple[TriggerName, ...] = ()
+    pool: Unsigned32 | None = None
 
 
 CONDITIONS = ("service", "rating_group", "apn", "profile")

@@ -411,6 +411,11 @@ AOC_INFORMATION: Final = _TGPP | 2054
 AOC_COST_INFORMATION: Final = _TGPP | 2053
 ACCUMULATED_COST: Final = _TGPP | 2052
 INCREMENTAL_COST: Final = _TGPP | 2062
+CURRENT_TARIFF: Final = _TGPP | 2056
+NEXT_TARIFF: Final = _TGPP | 2057
+SCALE_FACTOR: Final = _TGPP | 2059
+RATE_ELEMENT: Final = _TGPP | 2058
+UNIT_COST: Final = _TGPP | 2061
 VCS_INFORMATION: Final = _TGPP | 3410
 
 # Payload sizes of the types above, for the zero-filled example of a missing or truncated AVP (RFC 6733 7.5).

@@ -85,7 +85,7 @@ async def test_120_a_threshold_is_sent_only_below_the_grant(
 
 @served()
 async def test_121_a_change_of_access_is_taken_and_kept_for_the_record(world: World) -> None:
-    """The access type is a fact of the record; a tariff has no condition on it, so the price stays."""
+    """A tariff that has no condition on the radio access keeps its price; the record has the last one."""
     client = await world.open()
     await client.initial(asking(), packet(rat=1))
     trigger = group(avps.TRIGGER, [encode_u32(avps.TRIGGER_TYPE, 4)])

@@ -21,6 +21,7 @@ from ocs.agents.diameter.listening import listen
 from ocs.agents.diameter.mapping.answer import AnswerWriter
 from ocs.agents.diameter.mapping.credit_control import Client, note_state
 from ocs.agents.diameter.mapping.options import gy_options
+from ocs.agents.diameter.mapping.overload import Overload
 from ocs.agents.diameter.mapping.profiles import ClientProfile
 from ocs.agents.diameter.mapping.request import GyReader
 from ocs.agents.diameter.metrics import DiameterMetrics
@@ -94,6 +95,7 @@ class DiameterAgent:
         self.writer = AnswerWriter(
             self.origin_host, self.origin_realm, options.currency_code, options.currency_decimals
         )
+        self.overload = Overload(self.settings.overload_reduction, int(time.time()))
         self.rules = AdmissionRules(settings.diameter, metrics)
         self._service = service
         self._identity = settings.identity

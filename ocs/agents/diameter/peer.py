@@ -15,7 +15,7 @@ import structlog
 
 from ocs.agents.diameter.mapping.credit_control import CreditControlRequest
 from ocs.agents.diameter.mapping.profiles import ClientProfile
-from ocs.charging.events import ChargingAnswer
+from ocs.charging.events import ChargingAnswer, Result
 from ocs.diameter.avp import DecodeError
 from ocs.diameter.capabilities import ADMIT, WAIT, Admission, PeerCapabilities, refuse
 from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, Command, DisconnectCause, ResultCode
@@ -214,6 +214,7 @@ class PeerProtocol(asyncio.Protocol):
         if self._under_way >= agent.limits.window:
             self.counters.shed += 1
             agent.metrics.request_shed()
+            agent.overload.shed(now_ns)
             connection.send(agent.writer.too_busy(message))
             return
         try:
@@ -229,6 +230,10 @@ class PeerProtocol(asyncio.Protocol):
             return
         if request.ignored:
             agent.metrics.avp_ignored("unknown_mandatory")
+        if request.contradictions:
+            agent.metrics.avp_ignored("contradicting_total")
+        if request.is_misnamed:
+            agent.metrics.avp_ignored("other_application")
         self._under_way += 1
         agent.submit(PendingAnswer(self, message, request, now_ns))
 
@@ -244,7 +249,7 @@ class PeerProtocol(asyncio.Protocol):
             connection.abandon_request()
         else:
             try:
-                encoded = agent.writer.credit_control_answer(pending.message, pending.request, answer)
+                encoded = self._encoded(pending, answer)
             except Exception:
                 self._fail(pending.message)
                 return
@@ -258,6 +263,15 @@ class PeerProtocol(asyncio.Protocol):
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
+
+    def _encoded(self, pending: PendingAnswer, answer: ChargingAnswer) -> bytes:
+        """The answer's octets; clients that know of overload hear of it in every one."""
+        agent, request, said = self.agent, pending.request, b""
+        if answer.result is Result.TOO_BUSY:
+            agent.overload.shed(_monotonic_ns())
+        if request.knows_overload:
+            said = agent.overload.said(_monotonic_ns())
+        return agent.writer.credit_control_answer(pending.message, request, answer, said)
 
     def _fail(self, message: Message) -> None:
         """A fault of this program: 5012 for the one request, the connection goes on."""

@@ -53,6 +53,8 @@ class Catalogue:
         self._wide_ranges = tuple(listed for listed in self._rating_groups if listed[0] != listed[1])
         self._apns = _mentioned(rule.apns for rule in rules)
         self._categories = _mentioned(rule.categories for rule in rules)
+        self._rats = _mentioned(rule.rats for rule in rules)
+        self._fact_names = {name for rule in rules for name, _ in rule.facts}
         self._queries: dict[Key, Line | None] = {}
         self._lines: dict[Key, Line | None] = {}
         self._joined: dict[tuple[Line | None, Line], Line] = {}
@@ -61,6 +63,7 @@ class Catalogue:
     def succeed(self, former: "Catalogue", at_ns: int) -> None:
         """Take the place of another catalogue, which sessions opened before that moment may still need."""
         self.former = Former(former, at_ns)
+        self._fact_names |= former._fact_names
         oldest = former
         for _ in range(KEPT_FORMER - 1):
             if oldest.former is not None:
@@ -92,7 +95,9 @@ class Catalogue:
             line = self._shared_line(plan, self._reduced(query))
             if self.former is not None:
                 line = self._with_former(line, self.former.catalogue.line(plan, query), self.former.until_ns)
-            if sum(map(len, (query.called, query.apn, query.plmn, query.category))) < LONGEST_REMEMBERED:
+            said = [query.called, query.apn, query.plmn, query.category, query.rat]
+            said += [value for _, value in query.facts]
+            if sum(map(len, said)) < LONGEST_REMEMBERED:
                 _remember(self._queries, key, line, REMEMBERED_QUERIES)
             return line
 
@@ -108,7 +113,7 @@ class Catalogue:
 
     def _reduced(self, query: Query) -> Query:
         """The query with what no rule mentions left out: equal ones share a line."""
-        service, unit, rating_group, service_identifier, called, apn, plmn, category = query
+        service, unit, rating_group, service_identifier, called, apn, plmn, category, rat, facts = query
         apn = network_identifier(apn) if apn else ""
         network = self._zones.longest(plmn) if plmn else None
         return Query(
@@ -120,7 +125,14 @@ class Catalogue:
             apn if apn in self._apns else "",
             "" if network is None else network or ELSEWHERE,
             category if category in self._categories else "",
+            rat if rat in self._rats else "",
+            self.facts(facts),
         )
+
+    def facts(self, known: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """Those facts of a session that a rule of this tariff, or of a former one, names."""
+        names = self._fact_names
+        return tuple([fact for fact in known if fact[0] in names]) if names else ()
 
     def _is_listed(self, rating_group: int) -> bool:
         if (rating_group, rating_group) in self._rating_groups:
@@ -184,7 +196,11 @@ class _CompiledPlan:
         self.plan = plan
         ordered = sorted(plan.versions, key=_valid_from_ns)
         self._versions = [
-            (version.valid_from_ns, _valid_until_ns(version, following), _shared_index(version.rules, indexes))
+            (
+                version.valid_from_ns,
+                _valid_until_ns(version, following),
+                _shared_index(version.rules, indexes),
+            )
             for version, following in zip(ordered, (*ordered[1:], None), strict=bool(ordered))
         ]
 

@@ -209,6 +209,8 @@ def rule_text(rule: Rule) -> str:
         ("service", _sorted(rule.service_identifiers)),
         ("apn", _sorted(rule.apns)),
         ("category", _sorted(rule.categories)),
+        ("radio access", _sorted(rule.rats)),
+        *((name, _sorted(values)) for name, values in rule.facts),
     )
     texts = [f"{name} {', '.join(values)}" for name, values in conditions if values is not None]
     if rule.weight:

@@ -1,8 +1,8 @@
 """Which rules a query meets, and in which order they are asked.
 
 Pure. The most specific rule comes first: by rating group, service identifier, APN, zone (longest PLMN
-prefix), called number (longest prefix), category, then by weight, then by place in the file. Equal rules
-therefore always come in the same order.
+prefix), called number (longest prefix), category, radio access, number of facts, then by weight, then by place
+in the file. Equal rules therefore always come in the same order.
 """
 
 from typing import NamedTuple, TypeVar
@@ -21,6 +21,8 @@ ORDER = (  # what each number of an order stands for
     "destination",
     "called prefix",
     "category",
+    "radio access",
+    "facts",
     "weight",
     "place in the file",
 )
@@ -56,7 +58,9 @@ def match(rule: Rule, query: Query, where: Place, position: int) -> Match | None
         return None
     if not _listed(rule.service_identifiers, query.service_identifier) or not _listed(rule.apns, query.apn):
         return None
-    if not _listed(rule.categories, query.category):
+    if not _listed(rule.categories, query.category) or not _listed(rule.rats, query.rat):
+        return None
+    if rule.facts and _missing_fact(rule, query):
         return None
     zone, network = _named(rule.zones, where.network)
     destination, prefix = _named(rule.destinations, where.called)
@@ -71,6 +75,8 @@ def match(rule: Rule, query: Query, where: Place, position: int) -> Match | None
         int(rule.destinations is None),
         -len(prefix),
         int(rule.categories is None),
+        int(rule.rats is None),
+        -len(rule.facts),
         -rule.weight,
         position,
     )
@@ -96,6 +102,17 @@ def mismatch(rule: Rule, query: Query, where: Place) -> str:
         return f'called number "{query.called}" begins with no prefix of its destinations'
     if not _listed(rule.categories, query.category):
         return f'is not for category "{query.category}"'
+    if not _listed(rule.rats, query.rat):
+        return f'is not for radio access "{query.rat}"'
+    return _missing_fact(rule, query)
+
+
+def _missing_fact(rule: Rule, query: Query) -> str:
+    """Which fact a rule wants and the query does not have, in words; empty where there is none."""
+    known = dict(query.facts)
+    for name, values in rule.facts:
+        if known.get(name, "") not in values:
+            return f'is not for {name} "{known.get(name, "")}"'
     return ""
 
 

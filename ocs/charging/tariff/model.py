@@ -29,7 +29,8 @@ class Query(NamedTuple):
     """What the price depends on besides time and quantity; a tuple because it is hashed on every lookup.
 
     `unit` None lets the tariff choose. `called` is digits without `+` or `00`; `plmn` is where the subscriber
-    is, MCC and MNC in digits; empty means unknown.
+    is, MCC and MNC in digits; `rat` is the radio access in capitals; empty means unknown. `facts` are those of the
+    session that rules name.
     """
 
     service: str
@@ -40,6 +41,8 @@ class Query(NamedTuple):
     apn: str = ""
     plmn: str = ""
     category: str = ""
+    rat: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 class Priced(msgspec.Struct, frozen=True, array_like=True):
@@ -92,6 +95,8 @@ class Rule(msgspec.Struct, frozen=True):
     categories: frozenset[str] | None = None
     weight: int = 0
     source: str = ""  # file:line
+    rats: frozenset[str] | None = None
+    facts: tuple[tuple[str, frozenset[str]], ...] = ()  # names, and the values that will do
 
 
 class PlanVersion(msgspec.Struct, frozen=True):

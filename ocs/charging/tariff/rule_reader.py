@@ -25,7 +25,8 @@ SERVICES = {  # what a service counts unless the rule says otherwise
     "generic": Unit.EVENTS,
 }
 OUTCOME_KEYS = ("rate", "free", "denied")
-CONDITION_KEYS = ("rating_group", "service_identifier", "apn", "zone", "to", "category")
+CONDITION_KEYS = ("rating_group", "service_identifier", "apn", "zone", "to", "category", "rat", "facts")
+FACT_KEYS = ("charging_characteristics", "home_plmn", "qci", "role", "rule_base", "visited_network")
 RULE_KEYS = ("name", "unit", *CONDITION_KEYS, *OUTCOME_KEYS, "windows", "weight")
 WINDOW_CHOICE_KEYS = ("during", *OUTCOME_KEYS, "weight")
 VERSION_KEYS = ("valid_from", "valid_until", *SERVICES)
@@ -132,6 +133,8 @@ def _rule(field: Field, service: str, label: str, known: Known) -> Rule:
         _words(members.get("category")),
         _weight(members.get("weight")),
         field.source,
+        None if "rat" not in members else frozenset(members["rat"].values(str.upper)),
+        _facts(members.get("facts")),
     )
 
 
@@ -227,6 +230,14 @@ def _words(field: Field | None, is_apn: bool = False) -> frozenset[str] | None:
     if field is None:
         return None
     return frozenset(field.values(network_identifier if is_apn else str))
+
+
+def _facts(field: Field | None) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Facts of a session by name, each with the values that will do."""
+    if field is None:
+        return ()
+    members = field.members(FACT_KEYS)
+    return tuple((name, frozenset(item.values(str))) for name, item in sorted(members.items()))
 
 
 def _weight(field: Field | None) -> int:

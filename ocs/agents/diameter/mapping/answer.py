@@ -10,12 +10,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from ocs.agents.diameter.mapping.advice import service_information
 from ocs.agents.diameter.mapping.credit_control import CreditControlRequest, ServiceKey
 from ocs.agents.diameter.mapping.final_unit import final_unit
 from ocs.agents.diameter.mapping.money import money_members
 from ocs.agents.diameter.mapping.profiles import ClientProfile
 from ocs.agents.diameter.mapping.results import COMMAND_CODES, SERVICE_CODES, failed_avp_of
-from ocs.charging.events import Action, ChargingAnswer, EventKind, Grant, Result, Unit
+from ocs.charging.events import NO_TRIGGER, Action, ChargingAnswer, EventKind, Grant, Result, Unit
 from ocs.diameter import avps
 from ocs.diameter.avp import (
     DecodeError,
@@ -65,6 +66,8 @@ _trigger_type = u32_encoder(avps.TRIGGER_TYPE)
 _service = octets_encoder(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
 _granted = octets_encoder(avps.GRANTED_SERVICE_UNIT)
 
+_BEFORE_CHANGE: Final = encode_u32(avps.TARIFF_CHANGE_USAGE, 0)
+_AFTER_CHANGE: Final = encode_u32(avps.TARIFF_CHANGE_USAGE, 1)
 _CODE_AVPS: Final = {int(code): _result_code(code) for code in ResultCode}
 _TYPE_AVPS: Final = {kind: _request_type(kind) for kind in EventKind}
 # Granted-Service-Unit holding CC-Total-Octets alone: the commonest grant, in one step.
@@ -94,9 +97,12 @@ class AnswerWriter:
         self._decimals = decimals
 
     def credit_control_answer(
-        self, message: Message, request: CreditControlRequest, answer: ChargingAnswer
+        self, message: Message, request: CreditControlRequest, answer: ChargingAnswer, overload: bytes = b""
     ) -> bytes:
-        """The CCA; a protocol error (3xxx) is an answer-message instead."""
+        """The CCA; a protocol error (3xxx) is an answer-message instead.
+
+        `overload` is what clients that know RFC 7683 are told.
+        """
         event, profile = request.event, request.profile
         kind = event.kind
         grants = answer.grants
@@ -132,9 +138,12 @@ class AnswerWriter:
             if answer.refund_token is not None and kind is _EVENT:
                 further = _refund_information(answer.refund_token)
             for grant in grants:
-                parts.append(self._service_of(grant, request, further))
+                if grant.amount_after is None:
+                    parts.append(self._service_of(grant, request, further))
+                else:
+                    parts += self._two_quotas_of(grant, request)
                 further = b""
-        if kind is not _UPDATE or event.service != "data":
+        if kind is not _UPDATE or event.service != "data" or profile.cost_in_updates:
             self._add_amounts(parts, request, answer)
         if kind is _EVENT:
             self._add_event(parts, request, answer)
@@ -142,8 +151,9 @@ class AnswerWriter:
             if answer.message:
                 parts.append(encode_utf8(avps.ERROR_MESSAGE, answer.message, False))
             parts.append(failed_avp(failed_avp_of(message, code, answer.failed)))
-        if request.proxy_infos:
-            parts.append(request.proxy_infos)
+        if request.advice and answer.result is _SUCCESS:
+            parts.append(service_information(request.advice, answer, self._currency_code, self._decimals))
+        parts += (overload, request.proxy_infos)
         return encode_answer(message, parts)
 
     def refusal(self, message: Message, error: DecodeError) -> bytes:
@@ -234,6 +244,12 @@ class AnswerWriter:
         parts.append(further)
         return _service(b"".join(parts))
 
+    def _two_quotas_of(self, grant: Grant, request: CreditControlRequest) -> list[bytes]:
+        """Two groups for one service: units for before the tariff change, and for after it (RFC 8506 8.27)."""
+        later = replace(grant, amount=grant.amount_after or 0, final_unit=None, threshold=None)
+        before = self._service_of(grant, request, _BEFORE_CHANGE)
+        return [before, self._service_of(later, request, _AFTER_CHANGE)]
+
     def _service_code(self, grant: Grant, request: CreditControlRequest) -> int:
         if grant.result is _FREE and request.profile.free_as_grant and grant.unit is not None:
             return ResultCode.SUCCESS
@@ -260,7 +276,8 @@ class AnswerWriter:
         if grant.consumption_time_ns is not None and grant.unit is not None:
             parts.append(_seconds(_consumption_time, grant.consumption_time_ns))
         if grant.triggers:
-            parts.append(group(avps.TRIGGER, [_trigger_type(trigger) for trigger in grant.triggers]))
+            armed = [_trigger_type(trigger) for trigger in grant.triggers if trigger != NO_TRIGGER]
+            parts.append(group(avps.TRIGGER, armed))
         if grant.pool is not None:
             parts.append(_pool(grant))
         return parts

@@ -271,7 +271,7 @@ def _imei(message: Message, avp: RawAvp, facts: Facts) -> None:
 _GROUPS: Final = frozenset(
     (
         avps.SERVICE_INFORMATION, avps.PS_INFORMATION, avps.IMS_INFORMATION, avps.SMS_INFORMATION,
-        avps.MMS_INFORMATION, avps.EVENT_TYPE, avps.INTER_OPERATOR_IDENTIFIER,
+        avps.MMS_INFORMATION, avps.EVENT_TYPE, avps.INTER_OPERATOR_IDENTIFIER, avps.QOS_INFORMATION,
     )
 )  # fmt: skip
 
@@ -284,6 +284,7 @@ _HANDLERS: Final[dict[int, Handler]] = {
     avps.TGPP_IMSI_MCC_MNC: _noted_text("home_plmn"),
     avps.TGPP_CHARGING_CHARACTERISTICS: _noted_text("charging_characteristics"),
     avps.TGPP_MS_TIMEZONE: _noted_octets("time_zone"),
+    avps.QOS_CLASS_IDENTIFIER: _noted_number("qci"),
     avps.CHARGING_RULE_BASE_NAME: _noted_text("rule_base"),
     avps.PDP_ADDRESS: _noted_address("pdp_address"),
     avps.SGSN_ADDRESS: _noted_address("serving_node"),

@@ -69,9 +69,15 @@ def nanos_of(digits: int, exponent: int) -> int:
     return digits * _POWERS[shift]
 
 
-def money_members(nanos: int, currency_code: int, decimals: int) -> tuple[bytes, bytes]:
-    """Unit-Value and Currency-Code of an exact amount; in minor units where it has no smaller part."""
+def value_members(nanos: int, decimals: int) -> tuple[bytes, bytes]:
+    """Value-Digits and Exponent of an exact amount; in minor units where it has no smaller part."""
     exponent = -decimals if nanos % 10 ** (NANO_DIGITS - decimals) == 0 else -NANO_DIGITS
     digits = nanos // 10 ** (NANO_DIGITS + exponent)
-    value = (encode_i64(avps.VALUE_DIGITS, digits), encode_i32(avps.EXPONENT, exponent))
-    return group(avps.UNIT_VALUE, value), encode_u32(avps.CURRENCY_CODE, currency_code)
+    return encode_i64(avps.VALUE_DIGITS, digits), encode_i32(avps.EXPONENT, exponent)
+
+
+def money_members(nanos: int, currency_code: int, decimals: int) -> tuple[bytes, bytes]:
+    """Unit-Value and Currency-Code of an exact amount."""
+    return group(avps.UNIT_VALUE, value_members(nanos, decimals)), encode_u32(
+        avps.CURRENCY_CODE, currency_code
+    )

@@ -34,6 +34,9 @@ class ClientProfile(msgspec.Struct, frozen=True, gc=False):
     name: str = DEFAULT_NAME
     final_unit: bool = True
     tariff_time_change: bool = False
+    dual_quota: bool = False
+    advice_of_charge: bool = True
+    cost_in_updates: bool = False
     rar: bool = True
     asr: bool = True
     thresholds: bool = True
@@ -76,6 +79,9 @@ def client_profile(name: str, settings: Profile) -> ClientProfile:
         name=name,
         final_unit=settings.final_unit != "none",
         tariff_time_change=settings.tariff_time_change,
+        dual_quota=settings.dual_quota and settings.tariff_time_change,
+        advice_of_charge=settings.advice_of_charge,
+        cost_in_updates=settings.cost_in_updates,
         rar=settings.rar,
         asr=settings.asr,
         thresholds=settings.thresholds,

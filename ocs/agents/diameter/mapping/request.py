@@ -32,7 +32,9 @@ from ocs.agents.diameter.mapping.units import (
     Asked,
     asked,
     measured,
+    on_side,
     reporting_reason,
+    tariff_change,
 )
 from ocs.charging.events import (
     Action,
@@ -42,6 +44,7 @@ from ocs.charging.events import (
     Identity,
     ReportingReason,
     RequestedUnits,
+    TariffChange,
     Unit,
     UsageReport,
     UsedUnits,
@@ -59,7 +62,7 @@ from ocs.diameter.avp import (
     scan_into,
 )
 from ocs.diameter.capabilities import LONGEST_IDENTITY
-from ocs.diameter.codes import AVP_MANDATORY, RETRANSMITTED, ResultCode
+from ocs.diameter.codes import AVP_MANDATORY, CREDIT_CONTROL_APPLICATION, RETRANSMITTED, ResultCode
 from ocs.diameter.message import Message, proxy_infos
 
 _u32: Final = Struct(">I").unpack_from
@@ -76,19 +79,23 @@ _USED: Final = avps.USED_SERVICE_UNIT
 _SUBSCRIPTIONS: Final = (avps.SUBSCRIPTION_ID, avps.SUBSCRIPTION_ID_EXTENSION)
 _LONGEST_REMEMBERED: Final = 1_024  # octets of a group worth remembering: bounds what a peer can fill
 
+_GY: Final = CREDIT_CONTROL_APPLICATION.to_bytes(4, "big")
+_TARIFF_ADVICE: Final = (1, 3)  # AoC-Request-Type: AoC_FULL, AoC_TARIFF_ONLY
+
 _V = TypeVar("_V")
 
 
 class _Services:
     """What the MSCCs of one request add up to."""
 
-    __slots__ = ("ignored", "refund_token", "reports", "splits")
+    __slots__ = ("contradictions", "ignored", "refund_token", "reports", "splits")
 
     def __init__(self) -> None:
         self.reports: list[UsageReport] = []
         self.splits: dict[ServiceKey, tuple[int, int]] | None = None
         self.refund_token: bytes | None = None
         self.ignored = 0
+        self.contradictions = 0  # totals that are not the sum of their parts
 
 
 def remember(table: dict[bytes, _V], limit: int, key: bytes, value: _V) -> _V:
@@ -138,12 +145,10 @@ class GyReader:
         if further or not identities:
             identities = _further_identities(frame, single, identities, further, profile)
         reports = tuple(mapped.reports)
-        if len(recipients) > 1 and reports:
-            reports = per_recipient(reports, recipients)
-        action, money = None, None
-        if kind is _EVENT:
-            action = _action(frame, single)
-            money = _money(reports) if root_level and not services else None
+        reports = per_recipient(reports, recipients) if len(recipients) > 1 else reports
+        action = _action(frame, single) if kind is _EVENT else None
+        money = _money(reports) if kind is _EVENT and root_level and not services else None
+        advice = _advice(frame, single) if profile.advice_of_charge else 0
         event = ChargingEvent(
             kind,
             client.name,
@@ -164,16 +169,26 @@ class GyReader:
             profile.tariff_time_change,
             profile.denies_per_service,
             profile.replaces_same_bearer,
+            knows_dual_quota=profile.dual_quota,
+            wants_tariff=advice in _TARIFF_ADVICE,
         )
         request = CreditControlRequest(event, client, profile, _session_id(session_octets), number)
         request.command_level = root_level and not services and profile.command_level_units
         request.splits = mapped.splits
-        request.ignored = mapped.ignored + _unknown(single, KNOWN_AT_ROOT)
-        self._complete(request, message, single)
+        request.advice, request.contradictions = advice, mapped.contradictions
+        self._complete(request, message, single, mapped.ignored)
         return request
 
-    def _complete(self, request: CreditControlRequest, message: Message, single: dict[int, RawAvp]) -> None:
+    def _complete(
+        self, request: CreditControlRequest, message: Message, single: dict[int, RawAvp], ignored: int
+    ) -> None:
         """What only some requests have: proxies on their way, a client that counts its restarts."""
+        request.ignored = ignored + _unknown(single, KNOWN_AT_ROOT)
+        application = single.get(avps.AUTH_APPLICATION_ID)
+        if application is not None and message.frame[application[2] : application[3]] != _GY:
+            request.is_misnamed = True
+        if avps.OC_SUPPORTED_FEATURES in single:
+            request.knows_overload = True
         if avps.PROXY_INFO in single:
             request.proxy_infos = proxy_infos(message)
         state_id = single.get(avps.ORIGIN_STATE_ID)
@@ -275,6 +290,7 @@ class GyReader:
         wanted: Asked | None = None
         used: tuple[UsedUnits, ...] = ()
         reason: ReportingReason | None = None
+        side: TariffChange | None = None
         members: list[RawAvp] = []
         scan_into(members, frame, avp[2], avp[3], message.limits.avps - message.scanned_avps)
         message.scanned_avps += len(members)
@@ -290,12 +306,17 @@ class GyReader:
                 usage = measured(message, member, self.options.currency_code)
                 used = used + usage.used if used else usage.used
                 reason = usage.reason if reason is None else reason
+                mapped.contradictions += usage.is_contradicting
             elif key in _REASON_KEYS:
                 reason = reporting_reason(frame, member)
+            elif key == avps.TARIFF_CHANGE_USAGE:
+                side = tariff_change(frame, member)
             elif key == avps.REFUND_INFORMATION:
                 mapped.refund_token = frame[member[2] : member[3]]
             elif member[1] & AVP_MANDATORY and key not in KNOWN_IN_SERVICE:
                 mapped.ignored += 1
+        if side is not None:
+            used = on_side(used, side)
         requested: RequestedUnits | None = None
         if wanted is not None:
             requested = wanted.units
@@ -433,6 +454,13 @@ def _money(reports: tuple[UsageReport, ...]) -> int | None:
     """CC-Money asked for at command level."""
     requested = reports[0].requested if reports else None
     return requested.amount if requested is not None and requested.unit is Unit.MONEY else None
+
+
+def _advice(frame: bytes, single: dict[int, RawAvp]) -> int:
+    """AoC-Request-Type (TS 32.299 7.2.14); 0 where none is asked for, or what is asked for is not known."""
+    avp = single.get(avps.AOC_REQUEST_TYPE)
+    advice = 0 if avp is None else decode_i32(frame, avp)
+    return advice if 0 <= advice <= _TARIFF_ADVICE[-1] else 0
 
 
 def _number(frame: bytes, single: dict[int, RawAvp], key: int) -> int | None:

@@ -26,6 +26,10 @@ _WALKED: Final = frozenset(
     )
 )  # fmt: skip
 
+_ANSWERS_ONLY: Final = frozenset(
+    (avps.GRANTED_SERVICE_UNIT, avps.COST_INFORMATION, avps.CHECK_BALANCE_RESULT, avps.CC_SESSION_FAILOVER)
+)
+
 # Grammar of the CCR (RFC 8506 3.1, TS 32.299 6.4.2); an M bit on anything else is counted.
 KNOWN_AT_ROOT: Final = frozenset(
     (
@@ -93,12 +97,17 @@ def require_route(message: Message, single: dict[int, RawAvp], options: GyOption
 
 
 def refuse_unknown(message: Message) -> None:
-    """5001 for the first AVP with the M bit that no dictionary of this server has, its groups around it."""
+    """5001 for the first AVP with the M bit that no dictionary of this server has, its groups around it.
+
+    5008 for what only an answer may have.
+    """
     waiting = [(avp, 0) for avp in reversed(message.avps)]
     while waiting:
         avp, depth = waiting.pop()
         if avp[0] in _WALKED and depth < message.limits.depth:
             waiting += [(member, depth + 1) for member in reversed(message.members(avp))]
+        elif avp[0] in _ANSWERS_ONLY:
+            raise fault(ResultCode.AVP_NOT_ALLOWED, message.frame, avp, "does not belong into a request")
         elif avp[1] & AVP_MANDATORY and avp[0] not in KNOWN_AVPS:
             _refuse(message.frame, avp)
 

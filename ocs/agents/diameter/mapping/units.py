@@ -3,6 +3,7 @@
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ocs.agents.diameter.mapping.money import cc_money
 from ocs.charging.events import ReportingReason, RequestedUnits, TariffChange, Unit, UsedUnits
@@ -42,6 +43,7 @@ class Measured(msgspec.Struct, gc=False):
 
     used: tuple[UsedUnits, ...] = ()
     reason: ReportingReason | None = None
+    is_contradicting: bool = False  # the total is not the sum of its parts
 
 
 def reporting_reason(frame: bytes, avp: RawAvp) -> ReportingReason | None:
@@ -52,7 +54,7 @@ def reporting_reason(frame: bytes, avp: RawAvp) -> ReportingReason | None:
 class Amounts:
     """The amounts in an RSU or USU as they stand there; None is absent."""
 
-    __slots__ = ("money", "octets", "others", "split", "time", "units")
+    __slots__ = ("is_contradicting", "money", "octets", "others", "split", "time", "units")
 
     def __init__(self, message: Message, avp: RawAvp, currency_code: int) -> None:
         self.time: int | None = None
@@ -61,6 +63,7 @@ class Amounts:
         self.octets: int | None = None
         self.split: tuple[int, int] | None = None
         self.others: list[RawAvp] | None = None
+        self.is_contradicting = False
         frame = message.frame
         total = received = sent = None
         members: list[RawAvp] = []
@@ -97,6 +100,7 @@ class Amounts:
                 self.others.append(member)
         if total is not None:
             self.octets = total
+            self.is_contradicting = received is not None and sent is not None and received + sent != total
         elif received is not None or sent is not None:
             self.split = (received or 0, sent or 0)
             self.octets = sum(self.split)
@@ -133,6 +137,7 @@ def measured(message: Message, avp: RawAvp, currency_code: int) -> Measured:
     """A Used-Service-Unit: what is not zero, or one zero, as that report gives a quota back too."""
     amounts = Amounts(message, avp, currency_code)
     result = Measured()
+    result.is_contradicting = amounts.is_contradicting
     change: TariffChange | None = None
     at_ns: int | None = None
     if amounts.others is not None:
@@ -148,6 +153,21 @@ def measured(message: Message, avp: RawAvp, currency_code: int) -> Measured:
     return result
 
 
+def tariff_change(frame: bytes, avp: RawAvp) -> TariffChange:
+    """Tariff-Change-Usage; 5004 for a side there is not."""
+    change = _CHANGES.get(decode_i32(frame, avp))
+    if change is None:
+        raise invalid_value(frame, avp)
+    return change
+
+
+def on_side(used: tuple[UsedUnits, ...], change: TariffChange) -> tuple[UsedUnits, ...]:
+    """Usage of one of two quotas of a rating group: what does not say its side itself is on that of the quota."""
+    return tuple(
+        [each if each.tariff_change is not None else replace(each, tariff_change=change) for each in used]
+    )
+
+
 def _circumstances(
     frame: bytes, members: list[RawAvp], result: Measured
 ) -> tuple[TariffChange | None, int | None]:
@@ -159,9 +179,7 @@ def _circumstances(
         if key in (avps.REPORTING_REASON, VODAFONE_REPORTING_REASON):
             result.reason = reporting_reason(frame, member)
         elif key == avps.TARIFF_CHANGE_USAGE:
-            change = _CHANGES.get(decode_i32(frame, member))
-            if change is None:
-                raise invalid_value(frame, member)
+            change = tariff_change(frame, member)
         elif key == avps.EVENT_CHARGING_TIMESTAMP and at_ns is None:
             at_ns = decode_time(frame, member)
     return change, at_ns

@@ -30,6 +30,7 @@ class RateParams(Params, frozen=True, kw_only=True):
     apn: Text = ""
     plmn: Text = ""
     category: Text = ""
+    rat: Text = ""
     rated_from: Amount | None = None
     aliases: ClassVar = {
         "destination": "called",
@@ -63,6 +64,7 @@ async def rate(context: Context, params: RateParams) -> WhatIf:
         params.apn,
         params.plmn,
         params.category,
+        params.rat.upper(),
     )
     at_ns = context.wall_ns() if params.at is None else params.at.at_ns
     return what_if(context.service.catalogue, plan, query, units, at_ns, rated_from)
