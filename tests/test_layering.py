@@ -49,14 +49,19 @@ VOICE = Row(allowed=(*BORDER, "ocs.agents.voice"))
 AGENT_PURE = Row(allowed=("ocs.charging.events", *CONFIG_TYPES), pure=True)
 VOICE_PURE = tuple(f"ocs.agents.voice.{name}" for name in ("options", "outcomes", "parties", "recent", "ticks"))
 
+SESSIONS_PURE = Row(allowed=("ocs.sessions",), denied=("ocs.sessions.service",), pure=True)
+COMPAT = ("ocs.charging.cgrates", "ocs.charging.profiles", "ocs.sessions")
+COMPAT_PURE = Row(allowed=(*COMPAT, "ocs.cgrates"), pure=True)
+
 TABLE: dict[str, Row] = {
     "ocs": Row(pure=True),
     "ocs.__main__": Row(allowed=("ocs.cli",)),
     "ocs.app": Row(allowed=("ocs",), denied=("ocs.cli",)),
     "ocs.cli": Row(
         allowed=(
-            *("ocs.app", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging", "ocs.tariff_versions"),
+            *("ocs.app", "ocs.cgrates", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging"),
             *("ocs.client", "ocs.rpc.audit", "ocs.rpc.caller", "ocs.rpc.key_file", "ocs.rpc.keys"),
+            "ocs.tariff_versions",
         )
     ),
     "ocs.config": Row(allowed=("ocs.charging.money",)),
@@ -147,8 +152,23 @@ TABLE: dict[str, Row] = {
     "ocs.tariffs": Row(
         allowed=("ocs.charging.quota", "ocs.charging.tariff", "ocs.config", "ocs.tariff_versions")
     ),
-    "ocs.cgrates": Row(allowed=("ocs",), denied=("ocs.cli",)),
+    "ocs.sessions": Row(),
+    "ocs.sessions.accounting": SESSIONS_PURE,
+    "ocs.sessions.errors": SESSIONS_PURE,
+    "ocs.sessions.model": SESSIONS_PURE,
+    "ocs.sessions.records": SESSIONS_PURE,
+    "ocs.sessions.settings": SESSIONS_PURE,
+    "ocs.sessions.surroundings": SESSIONS_PURE,
+    "ocs.sessions.values": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
+    "ocs.cgrates": Row(allowed=(*COMPAT, "ocs.rpc.tasks")),
+    "ocs.cgrates.cost_forms": COMPAT_PURE,
+    "ocs.cgrates.forms": COMPAT_PURE,
+    "ocs.cgrates.jsonc": Row(pure=True),
+    "ocs.cgrates.kinds": COMPAT_PURE,
+    "ocs.cgrates.profile_records": COMPAT_PURE,
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
+    "ocs.cgrates.program": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
+    "ocs.cgrates.callbacks": Row(allowed=("ocs.rpc.clients", "ocs.sessions")),
     "ocs.rpc": Row(
         allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log", "ocs.tariffs"), denied=STORES
     ),
@@ -158,7 +178,8 @@ TABLE: dict[str, Row] = {
     "ocs.rpc.envelope": Row(allowed=("ocs.rpc.errors",), pure=True),
     "ocs.rpc.values": Row(allowed=("ocs.rpc.errors", "ocs.charging.money"), pure=True),
     "ocs.rpc.methods.cgrates": Row(
-        allowed=("ocs.cgrates", "ocs.charging", "ocs.rpc", "ocs.sessions"), denied=(*STORES, "ocs.charging.service")
+        allowed=("ocs.cgrates", "ocs.charging", "ocs.rpc", "ocs.sessions"),
+        denied=(*STORES, "ocs.charging.service", "ocs.cgrates.program"),
     ),
     "ocs.rpc.methods": Row(
         allowed=(

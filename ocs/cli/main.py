@@ -16,6 +16,7 @@ HANDLERS = {
     "serve": "ocs.cli.server:serve",
     "check": "ocs.cli.server:check",
     "version": "ocs.cli.server:version",
+    "cgrates": "ocs.cli.cgrates:serve",
     "account show": "ocs.cli.remote:account_show",
     "account topup": "ocs.cli.remote:account_topup",
     "account history": "ocs.cli.remote:account_history",
@@ -39,10 +40,12 @@ HANDLERS = {
     "client ccr": "ocs.cli.client:ccr",
 }
 
+ENGINE = "cgr-engine"  # a link of that name to `ocs` is `ocs cgrates`
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong arguments or configuration."""
-    arguments = build_parser().parse_args(argv)
+    arguments = _parse(sys.argv[1:] if argv is None else argv)
     try:
         code = handler(arguments.handler)(arguments)
         sys.stdout.flush()
@@ -53,6 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments; under the name of CGRateS' engine they are those of `cgrates`, whose others are let be."""
+    if os.path.basename(sys.argv[0]) == ENGINE:
+        argv = ["cgrates", *argv]
+    parser = build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.handler != "cgrates":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return arguments
 
 
 def handler(name: str) -> Callable[[argparse.Namespace], int]:

@@ -68,6 +68,22 @@ def server(commands: "Commands") -> None:
     _command(commands, "version", "version", "Print the version.", "version")
 
 
+def cgrates(commands: "Commands") -> None:
+    """Add `cgrates`, with the flags of the incumbent's engine; those it does not know change nothing."""
+    example = "cgrates -config_path /etc/cgrates -data_dir /var/lib/ocs"
+    engine = _command(commands, "cgrates", "cgrates", "Run in the place of a CGRateS engine.", example)
+    engine.add_argument(
+        "-config_path", default="/etc/cgrates", metavar="DIR", help="its configuration folder (%(default)s)"
+    )
+    engine.add_argument(
+        "-data_dir", default="", metavar="DIR", help="where accounts and sessions are kept (default: nowhere)"
+    )
+    engine.add_argument(
+        "-logger", default="", metavar="NAME", help="*stdout logs to standard output (default: standard error)"
+    )
+    engine.add_argument("-check_config", action="store_true", help="show what is wrong or has no effect, and end")
+
+
 def account(commands: "Commands") -> None:
     """Add `account show|topup|history|verify`."""
     group = _group(commands, "account", "Look at accounts and their money.")
@@ -249,4 +265,4 @@ def _what(ccr: argparse.ArgumentParser) -> None:
     ccr.add_argument("--retransmit", action="store_true", help="set the T flag")
 
 
-GROUPS = (server, account, session, cdr, peer, tariff, rating, key, client)
+GROUPS = (server, cgrates, account, session, cdr, peer, tariff, rating, key, client)

@@ -25,29 +25,32 @@ class RatedCdr(msgspec.Struct, frozen=True):
     extra: str = ""
 
 
-def rate_cdr(context: Context, call: Call, request_type: str) -> tuple[RatedCdr, Context]:
-    """Rates a run that has no charges yet."""
+def rate_cdr(context: Context, call: Call, request_type: str) -> tuple[RatedCdr, Context, Charges | None]:
+    """Rates a run that has no charges yet; the charges are None where there is no cost."""
     usage_ns = call.duration_ns
     if request_type == NONE:
-        return RatedCdr(usage_ns, UNRATED_NANOS, ""), context
+        return RatedCdr(usage_ns, UNRATED_NANOS, ""), context, None
     if request_type == DIRECT_DEBIT:
         if call.direct_nanos is None:
-            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(Refusal.COST_MISSING)), context
+            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(Refusal.COST_MISSING)), context, None
         if usage_ns <= 0:
-            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(Refusal.NO_INTERVAL)), context
+            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(Refusal.NO_INTERVAL)), context, None
     if request_type in (PREPAID, DYNAPREPAID, POSTPAID, PSEUDOPREPAID, DIRECT_DEBIT):
         call = msgspec.structs.replace(call, performs_rounding=True, index_ns=usage_ns)
         debited = debit_call(context.snapshot, context.tariff, call, context.settings)
         if isinstance(debited, Refusal):
-            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(debited)), context
-        return RatedCdr(usage_ns, debited.paid.cost_nanos, CDRS), context.after(debited.accounts)
+            return RatedCdr(usage_ns, UNRATED_NANOS, "", str(debited)), context, None
+        charges = event_cost.charges_of(debited.paid)
+        return RatedCdr(usage_ns, debited.paid.cost_nanos, CDRS), context.after(debited.accounts), charges
     cost = call_cost(context.tariff, call, context.settings)
     if isinstance(cost, Refusal):
-        return RatedCdr(usage_ns, UNRATED_NANOS, "", str(cost)), context
-    return RatedCdr(usage_ns, cost.cost_nanos, CDRS), context
+        return RatedCdr(usage_ns, UNRATED_NANOS, "", str(cost)), context, None
+    return RatedCdr(usage_ns, cost.cost_nanos, CDRS), context, event_cost.unpaid_charges(cost)
 
 
-def rate_session_cdr(context: Context, run: Run, first: Call) -> tuple[RatedCdr, Context]:
+def rate_session_cdr(
+    context: Context, run: Run, first: Call
+) -> tuple[RatedCdr, Context, Charges | None]:
     """Rates a run of a session, `first` being the period of its init event.
 
     Charges that do not cover the usage are refunded and the whole usage is debited anew.
@@ -58,7 +61,8 @@ def rate_session_cdr(context: Context, run: Run, first: Call) -> tuple[RatedCdr,
     if charges is None:
         return rate_cdr(context, call, run.request_type)
     if event_cost.usage_ns(charges) >= usage_ns:
-        return RatedCdr(usage_ns, event_cost.cost_nanos(charges, context.settings), SESSIONS), context
+        rated = RatedCdr(usage_ns, event_cost.cost_nanos(charges, context.settings), SESSIONS)
+        return rated, context, charges
     books = event_cost.refund(context.snapshot, charges, call.kind, context.settings, is_partial=False)
-    cdr, context = rate_cdr(context.after(books.changed()), call, run.request_type)
-    return msgspec.structs.replace(cdr, source=cdr.source or SESSIONS), context
+    cdr, context, charges = rate_cdr(context.after(books.changed()), call, run.request_type)
+    return msgspec.structs.replace(cdr, source=cdr.source or SESSIONS), context, charges

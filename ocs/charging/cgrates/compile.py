@@ -51,10 +51,16 @@ class _Reader:
         return found
 
 
-def compile_tariff(rows: Rows) -> tuple[Tariff, tuple[Problem, ...]]:
-    """The tariff of all rows, with whatever could not be used told as problems."""
+def compile_tariff(
+    rows: Rows, known_timings: Mapping[str, Timing] | None = None
+) -> tuple[Tariff, tuple[Problem, ...]]:
+    """The tariff of all rows, with whatever could not be used told as problems; rows may name known timings."""
     read = _Reader()
-    timings = predefined_timings() | {row.cells[0]: _timing(read, row) for row in rows.get("Timings.csv", ())}
+    timings = {
+        **predefined_timings(),
+        **(known_timings or {}),
+        **{row.cells[0]: _timing(read, row) for row in rows.get("Timings.csv", ())},
+    }
     rates = _rates(read, rows.get("Rates.csv", ()))
     destination_rates = _destination_rates(read, rows.get("DestinationRates.csv", ()), rates)
     tariff = Tariff(

@@ -7,7 +7,7 @@ import msgspec
 
 from ocs.charging.cgrates.account import Snapshot, kinds_for
 from ocs.charging.cgrates.call import DATA, MONETARY, VOICE
-from ocs.charging.cgrates.cost import correction_nanos
+from ocs.charging.cgrates.cost import CallCost, RatedSpan, correction_nanos
 from ocs.charging.cgrates.grid import NANOS, snap_nanos
 from ocs.charging.cgrates.matching import Match
 from ocs.charging.cgrates.paid import PaidCall, Steps
@@ -44,6 +44,19 @@ def charges_of(paid: PaidCall, *, is_late: bool = False) -> Charges:
     return tuple(
         Charge(span.match, span.interval, span.steps, span.factor, span.rounding_nanos, is_late)
         for span in paid.spans
+    )
+
+
+def unpaid_charges(cost: CallCost) -> Charges:
+    """The charges of a call that nobody pays."""
+    return tuple(Charge(span.match, span.interval, _priced_steps(span), span.factor) for span in cost.spans)
+
+
+def _priced_steps(span: RatedSpan) -> tuple[Steps, ...]:
+    return tuple(
+        Steps(part.duration_ns, part.cost_nanos, part.count)
+        for part in (span.fee, span.increments)
+        if part is not None
     )
 
 

@@ -13,8 +13,12 @@ from ocs.charging.cgrates.account import Account, Snapshot
 from ocs.charging.cgrates.authorize import DYNAPREPAID, PREPAID, PSEUDOPREPAID, authorize
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.event_cost import Charges
+from ocs.charging.cgrates.matching import Match
+from ocs.charging.cgrates.paid import Steps
 from ocs.charging.cgrates.plan import Settings, Tariff
 from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
+
+PAUSE = Match("", "", "", "*pause")  # rating of time that is not charged
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -81,6 +85,25 @@ def update(context: Context, runs: tuple[Run, ...], report: Report) -> Stepped:
             return Stepped((*done, *runs[number + 1 :]), context, outcome)
         grants.append(outcome)
     return Stepped(tuple(done), context, min(grants, default=report.wanted_ns))
+
+
+def pause(context: Context, runs: tuple[Run, ...], report: Report) -> Stepped:
+    """Lets time pass that nobody pays: the pool goes back into it, and later debits do not start a call."""
+    done: list[Run] = []
+    for run in runs:
+        if run.debits:
+            call = next_period(run.call, report.wanted_ns)
+            step = Steps(report.wanted_ns, 0, 1)
+            charge = event_cost.Charge(PAUSE, None, (step,))
+            run = msgspec.structs.replace(
+                run,
+                call=msgspec.structs.replace(call, loop=call.loop + 1),
+                last_usage_ns=report.wanted_ns,
+                total_usage_ns=run.total_usage_ns + report.wanted_ns,
+                charges=event_cost.merge(run.charges or (), (charge,)),
+            )
+        done.append(run)
+    return Stepped(tuple(done), context, report.wanted_ns)
 
 
 def terminate(

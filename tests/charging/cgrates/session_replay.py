@@ -151,13 +151,13 @@ class Sessions(Accounts):
             if any((origin, run.run_id) in self.cdrs for run in runs):
                 return None, "EXISTS"
             for run in runs:
-                cdr, context = rate_cdr(context, run.call, run.request_type)
+                cdr, context, _ = rate_cdr(context, run.call, run.request_type)
                 rated.append((run, cdr))
         else:
             for run in session.runs:
                 if (origin, run.run_id) in self.cdrs:
                     return None, "PARTIALLY_EXECUTED"
-                cdr, context = rate_session_cdr(context, run, session.first[run.run_id])
+                cdr, context, _ = rate_session_cdr(context, run, session.first[run.run_id])
                 rated.append((run, cdr))
         self.accounts = dict(context.snapshot.accounts)
         for run, cdr in rated:

@@ -101,7 +101,7 @@ def test_data_grants_are_settled() -> None:  # 78, 79
         values += live.held("*data")
     live.end(None, 0)
     assert [*values, *live.held("*data")] == [96256, 87040, 87040, 87040, 89088]
-    record, _ = rate_session_cdr(live.context, live.runs[0], live.first)
+    record, *_ = rate_session_cdr(live.context, live.runs[0], live.first)
     assert record.usage_ns == 13312
 
 
@@ -121,9 +121,9 @@ def test_session_cost_is_rounded_once(rounding: str, cost: float, left: float) -
     live = Live(snapshot(balance("3600000000000")), tariff, call(10 * S))
     live.update(10 * S)
     live.end(10 * S)
-    record, _ = rate_session_cdr(live.context, live.runs[0], live.first)
+    record, *_ = rate_session_cdr(live.context, live.runs[0], live.first)
     assert (record.cost_nanos / 10**9, live.held()) == (cost, [left])
-    billed, after = rate_cdr(
+    billed, after, _ = rate_cdr(
         Context(snapshot(balance("3600000000000")), tariff, Settings(), 0), call(10 * S), "*postpaid"
     )
     assert (billed.cost_nanos / 10**9, held(after.snapshot.accounts["t:a"])) == (cost, [left])
@@ -179,13 +179,13 @@ def test_money_without_a_profile_is_debited_in_units() -> None:  # 91
     live = Live(before, FREE, call(3, kind="*monetary"))
     assert [live.update(3) for _ in range(3)] == [3, 3, 3]
     assert live.held() == [1]
-    record, _ = rate_cdr(live.context, call(3, kind="*monetary"), "*prepaid")
+    record, *_ = rate_cdr(live.context, call(3, kind="*monetary"), "*prepaid")
     assert record.extra == "INSUFFICIENT_CREDIT_BALANCE_BLOCKER"
 
 
 def test_blocked_record_costs_minus_one() -> None:  # 62
     before = snapshot(voice=(balance("10s", is_blocker=True),))
-    record, after = rate_cdr(Context(before, SECOND, Settings(), 0), call(30 * S), "*prepaid")
+    record, after, _ = rate_cdr(Context(before, SECOND, Settings(), 0), call(30 * S), "*prepaid")
     assert (record.cost_nanos, record.extra) == (-(10**9), "INSUFFICIENT_CREDIT_BALANCE_BLOCKER")
     assert held(after.snapshot.accounts["t:a"], "*voice") == [10]
 
@@ -237,7 +237,7 @@ def test_a_forced_end_debits_what_was_used_beyond_the_grant(total: int, left: in
     assert live.held("*data") == [101376]
     live.end(total)
     assert live.held("*data") == [left]
-    record, _ = rate_session_cdr(live.context, live.runs[0], live.first)
+    record, *_ = rate_session_cdr(live.context, live.runs[0], live.first)
     assert record.usage_ns == total
 
 

@@ -1,1 +1,15 @@
-"""The incumbent's JSON-RPC methods that administer: accounts, tariff plans, profiles, the server."""
+"""The incumbent's methods, one module per service. `CGRATES` has them all.
+
+A method is a function `(runtime, params)`, its parameters as `ocs.cgrates.objects.given.Given`. A module has
+`register(registry)` with `method(registry, "APIerSv1.Ping", Role.READ)(ping)` per method (see `method`), and is
+named below. A method changes the state by `runtime.state.put`, `put_profile` or `runtime.keep`; its answer leaves
+when that is durable. The answer is what the function returns: dicts, lists, texts and numbers in the incumbent's
+form, whole numbers as integers. An error is an RpcError or a ServiceError with the incumbent's text.
+"""
+
+from ocs.rpc.methods.cgrates import apier, cdrs, ping, responder, sessions
+from ocs.rpc.registry import Registry
+
+CGRATES = Registry()
+for _service in (apier, sessions, cdrs, responder, ping):
+    _service.register(CGRATES)

@@ -1,0 +1,256 @@
+"""The incumbent's arithmetic as the charging core of the event pipeline."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from ocs.cgrates.cost_forms import event_cost_form
+from ocs.cgrates.objects.numbers import number, real
+from ocs.cgrates.state import State
+from ocs.charging.cgrates import cdr, event_cost, session
+from ocs.charging.cgrates.account import Account, all_balances
+from ocs.charging.cgrates.authorize import authorize, default_usage
+from ocs.charging.cgrates.call import Call, Refusal
+from ocs.charging.cgrates.event_cost import Charges
+from ocs.charging.cgrates.plan import Settings
+from ocs.charging.cgrates.session import Context, Stepped
+from ocs.charging.cgrates.usage import account_id
+from ocs.sessions import values
+from ocs.sessions.accounting import Outcome, Rated, Report, Step
+from ocs.sessions.model import MAIN_FIELDS, Run
+from ocs.sessions.values import Event
+
+
+class BalanceSummary(msgspec.Struct, frozen=True):
+    """A balance beside a cost: what it held after the debit."""
+
+    uid: str
+    balance_id: str
+    kind: str
+    value_nanos: int
+    weight: float
+    is_disabled: bool
+
+
+class Details(msgspec.Struct, frozen=True):
+    """Who paid what of a run, with the account as the last debit left it."""
+
+    charges: Charges
+    start_ns: int
+    offset_ns: int
+    kind: str
+    account_id: str = ""
+    balances: tuple[BalanceSummary, ...] = ()
+    allows_negative: bool = False
+    is_disabled: bool = False
+
+
+class Money(msgspec.Struct, frozen=True):
+    """What is kept of a run: its state in the core, and the period of its first event."""
+
+    run: session.Run
+    first: Call
+
+
+class CgratesAccounting:
+    """Steps of sessions on the accounts of a state; none of them suspends."""
+
+    def __init__(self, state: State, settings: Settings, now_ns: Callable[[], int]) -> None:
+        self._state = state
+        self._settings = settings
+        self._now_ns = now_ns
+
+    # --- runs
+
+    def open(self, tenant: str, event: Event, usage: int, *, forces: bool = False) -> Money:
+        """The money of a new run. Raises ValueError for a bad member."""
+        call = call_of_event(tenant, event, usage, self._now_ns(), forces=forces)
+        run = session.Run(values.text(event.get("RunID")), values.text(event.get("RequestType")), call)
+        return Money(run, call)
+
+    def restore(self, stored: Any) -> Money:
+        """Money as it was."""
+        return msgspec.convert(stored, Money)
+
+    def default_usage(self, tor: str) -> int:
+        """Usage of an event that names none."""
+        return default_usage(tor, self._settings)
+
+    def used(self, run: Run) -> int:
+        """Usage of a run so far."""
+        return int(run.money.run.total_usage_ns)
+
+    def told(self, run: Run) -> dict[str, Any]:
+        """Members of an external session that come from the last debit."""
+        call: Call = run.money.run.call
+        return {
+            "LoopIndex": call.loop,
+            "DurationIndex": call.index_ns,
+            "MaxRate": real(call.max_rate),
+            "MaxRateUnit": call.max_rate_unit_ns,
+            "MaxCostSoFar": number(call.max_cost_so_far_nanos),
+        }
+
+    # --- steps
+
+    def authorize(self, run: Run) -> Outcome:
+        """How much of its usage a run may have."""
+        money: Money = run.money
+        call = money.run.call
+        snapshot = self._state.snapshot(account_id(call))
+        found = authorize(snapshot, self._state.tariff, call, run.request_type, self._settings)
+        if isinstance(found, Refusal):
+            return Outcome(refusal=str(found))
+        if found.accounts:
+            self._state.put_accounts(found.accounts)
+        return Outcome(found.usage_ns)
+
+    def update(self, runs: tuple[Run, ...], report: Report, *, is_paused: bool = False) -> Step:
+        """Settles the last grant of every run and grants more."""
+        told = session.Report(report.wanted, report.last_used, report.total)
+        step = session.pause if is_paused else session.update
+        return self._kept(runs, step(self._context(runs), _states(runs), told))
+
+    def terminate(self, runs: tuple[Run, ...], usage: int | None, last_used: int | None) -> Step:
+        """Ends every run at its usage."""
+        return self._kept(runs, session.terminate(self._context(runs), _states(runs), usage, last_used))
+
+    def message(self, runs: tuple[Run, ...], report: Report, usage: int | None) -> Step:
+        """A session of one request."""
+        told = session.Report(report.wanted, report.last_used, report.total)
+        return self._kept(runs, session.message(self._context(runs), _states(runs), told, usage))
+
+    def rate_session(self, run: Run) -> Rated:
+        """The cost of a session's run, whose usage is known."""
+        money: Money = run.money
+        context = self._context((run,))
+        rated, after, charges = cdr.rate_session_cdr(context, money.run, money.first)
+        self._keep(context, after)
+        return self._rated(rated, money.first, charges, after)
+
+    def rate(self, run: Run, *, is_rerate: bool = False) -> Rated:
+        """The cost of a run that has no session."""
+        money: Money = run.money
+        context = self._context((run,))
+        rated, after, charges = cdr.rate_cdr(context, money.run.call, run.request_type)
+        self._keep(context, after)
+        return self._rated(rated, money.first, charges, after)
+
+    def refund(self, run: Run, details: Any) -> None:
+        """Gives back what a record's details say was taken."""
+        found = details if isinstance(details, Details) else msgspec.convert(details, Details)
+        context = self._context((run,), *_payers(found.charges))
+        books = event_cost.refund(
+            context.snapshot, found.charges, found.kind, self._settings, is_partial=False
+        )
+        self._state.put_accounts(books.changed())
+
+    def details_of(self, run: Run) -> Any:
+        """Who paid what of a session's run so far."""
+        money: Money = run.money
+        if money.run.charges is None:
+            return None
+        return self._details(money.first, money.run.charges, self._context((run,)))
+
+    def cost_details(self, cgrid: str, run_id: str, details: Any) -> dict[str, Any]:
+        """A record's details as the `EventCost` of the API."""
+        found = details if isinstance(details, Details) else msgspec.convert(details, Details)
+        return event_cost_form(cgrid, run_id, found, self._settings)
+
+    # --- within
+
+    def _context(self, runs: Iterable[Run], *others: str) -> Context:
+        names = {account_id(run.money.run.call) for run in runs}
+        state = self._state
+        return Context(state.snapshot(*names, *others), state.tariff, self._settings, self._now_ns())
+
+    def _kept(self, runs: tuple[Run, ...], stepped: Stepped) -> Step:
+        """Takes over the accounts of a step; its runs in the pipeline's form."""
+        for key, account in stepped.context.snapshot.accounts.items():
+            if self._state.accounts.get(key) is not account:
+                self._state.put_accounts({key: account})
+        after = tuple(
+            msgspec.structs.replace(run, money=Money(money, run.money.first))
+            for run, money in zip(runs, stepped.runs, strict=True)
+        )
+        outcome = stepped.outcome
+        return Step(after, Outcome(refusal=str(outcome)) if isinstance(outcome, Refusal) else Outcome(outcome))
+
+    def _keep(self, before: Context, after: Context) -> None:
+        if after is not before:
+            known = self._state.accounts
+            self._state.put_accounts(
+                {key: account for key, account in after.snapshot.accounts.items() if known.get(key) is not account}
+            )
+
+    def _rated(self, rated: cdr.RatedCdr, call: Call, charges: Charges | None, after: Context) -> Rated:
+        details = self._details(call, charges, after) if charges is not None else None
+        return Rated(rated.usage_ns, rated.cost_nanos, rated.source, rated.extra, details)
+
+    def _details(self, call: Call, charges: Charges, context: Context) -> Details:
+        account = context.snapshot.accounts.get(account_id(call))
+        summary = () if account is None else _summaries(account)
+        return Details(
+            charges,
+            call.start_ns,
+            call.offset_ns,
+            call.kind,
+            account_id(call) if account is not None else "",
+            summary,
+            account is not None and account.allows_negative,
+            account is not None and account.is_disabled,
+        )
+
+
+def call_of_event(tenant: str, event: Event, usage: int, now_ns: int, *, forces: bool = False) -> Call:
+    """The call an event describes; without any time it is now. Raises ValueError for a bad member."""
+    start_ns, offset_ns = values.moment(event.get("AnswerTime"), now_ns)
+    if not start_ns:
+        start_ns, offset_ns = values.moment(event.get("SetupTime"), now_ns)
+    if not start_ns:
+        start_ns = now_ns
+    account = values.text(event.get("Account"))
+    cost = event.get("Cost")
+    return Call(
+        tenant=tenant,
+        category=values.text(event.get("Category")),
+        destination=values.text(event.get("Destination")),
+        kind=values.text(event.get("ToR")),
+        subject=values.text(event.get("Subject")) or account,
+        account=account,
+        start_ns=start_ns,
+        end_ns=start_ns + usage,
+        offset_ns=offset_ns,
+        factor_id=values.text(event.get("BalanceFactorID")),
+        forces_duration=forces,
+        direct_nanos=None if cost is None else values.nanos(cost),
+    )
+
+
+def extra_fields(event: Event) -> dict[str, str]:
+    """Members of an event that a call has no place for."""
+    return {name: values.text(value) for name, value in event.items() if name not in MAIN_FIELDS}
+
+
+def _states(runs: tuple[Run, ...]) -> tuple[session.Run, ...]:
+    """The runs as the core knows them; a run's request type is that of its event."""
+    return tuple([run.money.run for run in runs])
+
+
+def _payers(charges: Charges) -> set[str]:
+    return {
+        steps.payment.account_id
+        for charge in charges
+        for steps in charge.steps
+        if steps.payment.account_id
+    }
+
+
+def _summaries(account: Account) -> tuple[BalanceSummary, ...]:
+    return tuple(
+        BalanceSummary(
+            balance.uid, balance.balance_id, kind, balance.value_nanos, balance.weight, balance.is_disabled
+        )
+        for kind, balance in all_balances(account)
+    )

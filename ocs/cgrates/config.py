@@ -1,0 +1,296 @@
+"""The incumbent's configuration folder: every `*.json` in it and below, merged in the order of their paths.
+
+`load` gives typed settings and, once, what the folder says that has no effect here and what that means.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ocs.cgrates import jsonc
+from ocs.charging.cgrates import plan, values
+
+HIGHEST_DECIMALS = 9
+
+
+class ConfigError(Exception):
+    """The folder cannot be used; the message names file and place."""
+
+
+class Duration(int):
+    """Nanoseconds, written as `10s` or as a number; for data and messages the number counts units."""
+
+
+class General(msgspec.Struct, frozen=True):
+    """Section `general`."""
+
+    node_id: str = ""
+    log_level: int = 6
+    logger: str = ""
+    default_tenant: str = "cgrates.org"
+    default_category: str = "call"
+    default_request_type: str = "*rated"
+    default_timezone: str = "Local"
+    rounding_decimals: int = 5
+    reply_timeout: Duration = Duration(2_000_000_000)
+
+
+class Listen(msgspec.Struct, frozen=True):
+    """Section `listen`: addresses such as `:2012`; an empty one does not listen."""
+
+    rpc_json: str = "127.0.0.1:2012"
+    rpc_json_tls: str = ""
+    http: str = "127.0.0.1:2080"
+    http_tls: str = ""
+    birpc_json: str = "127.0.0.1:2014"
+
+
+class Http(msgspec.Struct, frozen=True):
+    """Section `http`."""
+
+    json_rpc_url: str = "/jsonrpc"
+    ws_url: str = "/ws"
+    use_basic_auth: bool = False
+    auth_users: dict[str, str] = {}
+
+
+class Rals(msgspec.Struct, frozen=True):
+    """Section `rals`."""
+
+    enabled: bool = False
+    thresholds_conns: list[str] = []
+    stats_conns: list[str] = []
+    rp_subject_prefix_matching: bool = False
+    remove_expired: bool = True
+    max_increments: int = 1_000_000
+    fallback_depth: int = 3
+    max_computed_usage: dict[str, Duration] = {}
+    balance_rating_subject: dict[str, str] = {}
+
+
+class Cdrs(msgspec.Struct, frozen=True):
+    """Section `cdrs`."""
+
+    enabled: bool = False
+    store_cdrs: bool = True
+    session_cost_retries: int = 5
+    rals_conns: list[str] = []
+    chargers_conns: list[str] = []
+    attributes_conns: list[str] = []
+    thresholds_conns: list[str] = []
+    stats_conns: list[str] = []
+    ees_conns: list[str] = []
+    online_cdr_exports: list[str] = []
+
+
+class Sessions(msgspec.Struct, frozen=True):
+    """Section `sessions`."""
+
+    enabled: bool = False
+    rals_conns: list[str] = []
+    cdrs_conns: list[str] = []
+    chargers_conns: list[str] = []
+    attributes_conns: list[str] = []
+    resources_conns: list[str] = []
+    routes_conns: list[str] = []
+    thresholds_conns: list[str] = []
+    stats_conns: list[str] = []
+    ips_conns: list[str] = []
+    debit_interval: Duration = Duration(0)
+    session_ttl: Duration = Duration(0)
+    session_ttl_max_delay: Duration = Duration(0)
+    session_ttl_last_used: Duration | None = None
+    session_ttl_usage: Duration | None = None
+    session_ttl_last_usage: Duration | None = None
+    store_session_costs: bool = False
+    channel_sync_interval: Duration = Duration(0)
+    channel_sync_timeout: Duration = Duration(2_000_000_000)
+    stale_chan_max_extra_usage: Duration = Duration(0)
+    terminate_attempts: int = 5
+    alterable_fields: list[str] = []
+    min_dur_low_balance: Duration = Duration(5_000_000_000)
+    default_usage: dict[str, Duration] = {}
+    client_protocol: float = 2.0
+    backup_interval: Duration = Duration(0)
+
+
+class Subsystem(msgspec.Struct, frozen=True):
+    """A section that is switched on or off and wired to others."""
+
+    enabled: bool = False
+    attributes_conns: list[str] = []
+    thresholds_conns: list[str] = []
+    stats_conns: list[str] = []
+    rals_conns: list[str] = []
+    resources_conns: list[str] = []
+    cdrs_conns: list[str] = []
+    caches_conns: list[str] = []
+    scheduler_conns: list[str] = []
+    ees_conns: list[str] = []
+    apiers_conns: list[str] = []
+    sessions_conns: list[str] = []
+    store_interval: str | int = ""
+    process_runs: int = 1
+    filters: list[str] = []
+    dynaprepaid_actionplans: list[str] = []
+    nested_fields: bool = False
+    indexed_selects: bool = True
+
+
+class DataDb(msgspec.Struct, frozen=True):
+    """Sections `data_db` and `stor_db`: only whether and where something is kept."""
+
+    db_type: str = "*internal"
+    opts: dict[str, Any] = {}
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The whole configuration; `raw` is what the files say, merged."""
+
+    general: General = General()
+    listen: Listen = Listen()
+    http: Http = Http()
+    rals: Rals = Rals()
+    cdrs: Cdrs = Cdrs()
+    sessions: Sessions = Sessions()
+    chargers: Subsystem = Subsystem()
+    attributes: Subsystem = Subsystem()
+    resources: Subsystem = Subsystem()
+    ips: Subsystem = Subsystem()
+    routes: Subsystem = Subsystem()
+    stats: Subsystem = Subsystem()
+    thresholds: Subsystem = Subsystem()
+    trends: Subsystem = Subsystem()
+    rankings: Subsystem = Subsystem()
+    filters: Subsystem = Subsystem()
+    schedulers: Subsystem = Subsystem()
+    apiers: Subsystem = Subsystem()
+    data_db: DataDb = DataDb()
+    stor_db: DataDb = DataDb()
+    raw: dict[str, Any] = {}
+
+    def named(self, section: str, key: str) -> bool:
+        """Whether the files name a key themselves."""
+        return key in (self.raw.get(section) or {})
+
+
+class Unsupported(msgspec.Struct, frozen=True):
+    """A key without effect, and what that means."""
+
+    key: str
+    meaning: str
+
+
+def load(folder: Path, variables: Mapping[str, str] | None = None) -> tuple[Settings, tuple[Unsupported, ...]]:
+    """Settings of a folder. Raises ConfigError."""
+    merged: dict[str, Any] = {}
+    for path in _files(folder):
+        try:
+            found = jsonc.loads(path.read_text("utf-8"), os.environ if variables is None else variables)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read: {error}") from error
+        except jsonc.JsoncError as error:
+            raise ConfigError(f"{path}:{error}") from error
+        if not isinstance(found, dict):
+            raise ConfigError(f"{path}:1:1: is not an object of sections")
+        jsonc.merge(merged, found)
+    return read(merged), tuple(_unsupported(merged))
+
+
+def read(merged: Mapping[str, Any]) -> Settings:
+    """Settings of merged sections. Raises ConfigError with the key at fault."""
+    try:
+        settings = msgspec.convert({**merged, "raw": merged}, Settings, strict=False, dec_hook=_duration)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"configuration: {error}") from error
+    if not 0 <= settings.general.rounding_decimals <= HIGHEST_DECIMALS:
+        raise ConfigError(f"general.rounding_decimals: 0 to {HIGHEST_DECIMALS}")
+    return settings
+
+
+def arithmetic(settings: Settings) -> plan.Settings:
+    """What the configuration says to rating and accounting."""
+    rals = settings.rals
+    return plan.Settings(
+        rounding_decimals=settings.general.rounding_decimals,
+        max_increments=rals.max_increments,
+        fallback_depth=rals.fallback_depth,
+        subject_prefix_matching=rals.rp_subject_prefix_matching,
+        remove_expired=rals.remove_expired,
+        max_usage={**plan.MAX_USAGE, **rals.max_computed_usage},
+        default_usage={**plan.DEFAULT_USAGE, **settings.sessions.default_usage},
+        default_subject={**plan.DEFAULT_SUBJECT, **rals.balance_rating_subject},
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: is not a folder")
+    return sorted(path for path in folder.rglob("*.json") if path.is_file())
+
+
+def _duration(kind: type, value: Any) -> Any:
+    if kind is not Duration:
+        raise ValueError(f"unexpected type {kind.__name__}")
+    if isinstance(value, str):
+        return Duration(values.duration_ns(value))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Duration(int(value))
+    raise ValueError("is not a duration such as 10s")
+
+
+# What keys that are not read would do in the incumbent; the longest prefix counts.
+MEANINGS: Mapping[str, str] = {
+    "data_db": "data lives in this process, durable in the folder of -data_dir; no other database is used",
+    "stor_db": "data lives in this process, durable in the folder of -data_dir; no other database is used",
+    "listen.rpc_gob": "Go's own encoding is not spoken; its port stays closed",
+    "listen.rpc_gob_tls": "Go's own encoding is not spoken; its port stays closed",
+    "listen.birpc_gob": "Go's own encoding is not spoken; its port stays closed",
+    "caches": "everything is in memory already; partitions have no limits",
+    "rpc_conns": "all subsystems are in this process: a named connection counts as *internal",
+    "dispatchers": "requests are not dispatched to other engines",
+    "analyzers": "requests are not recorded for analysis",
+    "migrator": "belongs to another program",
+    "loader": "belongs to another program",
+    "suretax": "no connection to SureTax",
+    "general.poster_attempts": "failed posts are not repeated",
+    "general.connect_timeout": "there are no connections to other engines",
+    "general.reconnects": "there are no connections to other engines",
+}
+QUIET_KEYS = frozenset(
+    f"{section}.{key}"
+    for section in ("attributes", "chargers", "resources", "routes", "stats", "thresholds", "filters", "ips")
+    for key in (
+        "string_indexed_fields",
+        "prefix_indexed_fields",
+        "suffix_indexed_fields",
+        "exists_indexed_fields",
+        "notexists_indexed_fields",
+    )
+)  # how profiles are found faster: no answer depends on it
+
+
+def _unsupported(merged: Mapping[str, Any]) -> Iterator[Unsupported]:
+    known = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
+    for section, content in merged.items():
+        kind = known.get(section)
+        if kind is None or not isinstance(content, dict):
+            yield Unsupported(section, _meaning(section))
+            continue
+        names = {field.encode_name for field in msgspec.structs.fields(kind)}
+        for key in content:
+            path = f"{section}.{key}"
+            if key not in names and path not in QUIET_KEYS:
+                yield Unsupported(path, _meaning(path))
+
+
+def _meaning(path: str) -> str:
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        found = MEANINGS.get(".".join(parts[:length]))
+        if found is not None:
+            return found
+    return "not known here: it has no effect"

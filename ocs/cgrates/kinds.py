@@ -1,0 +1,98 @@
+"""The kinds of records the server keeps, and their types.
+
+A record of a kind in `TYPES` is a struct or tuple of the type named; all other kinds hold raw records: plain dicts
+in the form of the method that sets them (`SetChargerProfile`, `SetFilter` ...), under `tenant:id`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from ocs.charging.cgrates.account import Account
+from ocs.charging.cgrates.actions_model import Action, ActionPlanEntry, ActionTrigger
+from ocs.charging.cgrates.plan import Activation, RatingPlan, SharedGroup
+from ocs.charging.cgrates.timings import Timing
+from ocs.sessions.model import Cdr, Session
+
+
+class Kind(StrEnum):
+    """What a record is. The comment names its key."""
+
+    ACCOUNT = "account"  # tenant:account
+    MEMBERS = "members"  # shared group id: the account ids in it
+    DESTINATION = "destination"  # id: its prefixes
+    TIMING = "timing"  # id
+    RATING_PLAN = "rating_plan"  # id
+    RATING_PROFILE = "rating_profile"  # tenant:category:subject
+    SHARED_GROUP = "shared_group"  # id
+    ACTIONS = "actions"  # id
+    ACTION_PLAN = "action_plan"  # id
+    ACTION_TRIGGERS = "action_triggers"  # id
+    SESSION = "session"  # cgrid
+    CLOSED_SESSION = "closed_session"  # cgrid: ended, and remembered for its record
+    CDR = "cdr"  # cgrid:run id
+    ACCOUNT_TRIGGERS = "account_triggers"  # tenant:account: raw, the triggers of an account and their state
+    COUNTERS = "counters"  # tenant:account: raw, the unit counters of an account
+    CHARGER = "charger"
+    ATTRIBUTE = "attribute"
+    FILTER = "filter"
+    RESOURCE = "resource"
+    RESOURCE_USAGE = "resource_usage"
+    IP = "ip"
+    IP_ALLOCATION = "ip_allocation"
+    ROUTE = "route"
+    STAT = "stat"
+    STAT_QUEUE = "stat_queue"
+    THRESHOLD = "threshold"
+    THRESHOLD_HITS = "threshold_hits"
+    TREND = "trend"
+    RANKING = "ranking"
+    DISPATCHER = "dispatcher"
+    DISPATCHER_HOST = "dispatcher_host"
+    TARIFF_ROWS = "tariff_rows"  # tpid:file name:tag: raw rows of the two-step tariff plan methods
+    META = "meta"  # names of counters and the like
+
+
+class StoredPlan(msgspec.Struct, frozen=True):
+    """An action plan: what is run when, and for which accounts (`tenant:account`)."""
+
+    entries: tuple[ActionPlanEntry, ...]
+    accounts: tuple[str, ...] = ()
+
+
+TYPES: Mapping[Kind, Any] = {
+    Kind.ACCOUNT: Account,
+    Kind.MEMBERS: tuple[str, ...],
+    Kind.DESTINATION: tuple[str, ...],
+    Kind.TIMING: Timing,
+    Kind.RATING_PLAN: RatingPlan,
+    Kind.RATING_PROFILE: tuple[Activation, ...],
+    Kind.SHARED_GROUP: SharedGroup,
+    Kind.ACTIONS: tuple[Action, ...],
+    Kind.ACTION_PLAN: StoredPlan,
+    Kind.ACTION_TRIGGERS: tuple[ActionTrigger, ...],
+    Kind.SESSION: Session,
+    Kind.CLOSED_SESSION: Session,
+    Kind.CDR: Cdr,
+}
+
+# Kinds the compiled tariff is made of.
+TARIFF_KINDS = frozenset(
+    (
+        *(Kind.DESTINATION, Kind.TIMING, Kind.RATING_PLAN, Kind.RATING_PROFILE, Kind.SHARED_GROUP),
+        *(Kind.ACTIONS, Kind.ACTION_PLAN, Kind.ACTION_TRIGGERS),
+    )
+)
+
+# Kinds that are found by event, filters before those that name them.
+PROFILE_KINDS = (
+    Kind.FILTER,
+    Kind.ATTRIBUTE,
+    Kind.CHARGER,
+    Kind.RESOURCE,
+    Kind.ROUTE,
+    Kind.STAT,
+    Kind.THRESHOLD,
+)

@@ -1,0 +1,162 @@
+"""`ocs cgrates` from the first file read to the last connection closed."""
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from ocs.cgrates import config
+from ocs.cgrates.callbacks import FrontClients
+from ocs.cgrates.journal import Journal, JournalError, NoJournal, SqliteJournal
+from ocs.cgrates.runtime import Runtime
+from ocs.cgrates.state import State
+from ocs.config.settings import Endpoint
+from ocs.rpc.dispatch import Dispatcher
+from ocs.rpc.envelope import EnvelopeLimits
+from ocs.rpc.front import FrontDoor, Listeners
+from ocs.rpc.methods.cgrates import CGRATES
+from ocs.rpc.tcp import TcpLimits
+
+log = structlog.get_logger()
+
+CONFIG_ERROR = 2
+STORE_ERROR = 3
+MESSAGE_OCTETS = 16 << 20
+FINISH_S = 0.05  # a successor starts right after the signal
+GC_THRESHOLDS = (50_000, 20, 100)
+FILE = "cgrates.db"
+LOOPBACK = "127.0.0.1"
+HIGHEST_PORT = 65_535
+
+
+class StartError(Exception):
+    """The server cannot start as configured; the message says why."""
+
+
+def run(folder: Path, data_dir: Path | None) -> int:
+    """Serves until SIGTERM or SIGINT; the exit status."""
+    try:
+        settings, unsupported = config.load(folder)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(serve(settings, unsupported, data_dir))
+    except (config.ConfigError, StartError) as error:
+        sys.stderr.write(f"{error}\n")
+        return CONFIG_ERROR
+    except JournalError as error:
+        sys.stderr.write(f"{error}\n")
+        return STORE_ERROR
+
+
+async def serve(
+    settings: config.Settings, unsupported: tuple[config.Unsupported, ...], data_dir: Path | None
+) -> int:
+    """Listens, answers, and stops in order."""
+    stop = _stop_on_signals()
+    state = State(_journal(settings, data_dir), stop.set)
+    records = await asyncio.to_thread(state.load)
+    runtime = Runtime(settings, state)
+    front = FrontDoor(
+        Dispatcher(CGRATES, runtime, EnvelopeLimits(message_octets=MESSAGE_OCTETS, objects=1_000_000)),
+        listeners(settings),
+        limits=TcpLimits(in_flight=1_000),
+        path=settings.http.json_rpc_url,
+    )
+    runtime.use_clients(FrontClients(front.clients))
+    await runtime.start()
+    try:
+        await _open(front)
+        if unsupported:
+            log.warning("config.keys_without_effect", keys={each.key: each.meaning for each in unsupported})
+        log.info("server.ready", records=records, **front.addresses)
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        await stop.wait()
+    finally:
+        await front.close()
+        await runtime.stop(FINISH_S)
+        await front.end()
+        log.info("server.stopped")
+    return STORE_ERROR if state.failure is not None else 0
+
+
+async def _open(front: FrontDoor) -> None:
+    try:
+        await front.start()
+    except OSError as error:
+        raise StartError(f"cannot listen: {error}") from error
+
+
+def listeners(settings: config.Settings) -> Listeners:
+    """The ports of the configuration. Raises StartError for an address that is none."""
+    sessions_on = settings.sessions.enabled or settings.named("listen", "birpc_json")
+    return Listeners(
+        jsonrpc=_endpoint(settings, "rpc_json"),
+        bidirectional=_endpoint(settings, "birpc_json") if sessions_on else None,
+        http=_endpoint(settings, "http"),
+    )
+
+
+def _endpoint(settings: config.Settings, key: str) -> Endpoint | None:
+    """`host:port`; without a host it is the loopback address, also where the incumbent would open all."""
+    text: str = getattr(settings.listen, key)
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > HIGHEST_PORT:
+        raise StartError(f'listen.{key}: "{text}" is not an address such as 127.0.0.1:2012')
+    if not host:
+        log.info("listener.on_loopback_alone", listener=key, port=int(port))
+    endpoint = Endpoint(host.strip("[]") or LOOPBACK, int(port))
+    if not settings.named("listen", key) and not _is_free(endpoint):
+        log.warning("listener.left_out", listener=key, address=text, reason="a default address that is taken")
+        return None
+    return endpoint
+
+
+def _is_free(endpoint: Endpoint) -> bool:
+    family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((endpoint.address, endpoint.port))
+        except OSError:
+            return False
+    return True
+
+
+def _journal(settings: config.Settings, data_dir: Path | None) -> Journal:
+    """The file in the data folder; without a folder nothing is kept, and the log says so."""
+    folder = data_dir
+    dump = settings.data_db.opts.get("internalDBDumpPath")
+    if folder is None and isinstance(dump, str) and dump:
+        folder = Path(dump)
+    if folder is None:
+        log.warning("state.not_kept", remedy="start with -data_dir DIR to keep accounts over a restart")
+        return NoJournal()
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"{folder}: cannot be used as the data folder: {error.strerror}") from error
+    return SqliteJournal(folder / FILE)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

@@ -1,0 +1,168 @@
+"""The server behind the incumbent's API: its state, settings, clock and tasks.
+
+A method reads `runtime.state` and changes it by `state.put` without an await in between; its answer leaves when
+what it changed is durable (`ocs.rpc.methods.cgrates.method` sees to that).
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from ocs.cgrates import config, tariff
+from ocs.cgrates.accounting import CgratesAccounting
+from ocs.cgrates.kinds import Kind
+from ocs.cgrates.state import State
+from ocs.cgrates.surroundings import ProfileSurroundings
+from ocs.charging.cgrates import actions
+from ocs.charging.cgrates.account import Account
+from ocs.charging.cgrates.actions import Changed, Moment
+from ocs.charging.cgrates.csv_folder import Problem
+from ocs.rpc.tasks import Tasks
+from ocs.sessions.cdrs import CdrService
+from ocs.sessions.clients import Clients, NoClients
+from ocs.sessions.model import Session
+from ocs.sessions.service import SessionService
+from ocs.sessions.settings import SessionSettings
+
+log = structlog.get_logger()
+
+
+class Runtime(Tasks):
+    """One per server. `wall_ns` is its clock for charging; timers of sessions run on the loop's."""
+
+    def __init__(
+        self,
+        settings: config.Settings,
+        state: State | None = None,
+        wall_ns: Callable[[], int] = time.time_ns,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        clients: Clients | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.state = state or State()
+        self.wall_ns = wall_ns
+        self.new_id = new_id
+        self.arithmetic = config.arithmetic(settings)
+        self.started_at_ns = wall_ns()
+        self.clients = clients or NoClients()
+        self.accounting = CgratesAccounting(self.state, self.arithmetic, wall_ns)
+        self.sessions = SessionService(
+            session_settings(settings),
+            self.accounting,
+            self.state,
+            ProfileSurroundings(self.state, wall_ns),
+            self.clients,
+            wall_ns,
+        )
+        self.cdrs = CdrService(self.sessions, self.accounting, self.state, wall_ns)
+
+    def use_clients(self, clients: Clients) -> None:
+        """The connections that can be asked about their sessions."""
+        self.clients = self.sessions.clients = clients
+
+    @property
+    def tenant(self) -> str:
+        """The tenant of requests that name none."""
+        return self.settings.general.default_tenant
+
+    async def durable(self) -> None:
+        """Returns when everything changed so far is on disk. Raises JournalError."""
+        await self.state.durable()
+
+    def moment(self) -> Moment:
+        """Settings and time for a change of balances; new balances get uids of their own."""
+        return Moment(self.arithmetic, self.wall_ns(), self.new_id())
+
+    # --- accounts
+
+    def account(self, account_id: str) -> Account:
+        """The account of an id (`tenant:account`), a new one where there is none."""
+        return self.state.accounts.get(account_id) or Account(account_id)
+
+    def keep(self, changed: Changed) -> str:
+        """Takes over the outcome of a balance call or an action set; its error, empty where there is none."""
+        if changed.error:
+            return changed.error
+        self.state.put_accounts(changed.accounts)
+        for group, account_id in changed.joined:
+            self.state.join(group, account_id)
+        if changed.effects:
+            log.info("actions.left_undone", kinds=sorted({action.kind for action in changed.effects}))
+        return ""
+
+    def execute(self, account_id: str, actions_id: str) -> str:
+        """Runs an action set on an account at once; its error, empty where there is none."""
+        known = self.state.accounts
+        return self.keep(actions.execute(known, account_id, actions_id, self.state.tariff, self.moment()))
+
+    # --- tariff folders
+
+    async def load_folder(self, folder: Path) -> tuple[Problem, ...]:
+        """Loads a tariff folder and runs what is to run at once. Raises OSError, tariff.TariffError."""
+        files = await asyncio.to_thread(tariff.read_folder, folder)
+        loaded = tariff.load(self.state, files)
+        for account_id, actions_id in loaded.asap:
+            error = self.execute(account_id, actions_id)
+            if error:
+                log.warning("actions.failed", account=account_id, actions=actions_id, error=error)
+        for problem in loaded.problems[:20]:
+            log.warning("tariff.row_not_used", problem=str(problem))
+        log.info("tariff.loaded", folder=str(folder), accounts=len(self.state.tables[Kind.ACCOUNT]))
+        await self.durable()
+        return loaded.problems
+
+    # --- life
+
+    async def start(self) -> None:
+        """Goes on with what was there when the server ended."""
+        for session in list(self.state.sessions.values()):
+            self.state.put_session(self._restored(session))
+        for session in list(self.state.closed.values()):
+            self.state.put(Kind.CLOSED_SESSION, session.cgrid, self._restored(session))
+        await self.sessions.start()
+
+    def _restored(self, session: Session) -> Session:
+        """A session of the journal with the money of its runs in the core's own form."""
+        runs = tuple(
+            msgspec.structs.replace(run, money=self.accounting.restore(run.money)) for run in session.runs
+        )
+        return msgspec.structs.replace(session, runs=runs, client=0)
+
+    async def stop(self, longest_s: float = 5.0) -> None:
+        """Ends timers, lets requests under way finish, makes everything durable."""
+        await self.sessions.stop()
+        await self.finish(longest_s)
+        await self.state.close()
+
+
+def session_settings(settings: config.Settings) -> SessionSettings:
+    """What the configuration says to the event pipeline."""
+    told = settings.sessions
+    return SessionSettings(
+        default_tenant=settings.general.default_tenant,
+        default_category=settings.general.default_category,
+        default_request_type=settings.general.default_request_type,
+        node_id=settings.general.node_id,
+        debit_interval_ns=told.debit_interval,
+        session_ttl_ns=told.session_ttl,
+        session_ttl_max_delay_ns=told.session_ttl_max_delay,
+        session_ttl_last_used=told.session_ttl_last_used,
+        session_ttl_usage=told.session_ttl_usage,
+        session_ttl_last_usage=told.session_ttl_last_usage,
+        channel_sync_interval_ns=told.channel_sync_interval,
+        channel_sync_timeout_ns=told.channel_sync_timeout,
+        stale_max_extra_usage=told.stale_chan_max_extra_usage,
+        terminate_attempts=told.terminate_attempts,
+        alterable_fields=frozenset(told.alterable_fields),
+        min_dur_low_balance_ns=told.min_dur_low_balance,
+        reply_timeout_ns=settings.general.reply_timeout,
+        store_cdrs=settings.cdrs.store_cdrs,
+        has_cdrs=bool(told.cdrs_conns) and settings.cdrs.enabled,
+        has_chargers=bool(told.chargers_conns) and settings.chargers.enabled,
+    )

@@ -1,0 +1,293 @@
+"""Everything the server knows, in memory, and what of it is not on disk yet.
+
+`put` and `delete` change memory at once. What a step changes without an await in between becomes durable in one
+transaction; `durable` returns when all of it is. Records are never changed in place: a new one is put.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from ocs.cgrates.journal import Entry, Journal, JournalError, NoJournal
+from ocs.cgrates.kinds import PROFILE_KINDS, TARIFF_KINDS, TYPES, Kind
+from ocs.cgrates.profile_records import put_record, remove_record
+from ocs.charging.cgrates.account import Account, Snapshot, all_balances
+from ocs.charging.cgrates.plan import Tariff
+from ocs.charging.cgrates.timings import predefined_timings
+from ocs.charging.profiles.book import ProfileBook
+from ocs.sessions.model import Cdr, Session
+
+log = structlog.get_logger()
+
+Done = Callable[[JournalError | None], None]
+
+
+class State:
+    """Records by kind and key. `accounts`, `sessions`, `cdrs`, `members` are the tables of those kinds: read them,
+    change them by `put` alone."""
+
+    def __init__(self, journal: Journal | None = None, on_failure: Callable[[], None] | None = None) -> None:
+        self.tables: dict[Kind, dict[str, Any]] = {kind: {} for kind in Kind}
+        self.accounts: dict[str, Account] = self.tables[Kind.ACCOUNT]
+        self.members: dict[str, tuple[str, ...]] = self.tables[Kind.MEMBERS]
+        self.sessions: dict[str, Session] = self.tables[Kind.SESSION]
+        self.closed: dict[str, Session] = self.tables[Kind.CLOSED_SESSION]
+        self.cdrs: dict[str, Cdr] = self.tables[Kind.CDR]
+        self.failure: JournalError | None = None
+        self.book = ProfileBook()
+        self._journal = journal or NoJournal()
+        self._keeps = not isinstance(self._journal, NoJournal)
+        self._on_failure = on_failure
+        self._encode = msgspec.msgpack.Encoder(enc_hook=str).encode
+        self._pending: dict[tuple[Kind, str], Any] = {}
+        self._waiters: list[Done] = []
+        self._under_way: list[Done] = []  # who waits for the batch that is being written
+        self.changes = 0  # how many there were, to see whether a step made any
+        self._writing: asyncio.Task[None] | None = None
+        self._tariff = Tariff(timings=predefined_timings())
+        self._stale: set[Kind] = set()
+
+    # --- reading
+
+    @property
+    def tariff(self) -> Tariff:
+        """The compiled tariff as it is now."""
+        if self._stale:
+            changed = {_MEMBERS[kind]: _PARTS[kind](self.tables[kind]) for kind in self._stale}
+            self._tariff = msgspec.structs.replace(self._tariff, **changed)
+            self._stale.clear()
+        return self._tariff
+
+    def snapshot(self, *account_ids: str) -> Snapshot:
+        """What requests on some accounts may touch: they, and the members of the groups their balances are in."""
+        accounts: dict[str, Account] = {}
+        members: dict[str, tuple[str, ...]] = {}
+        for account_id in account_ids:
+            account = self.accounts.get(account_id)
+            if account is None:
+                continue
+            accounts[account_id] = account
+            for _, balance in all_balances(account):
+                for group in balance.shared_groups:
+                    members[group] = self.members.get(group, ())
+        for names in members.values():
+            accounts |= {name: self.accounts[name] for name in names if name in self.accounts}
+        return Snapshot(accounts, members)
+
+    # --- changing
+
+    def put(self, kind: Kind, key: str, record: Any) -> None:
+        """Adds or replaces a record."""
+        self.tables[kind][key] = record
+        self._changed(kind, key, record)
+
+    def delete(self, kind: Kind, key: str) -> bool:
+        """Removes a record; False where there is none."""
+        if self.tables[kind].pop(key, None) is None:
+            return False
+        self._changed(kind, key, None)
+        return True
+
+    def put_profile(self, kind: Kind, key: str, record: dict[str, Any]) -> None:
+        """Adds or replaces a profile or filter, also in `book`, which finds them by event. Raises ValueError."""
+        put_record(self.book, kind, record)
+        self.put(kind, key, record)
+
+    def delete_profile(self, kind: Kind, key: str) -> bool:
+        """Removes a profile or filter; False where there is none. Raises ValueError for a filter in use."""
+        remove_record(self.book, kind, key)
+        return self.delete(kind, key)
+
+    def put_accounts(self, accounts: Mapping[str, Account | None]) -> None:
+        """Adds, replaces and (None) removes accounts."""
+        for key, account in accounts.items():
+            if account is None:
+                self.delete(Kind.ACCOUNT, key)
+            else:
+                self.put(Kind.ACCOUNT, key, account)
+
+    def join(self, group: str, account_id: str) -> None:
+        """Makes an account member of a shared group."""
+        members = self.members.get(group, ())
+        if account_id not in members:
+            self.put(Kind.MEMBERS, group, (*members, account_id))
+
+    # --- what the event pipeline keeps (`ocs.sessions.records.Records`)
+
+    def put_session(self, session: Session) -> None:
+        """Adds or replaces an active session."""
+        self.put(Kind.SESSION, session.cgrid, session)
+
+    def close_session(self, session: Session) -> None:
+        """A session that has ended: no longer active, remembered for its record."""
+        self.delete(Kind.SESSION, session.cgrid)
+        self.put(Kind.CLOSED_SESSION, session.cgrid, session)
+
+    def drop_session(self, cgrid: str) -> None:
+        """Forgets an active session."""
+        self.delete(Kind.SESSION, cgrid)
+
+    def forget_closed(self, cgrid: str) -> None:
+        """Forgets a session that has ended."""
+        self.delete(Kind.CLOSED_SESSION, cgrid)
+
+    def put_cdr(self, cdr: Cdr) -> None:
+        """Adds or replaces a record."""
+        self.put(Kind.CDR, f"{cdr.cgrid}:{cdr.run_id}", cdr)
+
+    def remove_cdr(self, cdr: Cdr) -> None:
+        """Removes a record."""
+        self.delete(Kind.CDR, f"{cdr.cgrid}:{cdr.run_id}")
+
+    def _changed(self, kind: Kind, key: str, record: Any) -> None:
+        if kind in TARIFF_KINDS:
+            self._stale.add(kind)
+        if self._keeps:
+            self._pending[kind, key] = record
+            self.changes += 1
+
+    # --- the disk
+
+    def load(self) -> int:
+        """Reads everything from the journal; the number of records. Raises JournalError."""
+        decoders = {kind: msgspec.msgpack.Decoder(TYPES.get(kind, Any)).decode for kind in Kind}
+        count = 0
+        for kind_name, key, value in self._journal.load():
+            try:
+                kind = Kind(kind_name)
+                self.tables[kind][key] = decoders[kind](value)
+            except (ValueError, msgspec.MsgspecError) as error:
+                raise JournalError(f"{kind_name} {key}: cannot be read: {error}") from error
+            count += 1
+        self._stale |= TARIFF_KINDS
+        for kind in PROFILE_KINDS:
+            for key, record in self.tables[kind].items():
+                self._restore_profile(kind, key, record)
+        return count
+
+    def _restore_profile(self, kind: Kind, key: str, record: dict[str, Any]) -> None:
+        try:
+            put_record(self.book, kind, record)
+        except ValueError as error:
+            log.error("profile.not_restored", kind=kind.value, key=key, error=str(error))
+
+    def when_durable(self, done: Done) -> None:
+        """Calls `done(None)` when everything changed so far is on disk, or `done(error)` when it never will be."""
+        if self.failure is not None:
+            done(self.failure)
+            return
+        if not self._pending:
+            if self._writing is None:
+                done(None)
+            else:
+                self._under_way.append(done)
+            return
+        self._waiters.append(done)
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def durable(self) -> None:
+        """Returns when everything changed so far is on disk. Raises JournalError."""
+        if not self._keeps:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(error: JournalError | None) -> None:
+            if waiter.done():
+                return
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+        self.when_durable(done)
+        await waiter
+
+    async def _write(self) -> None:
+        """Writes until nothing is left; a failed commit is the end."""
+        try:
+            while self._pending and self.failure is None:
+                pending, self._pending = self._pending, {}
+                self._under_way, self._waiters = self._waiters, []
+                encode = self._encode
+                batch: list[Entry] = [
+                    (kind.value, key, None if record is None else encode(record))
+                    for (kind, key), record in pending.items()
+                ]
+                try:
+                    await self._journal.append(batch)
+                except JournalError as error:
+                    self._fail(error)
+                    return
+                waiters, self._under_way = self._under_way, []
+                for done in waiters:
+                    done(None)
+        finally:
+            self._writing = None
+
+    def _fail(self, error: JournalError) -> None:
+        self.failure = error
+        waiters = [*self._under_way, *self._waiters]
+        self._under_way, self._waiters = [], []
+        for done in waiters:
+            done(error)
+        log.error("state.lost_its_journal", error=str(error))
+        if self._on_failure is not None:
+            self._on_failure()
+
+    async def close(self) -> None:
+        """Makes what was changed durable and closes the journal."""
+        try:
+            await self.durable()
+        except JournalError:
+            log.error("state.closed_with_loss", records=len(self._pending))
+        while self._writing is not None:
+            await asyncio.wait({self._writing})
+        await self._journal.close()
+
+
+def _destinations(table: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Destination ids by prefix, in the order in which destinations came."""
+    by_prefix: dict[str, list[str]] = {}
+    for name, prefixes in table.items():
+        for prefix in prefixes:
+            by_prefix.setdefault(prefix, []).append(name)
+    return {prefix: tuple(names) for prefix, names in by_prefix.items()}
+
+
+def profile_key(tenant: str, category: str, subject: str) -> str:
+    """Key of a rating profile's record."""
+    return f"{tenant}:{category}:{subject}"
+
+
+def _profiles(table: Mapping[str, Any]) -> dict[tuple[str, str, str], Any]:
+    found: dict[tuple[str, str, str], Any] = {}
+    for key, activations in table.items():
+        tenant, category, subject = key.split(":", 2)
+        found[tenant, category, subject] = activations
+    return found
+
+
+_MEMBERS: Mapping[Kind, str] = {
+    Kind.DESTINATION: "destinations",
+    Kind.TIMING: "timings",
+    Kind.RATING_PLAN: "plans",
+    Kind.RATING_PROFILE: "profiles",
+    Kind.SHARED_GROUP: "shared_groups",
+    Kind.ACTIONS: "actions",
+    Kind.ACTION_PLAN: "action_plans",
+    Kind.ACTION_TRIGGERS: "action_triggers",
+}
+_PARTS: Mapping[Kind, Callable[[dict[str, Any]], Any]] = {
+    Kind.DESTINATION: _destinations,
+    Kind.TIMING: lambda table: predefined_timings() | table,
+    Kind.RATING_PLAN: dict,
+    Kind.RATING_PROFILE: _profiles,
+    Kind.SHARED_GROUP: dict,
+    Kind.ACTIONS: dict,
+    Kind.ACTION_PLAN: lambda table: {key: plan.entries for key, plan in table.items()},
+    Kind.ACTION_TRIGGERS: dict,
+}

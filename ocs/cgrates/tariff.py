@@ -1,0 +1,141 @@
+"""Tariff folders into the state: rating, accounts with their `*asap` actions, and profiles.
+
+Loading adds and replaces by id; nothing that was there before is removed.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from ocs.cgrates.kinds import Kind, StoredPlan
+from ocs.cgrates.objects.profiles import PROFILE_KINDS
+from ocs.cgrates.state import State, profile_key
+from ocs.charging.cgrates import compile as tariff_rows
+from ocs.charging.cgrates.account import Account
+from ocs.charging.cgrates.actions_model import AccountAction
+from ocs.charging.cgrates.csv_folder import COLUMNS, Problem, Row, Rows, read_texts
+from ocs.charging.cgrates.plan import Tariff
+from ocs.charging.cgrates.timings import predefined_timings
+
+ASAP = "*asap"
+PROFILE_FILES: Mapping[str, Kind] = {
+    "Filters.csv": Kind.FILTER,
+    "Attributes.csv": Kind.ATTRIBUTE,
+    "Chargers.csv": Kind.CHARGER,
+    "Resources.csv": Kind.RESOURCE,
+    "IPs.csv": Kind.IP,
+    "Stats.csv": Kind.STAT,
+    "Thresholds.csv": Kind.THRESHOLD,
+    "Routes.csv": Kind.ROUTE,
+    "Trends.csv": Kind.TREND,
+    "Rankings.csv": Kind.RANKING,
+}
+
+
+class TariffError(Exception):
+    """A folder cannot be used: the problems with their places."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(map(str, problems[:20])))
+        self.problems = problems
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What a folder brought: (account id, actions id) pairs that are to run at once, heaviest entry first."""
+
+    asap: tuple[tuple[str, str], ...]
+    problems: tuple[Problem, ...]
+
+
+def read_folder(folder: Path) -> list[tuple[str, str]]:
+    """(path relative to the folder, text) of every file with a standard name in it and below. Raises OSError."""
+    paths = sorted(path for path in folder.rglob("*.csv") if path.name in COLUMNS)
+    return [(path.relative_to(folder).as_posix(), path.read_text("utf-8-sig")) for path in paths]
+
+
+def load(state: State, files: list[tuple[str, str]]) -> Loaded:
+    """Puts the content of files into the state. Raises TariffError where a rating file cannot be used at all."""
+    rows, unreadable = read_texts(files)
+    if unreadable:
+        raise TariffError(unreadable)
+    added, problems = tariff_rows.compile_tariff(rows, state.tariff.timings)
+    _put_rating(state, rows, added)
+    _put_actions(state, added)
+    bad_profiles = _put_profiles(state, rows)
+    asap = [pair for row in added.account_actions for pair in _put_account(state, row)]
+    return Loaded(tuple(asap), (*problems, *bad_profiles))
+
+
+def _put_rating(state: State, rows: Rows, added: Tariff) -> None:
+    prefixes: dict[str, list[str]] = {}
+    for row in rows.get("Destinations.csv", ()):
+        prefixes.setdefault(row.cells[0], []).append(row.cells[1])
+    for name, found in prefixes.items():
+        state.put(Kind.DESTINATION, name, tuple(found))
+    known = predefined_timings()
+    for name, timing in added.timings.items():
+        if known.get(name) != timing and state.tables[Kind.TIMING].get(name) != timing:
+            state.put(Kind.TIMING, name, timing)
+    for name, plan in added.plans.items():
+        state.put(Kind.RATING_PLAN, name, plan)
+    for (tenant, category, subject), activations in added.profiles.items():
+        state.put(Kind.RATING_PROFILE, profile_key(tenant, category, subject), activations)
+    for name, group in added.shared_groups.items():
+        state.put(Kind.SHARED_GROUP, name, group)
+
+
+def _put_actions(state: State, added: Tariff) -> None:
+    for name, actions in added.actions.items():
+        state.put(Kind.ACTIONS, name, actions)
+    for name, entries in added.action_plans.items():
+        old = state.tables[Kind.ACTION_PLAN].get(name)
+        state.put(Kind.ACTION_PLAN, name, StoredPlan(entries, old.accounts if old is not None else ()))
+    for name, triggers in added.action_triggers.items():
+        state.put(Kind.ACTION_TRIGGERS, name, triggers)
+
+
+def _put_profiles(state: State, rows: Rows) -> list[Problem]:
+    """Filters first, for the other profiles name them; what cannot be used is told and left out."""
+    problems: list[Problem] = []
+    for file, kind in PROFILE_FILES.items():
+        by_name: dict[str, list[Row]] = {}
+        for row in rows.get(file, ()):
+            by_name.setdefault(f"{row.cells[0]}:{row.cells[1]}", []).append(row)
+        for key, own in by_name.items():
+            try:
+                record = PROFILE_KINDS[file].of_rows(row.cells for row in own)
+                state.put_profile(kind, key, record)
+            except ValueError as error:
+                problems.append(Problem(own[0].file, own[0].line, 0, str(error)))
+    return problems
+
+
+def _put_account(state: State, row: AccountAction) -> list[tuple[str, str]]:
+    """Makes or changes the account of a row; what its plan runs at once."""
+    key = f"{row.tenant}:{row.account}"
+    account = state.accounts.get(key, Account(key))
+    state.put(
+        Kind.ACCOUNT,
+        key,
+        msgspec.structs.replace(account, allows_negative=row.allow_negative, is_disabled=row.is_disabled),
+    )
+    if row.action_triggers_tag and row.action_triggers_tag in state.tables[Kind.ACTION_TRIGGERS]:
+        state.put(Kind.ACCOUNT_TRIGGERS, key, {"ids": [row.action_triggers_tag]})
+    plan = state.tables[Kind.ACTION_PLAN].get(row.action_plan_tag)
+    if plan is None:
+        return []
+    if key not in plan.accounts:
+        state.put(
+            Kind.ACTION_PLAN,
+            row.action_plan_tag,
+            msgspec.structs.replace(plan, accounts=(*plan.accounts, key)),
+        )
+    due = [entry for entry in plan.entries if is_asap(state, entry.timing_tag)]
+    return [(key, entry.actions_tag) for entry in sorted(due, key=lambda entry: -entry.weight)]
+
+
+def is_asap(state: State, timing_tag: str) -> bool:
+    """Whether what has a timing runs at once."""
+    timing = state.tariff.timings.get(timing_tag)
+    return timing_tag == ASAP or (timing is not None and timing.schedule == ASAP)

@@ -1,0 +1,95 @@
+"""Sessions, their runs, and call detail records. Pure.
+
+`money` and `cost_details` belong to the charging core: the pipeline keeps them and hands them back.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from ocs.sessions.values import NO_MOMENT, Event, Moment
+
+# Members of an event that have a place of their own in a CDR; all others are extra fields.
+MAIN_FIELDS = frozenset(
+    (
+        *("CGRID", "Source", "OriginHost", "OriginID", "ToR", "RequestType", "Tenant", "Category", "Account"),
+        *("Subject", "Destination", "SetupTime", "AnswerTime", "Usage", "CostSource", "Cost", "RunID", "OrderID"),
+        *("PreRated", "Partial", "ExtraInfo", "CostDetails"),
+    )
+)
+NOT_EXTRA = MAIN_FIELDS | {"LastUsed", "TotalUsage", "EventName"}
+
+
+class CgrEvent(msgspec.Struct, frozen=True):
+    """An event as a method gets it: whose, its members, and options of the call."""
+
+    tenant: str
+    event: Event
+    options: Event = {}
+    event_id: str = ""
+    time: str | None = None
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One charged view of a session: its event after the charger's changes, and what the core keeps for it."""
+
+    run_id: str
+    event: Event
+    request_type: str
+    money: Any
+    next_debit_ns: int = 0
+
+
+class Session(msgspec.Struct, frozen=True):
+    """An active session. `client` is the number of the connection that opened it, 0 for none that can be asked."""
+
+    cgrid: str
+    tenant: str
+    event: Event
+    options: Event
+    runs: tuple[Run, ...]
+    debit_interval_ns: int = 0
+    client: int = 0
+    peer: str = ""
+    is_chargeable: bool = True
+    updated_ns: int = 0
+
+
+class Cdr(msgspec.Struct, frozen=True):
+    """One record; cost is in nanos, -1 of the currency where it is not known."""
+
+    cgrid: str
+    run_id: str
+    order_id: int = 0
+    origin_host: str = ""
+    source: str = ""
+    origin_id: str = ""
+    tor: str = ""
+    request_type: str = ""
+    tenant: str = ""
+    category: str = ""
+    account: str = ""
+    subject: str = ""
+    destination: str = ""
+    setup: Moment = NO_MOMENT
+    answer: Moment = NO_MOMENT
+    usage: int = 0
+    extra_fields: dict[str, str] = {}
+    extra_info: str = ""
+    is_partial: bool = False
+    is_pre_rated: bool = False
+    cost_source: str = ""
+    cost_nanos: int = -1_000_000_000
+    cost_details: Any = None
+    created_ns: int = 0
+    updated_ns: int = 0
+
+
+def cgrid_of(event: Event) -> str:
+    """The id of a session: the event's own, or SHA-1 of OriginID and OriginHost."""
+    named = event.get("CGRID")
+    if named:
+        return str(named)
+    joined = f"{event.get('OriginID') or ''}{event.get('OriginHost') or ''}"
+    return hashlib.sha1(joined.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()

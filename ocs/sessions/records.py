@@ -1,0 +1,35 @@
+"""Where the pipeline keeps its sessions and records."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ocs.sessions.model import Cdr, Session
+
+
+class Records(Protocol):
+    """Sessions by cgrid, records by `cgrid:run id`; a change becomes durable with those of accounts beside it."""
+
+    @property
+    def sessions(self) -> Mapping[str, Session]: ...
+    @property
+    def closed(self) -> Mapping[str, Session]: ...
+    @property
+    def cdrs(self) -> Mapping[str, Cdr]: ...
+
+    def put_session(self, session: Session) -> None:
+        """Adds or replaces an active session."""
+
+    def close_session(self, session: Session) -> None:
+        """A session that has ended: no longer active, remembered for its record."""
+
+    def drop_session(self, cgrid: str) -> None:
+        """Forgets an active session."""
+
+    def forget_closed(self, cgrid: str) -> None:
+        """Forgets a session that has ended."""
+
+    def put_cdr(self, cdr: Cdr) -> None:
+        """Adds or replaces a record."""
+
+    def remove_cdr(self, cdr: Cdr) -> None:
+        """Removes a record."""

@@ -1,0 +1,284 @@
+"""The session methods: authorize, initiate, update, terminate, message.
+
+Nothing here waits: a method changes memory and returns, and whoever called it answers when that is durable.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from ocs.sessions import values
+from ocs.sessions.accounting import Accounting, Outcome, Report
+from ocs.sessions.clients import Client, Clients
+from ocs.sessions.errors import EXISTS, NOT_FOUND, ServiceError, missing, wrapped
+from ocs.sessions.model import CgrEvent, Run, Session, cgrid_of
+from ocs.sessions.records import Records
+from ocs.sessions.settings import SessionSettings
+from ocs.sessions.surroundings import Surroundings
+from ocs.sessions.values import Event
+
+log = structlog.get_logger()
+
+MILLISECOND_S = 0.001
+# Members of a later event that never replace those of the session.
+FIXED = frozenset(("CGRID", "OriginHost", "OriginID", "Usage"))
+FREE_TYPES = frozenset(("*postpaid", "*rated"))  # whose messages end at the event's own usage
+
+
+class SessionService:
+    """Sessions of one server."""
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        accounting: Accounting,
+        records: Records,
+        surroundings: Surroundings,
+        clients: Clients,
+        wall_ns: Callable[[], int],
+    ) -> None:
+        self.settings = settings
+        self.accounting = accounting
+        self.records = records
+        self.surroundings = surroundings
+        self.clients = clients
+        self.wall_ns = wall_ns
+
+    # --- the methods
+
+    def authorize(self, event: CgrEvent, *, forces: bool = False) -> int:
+        """How much of its usage an event may have: the least of its runs, -1 for no limit."""
+        wanted = self._usage(event.event)
+        grants = []
+        for run in self.open_runs(event, wanted, forces=forces):
+            outcome = self.accounting.authorize(run)
+            if outcome.refusal:
+                raise wrapped("RALS", outcome.refusal)
+            grants.append(outcome.usage)
+        return min(grants, default=wanted)
+
+    def initiate(self, event: CgrEvent, *, forces: bool = False, client: Client | None = None) -> int:
+        """Opens a session and debits its first period; -1 where a debit loop takes over."""
+        session = self._opened(event, forces=forces, client=client)
+        return self._first_debit(session, event)
+
+    def update(self, event: CgrEvent, *, forces: bool = False, client: Client | None = None) -> int:
+        """Settles the last grant of a session and grants more; an unknown one is opened first."""
+        session = self._session_of(event)
+        if session is None:
+            session = self._opened(event, forces=forces, client=client)
+        else:
+            session = self._merged(session, event)
+        if session.debit_interval_ns:
+            self.records.put_session(session)
+            return self._usage(event.event)
+        return self._granted(self._step(session, event))
+
+    def terminate(self, event: CgrEvent, *, forces: bool = False) -> None:
+        """Ends a session; an unknown one is charged as a message."""
+        session = self._session_of(event)
+        if session is None:
+            self._whole(event, _duration(event.event, "Usage"), forces=forces)
+            return
+        merged = self._merged(session, event)
+        outcome = self.end(merged, _duration(event.event, "Usage"), _duration(event.event, "LastUsed"))
+        if outcome.refusal:
+            raise wrapped("RALS", outcome.refusal)
+
+    def message(self, event: CgrEvent, *, forces: bool = False) -> int:
+        """A session of one call; what it was granted."""
+        usage = None
+        if values.text(event.event.get("RequestType")) in FREE_TYPES:
+            usage = self._usage(event.event)
+        try:
+            return self._whole(event, usage, forces=forces)
+        except Refused as refusal:
+            raise wrapped("RALS", str(refusal)) from None
+
+    # --- what they are made of
+
+    def end(self, session: Session, usage: int | None, last_used: int | None) -> Outcome:
+        """Ends a session at a usage, or at what was used of its last grant."""
+        step = self.accounting.terminate(session.runs, usage, last_used)
+        ended = msgspec.structs.replace(session, runs=step.runs, updated_ns=self.wall_ns())
+        self.records.close_session(ended)
+        return step.outcome
+
+    def _first_debit(self, session: Session, event: CgrEvent) -> int:
+        if session.debit_interval_ns:
+                        return -1
+        return self._granted(self._step(session, event))
+
+    def _step(self, session: Session, event: CgrEvent) -> Outcome:
+        """One update of all runs."""
+        step = self.accounting.update(
+            session.runs, self._report(event.event), is_paused=not session.is_chargeable
+        )
+        self.records.put_session(
+            msgspec.structs.replace(session, runs=step.runs, updated_ns=self.wall_ns())
+        )
+        return step.outcome
+
+    def _whole(self, event: CgrEvent, usage: int | None, *, forces: bool) -> int:
+        """Opens, updates and ends a session at once. Raises Refused."""
+        session = self._new_session(event, forces=forces)
+        step = self.accounting.message(session.runs, self._report(event.event), usage)
+        if not step.outcome.refusal:
+            self.records.close_session(msgspec.structs.replace(session, runs=step.runs))
+        if step.outcome.refusal:
+            raise Refused(step.outcome.refusal)
+        return step.outcome.usage
+
+    def _granted(self, outcome: Outcome) -> int:
+        if outcome.refusal:
+            raise wrapped("RALS", outcome.refusal)
+        return outcome.usage
+
+    # --- sessions
+
+    def _opened(self, event: CgrEvent, *, forces: bool, client: Client | None) -> Session:
+        """A new active session. Raises ServiceError where there is one of that id."""
+        if cgrid_of(event.event) in self.records.sessions:
+            raise ServiceError(EXISTS)
+        session = self._new_session(event, forces=forces, client=client)
+        self.records.forget_closed(session.cgrid)
+        self.records.put_session(session)
+        return session
+
+    def _new_session(self, event: CgrEvent, *, forces: bool, client: Client | None = None) -> Session:
+        return Session(
+            cgrid=cgrid_of(event.event),
+            tenant=event.tenant,
+            event=event.event,
+            options=event.options,
+            runs=self.open_runs(event, 0, forces=forces),
+            debit_interval_ns=self._debit_interval(event.options),
+            client=client.number if client is not None else 0,
+            peer=client.peer if client is not None else "",
+            is_chargeable=_chargeable(event.options, True),
+            updated_ns=self.wall_ns(),
+        )
+
+    def _session_of(self, event: CgrEvent) -> Session | None:
+        """The active session of an event, under its new name where the event moves it."""
+        sessions = self.records.sessions
+        found = sessions.get(cgrid_of(event.event))
+        initial = values.text(event.event.get("InitialOriginID"))
+        if found is not None or not initial:
+            return found
+        old = sessions.get(cgrid_of({**event.event, "OriginID": initial, "CGRID": None}))
+        if old is None:
+            old = next((each for each in sessions.values() if _origin(each).startswith(initial)), None)
+        return None if old is None else self._relocated(old, event.event)
+
+    def _relocated(self, old: Session, event: Event) -> Session:
+        moved = {**old.event, "OriginID": event.get("OriginID"), "CGRID": cgrid_of(event)}
+        self.records.drop_session(old.cgrid)
+        return msgspec.structs.replace(old, cgrid=cgrid_of(event), event=moved)
+
+    async def opened(self, event: CgrEvent) -> None:
+        """Waits a little for a session whose end came before its begin."""
+        pauses = (1, 1)
+        for _ in range(self.settings.terminate_attempts - 1):
+            if self.knows(event):
+                return
+            await asyncio.sleep(pauses[0] * MILLISECOND_S)
+            pauses = (pauses[1], sum(pauses))
+
+    def knows(self, event: CgrEvent) -> bool:
+        """Whether the session of an event is active."""
+        return cgrid_of(event.event) in self.records.sessions or "InitialOriginID" in event.event
+
+    def _merged(self, session: Session, event: CgrEvent) -> Session:
+        """The session with the members of a later event; its runs take over alterable fields alone."""
+        told = {name: value for name, value in event.event.items() if name not in FIXED}
+        chargeable = _chargeable(event.options, session.is_chargeable)
+        runs, alterable = session.runs, self.settings.alterable_fields
+        if alterable:
+            altered = {name: value for name, value in told.items() if name in alterable}
+            runs = tuple([msgspec.structs.replace(run, event={**run.event, **altered}) for run in runs])
+        return msgspec.structs.replace(
+            session,
+            event={**session.event, **told},
+            options={**session.options, **event.options} if event.options else session.options,
+            runs=runs,
+            is_chargeable=chargeable,
+        )
+
+    # --- runs
+
+    def open_runs(self, event: CgrEvent, missing_usage: int, *, forces: bool = False) -> tuple[Run, ...]:
+        """One run per charger; their period is that of the event's usage, or of what stands for it."""
+        if not self.settings.has_chargers:
+            raise ServiceError("NOT_CONNECTED: ChargerS")
+        forked = self.surroundings.fork(event)
+        if not forked:
+            raise wrapped("CHARGERS", NOT_FOUND)
+        usage = _duration(event.event, "Usage")
+        try:
+            return tuple(
+                [
+                    Run(
+                        each.run_id,
+                        each.event,
+                        values.text(each.event.get("RequestType")) or self.settings.default_request_type,
+                        self.accounting.open(
+                            event.tenant, each.event, missing_usage if usage is None else usage, forces=forces
+                        ),
+                    )
+                    for each in forked
+                ]
+            )
+        except ValueError as error:
+            raise ServiceError(f"SERVER_ERROR: {error}") from None
+
+    def _report(self, event: Event) -> Report:
+        return Report(self._usage(event), _duration(event, "LastUsed"), _duration(event, "TotalUsage"))
+
+    def _usage(self, event: Event) -> int:
+        """The usage an event asks for, or the default of its kind of service."""
+        found = _duration(event, "Usage")
+        return self.accounting.default_usage(values.text(event.get("ToR"))) if found is None else found
+
+    def _debit_interval(self, options: Event) -> int:
+        given = _duration(options, "*sessionsDebitInterval")
+        return self.settings.debit_interval_ns if given is None else given
+
+    # --- life
+
+    async def start(self) -> None:
+        """Goes on with the sessions that were active."""
+
+    async def stop(self) -> None:
+        """Ends the timers; sessions stay active."""
+
+
+class Refused(ServiceError):
+    """The charging core refused; the text is its word."""
+
+
+def checked(event: CgrEvent) -> CgrEvent:
+    """The event, if it has what every session needs. Raises ServiceError."""
+    if not event.event:
+        raise missing("CGREvent")
+    if not values.text(event.event.get("OriginID")) and not event.event.get("CGRID"):
+        raise missing("OriginID")
+    return event
+
+
+def _origin(session: Session) -> str:
+    return values.text(session.event.get("OriginID"))
+
+
+def _duration(event: Event, name: str) -> int | None:
+    try:
+        return values.optional_duration(event, name)
+    except ValueError as error:
+        raise ServiceError(f"SERVER_ERROR: {error}") from None
+
+
+def _chargeable(options: Event, otherwise: bool) -> bool:
+    given = options.get("*sessionsChargeable")
+    return otherwise if given is None else values.flag(given)
