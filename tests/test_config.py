@@ -321,7 +321,13 @@ def test_damaged_file_is_settings_or_problems_with_a_place(
 
 @pytest.mark.parametrize("path", ["'a\\0b'", '"a\\0b"', "~nobody/x", "x" * 9_000, "/"])
 def test_impossible_path_is_a_clean_problem(write: Write, path: str) -> None:
-    assert "charging.tariffs: there is no file" in one_problem(write, f"charging: {{tariffs: {path}}}\n")
+    assert "charging.accounts: there is no file" in one_problem(write, f"charging: {{accounts: {path}}}\n")
+    if path != "/":
+        assert "charging.tariffs: there is no file" in one_problem(write, f"charging: {{tariffs: {path}}}\n")
+
+
+def test_tariffs_may_be_a_folder(write: Write) -> None:
+    assert load(write, "charging: {tariffs: /}\n").charging.tariffs == "/"
 
 
 def test_peers_and_their_profiles_are_read(write: Write) -> None:

@@ -15,7 +15,7 @@ from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.event_cost import Charges
 from ocs.charging.cgrates.plan import Settings
 from ocs.charging.cgrates.session import Context, Stepped
-from ocs.charging.cgrates.usage import account_id
+from ocs.charging.cgrates.usage import Debited, account_id
 from ocs.sessions import values
 from ocs.sessions.accounting import Outcome, Rated, Report, Step
 from ocs.sessions.model import MAIN_FIELDS, Run
@@ -126,7 +126,7 @@ class CgratesAccounting:
         money: Money = run.money
         context = self._context((run,))
         rated, after, charges = cdr.rate_session_cdr(context, money.run, money.first)
-        self._keep(context, after)
+        self._keep(run, context, after)
         return self._rated(rated, money.first, charges, after)
 
     def rate(self, run: Run, *, is_rerate: bool = False) -> Rated:
@@ -134,7 +134,7 @@ class CgratesAccounting:
         money: Money = run.money
         context = self._context((run,))
         rated, after, charges = cdr.rate_cdr(context, money.run.call, run.request_type)
-        self._keep(context, after)
+        self._keep(run, context, after)
         return self._rated(rated, money.first, charges, after)
 
     def refund(self, run: Run, details: Any) -> None:
@@ -144,7 +144,7 @@ class CgratesAccounting:
         books = event_cost.refund(
             context.snapshot, found.charges, found.kind, self._settings, is_partial=False
         )
-        self._state.put_accounts(books.changed())
+        self._state.put_accounts(books.changed(), _calls((run,)))
 
     def details_of(self, run: Run) -> Any:
         """Who paid what of a session's run so far."""
@@ -152,6 +152,14 @@ class CgratesAccounting:
         if money.run.charges is None:
             return None
         return self._details(money.first, money.run.charges, self._context((run,)))
+
+    def paid_cost(self, call: Call, debited: Debited) -> dict[str, Any]:
+        """The outcome of a debit, kept or not, as the `EventCost` of the API."""
+        state = self._state
+        snapshot = state.snapshot(account_id(call))
+        after = Context(snapshot, state.tariff, self._settings, self._now_ns()).after(debited.accounts)
+        details = self._details(call, event_cost.charges_of(debited.paid), after)
+        return event_cost_form("", "", details, self._settings)
 
     def cost_details(self, cgrid: str, run_id: str, details: Any) -> dict[str, Any]:
         """A record's details as the `EventCost` of the API."""
@@ -169,7 +177,7 @@ class CgratesAccounting:
         """Takes over the accounts of a step; its runs in the pipeline's form."""
         for key, account in stepped.context.snapshot.accounts.items():
             if self._state.accounts.get(key) is not account:
-                self._state.put_accounts({key: account})
+                self._state.put_accounts({key: account}, _calls(runs))
         after = tuple(
             msgspec.structs.replace(run, money=Money(money, run.money.first))
             for run, money in zip(runs, stepped.runs, strict=True)
@@ -177,11 +185,12 @@ class CgratesAccounting:
         outcome = stepped.outcome
         return Step(after, Outcome(refusal=str(outcome)) if isinstance(outcome, Refusal) else Outcome(outcome))
 
-    def _keep(self, before: Context, after: Context) -> None:
+    def _keep(self, run: Run, before: Context, after: Context) -> None:
         if after is not before:
             known = self._state.accounts
             self._state.put_accounts(
-                {key: account for key, account in after.snapshot.accounts.items() if known.get(key) is not account}
+                {key: account for key, account in after.snapshot.accounts.items() if known.get(key) is not account},
+                _calls((run,)),
             )
 
     def _rated(self, rated: cdr.RatedCdr, call: Call, charges: Charges | None, after: Context) -> Rated:
@@ -236,6 +245,11 @@ def extra_fields(event: Event) -> dict[str, str]:
 def _states(runs: tuple[Run, ...]) -> tuple[session.Run, ...]:
     """The runs as the core knows them; a run's request type is that of its event."""
     return tuple([run.money.run for run in runs])
+
+
+def _calls(runs: Iterable[Run]) -> dict[str, Call]:
+    """The calls of runs by the account they are debited from."""
+    return {account_id(run.money.run.call): run.money.run.call for run in runs}
 
 
 def _payers(charges: Charges) -> set[str]:

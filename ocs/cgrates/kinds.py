@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from ocs.charging.cgrates.account import Account
-from ocs.charging.cgrates.actions_model import Action, ActionPlanEntry, ActionTrigger
+from ocs.charging.cgrates.actions_model import Action, ActionTrigger
 from ocs.charging.cgrates.plan import Activation, RatingPlan, SharedGroup
 from ocs.charging.cgrates.timings import Timing
+from ocs.charging.cgrates.triggers import Watch
 from ocs.sessions.model import Cdr, Session
 
 
@@ -33,8 +34,7 @@ class Kind(StrEnum):
     SESSION = "session"  # cgrid
     CLOSED_SESSION = "closed_session"  # cgrid: ended, and remembered for its record
     CDR = "cdr"  # cgrid:run id
-    ACCOUNT_TRIGGERS = "account_triggers"  # tenant:account: raw, the triggers of an account and their state
-    COUNTERS = "counters"  # tenant:account: raw, the unit counters of an account
+    WATCH = "watch"  # tenant:account: its triggers with their state, and its counters
     CHARGER = "charger"
     ATTRIBUTE = "attribute"
     FILTER = "filter"
@@ -55,11 +55,21 @@ class Kind(StrEnum):
     META = "meta"  # names of counters and the like
 
 
+class PlanEntry(msgspec.Struct, frozen=True):
+    """What an action plan runs, with its timing as it was when the plan was set."""
+
+    uid: str
+    actions_tag: str
+    timing: Timing
+    weight: float
+
+
 class StoredPlan(msgspec.Struct, frozen=True):
     """An action plan: what is run when, and for which accounts (`tenant:account`)."""
 
-    entries: tuple[ActionPlanEntry, ...]
+    entries: tuple[PlanEntry, ...]
     accounts: tuple[str, ...] = ()
+    set_at_ns: int = 0  # what `+10m` and `*monthly` count from
 
 
 TYPES: Mapping[Kind, Any] = {
@@ -73,6 +83,7 @@ TYPES: Mapping[Kind, Any] = {
     Kind.ACTIONS: tuple[Action, ...],
     Kind.ACTION_PLAN: StoredPlan,
     Kind.ACTION_TRIGGERS: tuple[ActionTrigger, ...],
+    Kind.WATCH: Watch,
     Kind.SESSION: Session,
     Kind.CLOSED_SESSION: Session,
     Kind.CDR: Cdr,
@@ -82,7 +93,7 @@ TYPES: Mapping[Kind, Any] = {
 TARIFF_KINDS = frozenset(
     (
         *(Kind.DESTINATION, Kind.TIMING, Kind.RATING_PLAN, Kind.RATING_PROFILE, Kind.SHARED_GROUP),
-        *(Kind.ACTIONS, Kind.ACTION_PLAN, Kind.ACTION_TRIGGERS),
+        *(Kind.ACTIONS, Kind.ACTION_TRIGGERS),
     )
 )
 

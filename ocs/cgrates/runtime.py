@@ -7,21 +7,27 @@ what it changed is durable (`ocs.rpc.methods.cgrates.method` sees to that).
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from ocs.cgrates import config, tariff
+from ocs.cgrates import config, tariff, watching
 from ocs.cgrates.accounting import CgratesAccounting
+from ocs.cgrates.effects import Effects
 from ocs.cgrates.kinds import Kind
+from ocs.cgrates.locks import Locks
+from ocs.cgrates.scheduler import Scheduler
 from ocs.cgrates.state import State
 from ocs.cgrates.surroundings import ProfileSurroundings
-from ocs.charging.cgrates import actions
+from ocs.charging.cgrates import triggers
 from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.actions import Changed, Moment
 from ocs.charging.cgrates.csv_folder import Problem
+from ocs.charging.cgrates.triggers import Fired
+from ocs.rpc.errors import RpcError
 from ocs.rpc.tasks import Tasks
 from ocs.sessions.cdrs import CdrService
 from ocs.sessions.clients import Clients, NoClients
@@ -61,6 +67,12 @@ class Runtime(Tasks):
             wall_ns,
         )
         self.cdrs = CdrService(self.sessions, self.accounting, self.state, wall_ns)
+        self.state.on_accounts = partial(watching.changed, self)
+        self.scheduler = Scheduler(self, settings.general.default_timezone)
+        self.effects = Effects(self)
+        self.locks = Locks()
+        self.methods: Callable[[str, object], Awaitable[object]] | None = None
+        self._scheduling: asyncio.Task[None] | None = None
 
     def use_clients(self, clients: Clients) -> None:
         """The connections that can be asked about their sessions."""
@@ -89,31 +101,48 @@ class Runtime(Tasks):
         """Takes over the outcome of a balance call or an action set; its error, empty where there is none."""
         if changed.error:
             return changed.error
-        self.state.put_accounts(changed.accounts)
         for group, account_id in changed.joined:
             self.state.join(group, account_id)
-        if changed.effects:
-            log.info("actions.left_undone", kinds=sorted({action.kind for action in changed.effects}))
+        self.state.put_accounts(changed.accounts)
         return ""
 
     def execute(self, account_id: str, actions_id: str) -> str:
-        """Runs an action set on an account at once; its error, empty where there is none."""
-        known = self.state.accounts
-        return self.keep(actions.execute(known, account_id, actions_id, self.state.tariff, self.moment()))
+        """Runs an action set on an account at once, and the triggers it makes due; its error, empty for none."""
+        state = self.state
+        watch = watching.watch_of(state, account_id)
+        done = triggers.execute_watched(
+            state.accounts, watch, account_id, actions_id, state.tariff, self.moment(), self.effects.passes
+        )
+        changed = done.changed
+        if changed.error:
+            return changed.error
+        fired = Fired(changed.accounts, done.watch, done.runs, changed.joined, changed.effects)
+        watching.take_over(self, account_id, fired)
+        return ""
+
+    async def call(self, method: str, params: object) -> object:
+        """Calls a method of this server by itself. Raises RpcError."""
+        if self.methods is None:
+            raise RpcError("NOT_IMPLEMENTED")
+        return await self.methods(method, params)
 
     # --- tariff folders
 
     async def load_folder(self, folder: Path) -> tuple[Problem, ...]:
         """Loads a tariff folder and runs what is to run at once. Raises OSError, tariff.TariffError."""
-        files = await asyncio.to_thread(tariff.read_folder, folder)
-        loaded = tariff.load(self.state, files)
+        return await self.load_files(await asyncio.to_thread(tariff.read_folder, folder))
+
+    async def load_files(self, files: list[tuple[str, str]]) -> tuple[Problem, ...]:
+        """Loads the texts of tariff files and runs what is to run at once. Raises tariff.TariffError."""
+        loaded = tariff.load(self.state, files, self.wall_ns())
         for account_id, actions_id in loaded.asap:
             error = self.execute(account_id, actions_id)
             if error:
                 log.warning("actions.failed", account=account_id, actions=actions_id, error=error)
         for problem in loaded.problems[:20]:
             log.warning("tariff.row_not_used", problem=str(problem))
-        log.info("tariff.loaded", folder=str(folder), accounts=len(self.state.tables[Kind.ACCOUNT]))
+        log.info("tariff.loaded", files=len(files), accounts=len(self.state.tables[Kind.ACCOUNT]))
+        self.scheduler.wake()
         await self.durable()
         return loaded.problems
 
@@ -126,6 +155,8 @@ class Runtime(Tasks):
         for session in list(self.state.closed.values()):
             self.state.put(Kind.CLOSED_SESSION, session.cgrid, self._restored(session))
         await self.sessions.start()
+        if self.settings.schedulers.enabled:
+            self._scheduling = self.spawn(self.scheduler.run())
 
     def _restored(self, session: Session) -> Session:
         """A session of the journal with the money of its runs in the core's own form."""
@@ -136,6 +167,8 @@ class Runtime(Tasks):
 
     async def stop(self, longest_s: float = 5.0) -> None:
         """Ends timers, lets requests under way finish, makes everything durable."""
+        if self._scheduling is not None:
+            self._scheduling.cancel()
         await self.sessions.stop()
         await self.finish(longest_s)
         await self.state.close()

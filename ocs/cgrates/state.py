@@ -15,14 +15,18 @@ from ocs.cgrates.journal import Entry, Journal, JournalError, NoJournal
 from ocs.cgrates.kinds import PROFILE_KINDS, TARIFF_KINDS, TYPES, Kind
 from ocs.cgrates.profile_records import put_record, remove_record
 from ocs.charging.cgrates.account import Account, Snapshot, all_balances
+from ocs.charging.cgrates.call import Call
 from ocs.charging.cgrates.plan import Tariff
 from ocs.charging.cgrates.timings import predefined_timings
+from ocs.charging.cgrates.triggers import Watch
 from ocs.charging.profiles.book import ProfileBook
 from ocs.sessions.model import Cdr, Session
 
 log = structlog.get_logger()
 
 Done = Callable[[JournalError | None], None]
+AccountsChanged = Callable[[Mapping[str, Account | None], Mapping[str, Call]], None]
+NO_CALLS: Mapping[str, Call] = {}
 
 
 class State:
@@ -36,6 +40,8 @@ class State:
         self.sessions: dict[str, Session] = self.tables[Kind.SESSION]
         self.closed: dict[str, Session] = self.tables[Kind.CLOSED_SESSION]
         self.cdrs: dict[str, Cdr] = self.tables[Kind.CDR]
+        self.watches: dict[str, Watch] = self.tables[Kind.WATCH]
+        self.on_accounts: AccountsChanged | None = None  # told the accounts before a change, and why it was made
         self.failure: JournalError | None = None
         self.book = ProfileBook()
         self._journal = journal or NoJournal()
@@ -101,13 +107,21 @@ class State:
         remove_record(self.book, kind, key)
         return self.delete(kind, key)
 
-    def put_accounts(self, accounts: Mapping[str, Account | None]) -> None:
-        """Adds, replaces and (None) removes accounts."""
+    def put_accounts(
+        self, accounts: Mapping[str, Account | None], calls: Mapping[str, Call] = NO_CALLS
+    ) -> None:
+        """Adds, replaces and (None) removes accounts; `calls` are what they were debited for.
+
+        Triggers and counters of the accounts follow at once, as part of the same step.
+        """
+        before = {key: self.accounts.get(key) for key in accounts} if self.watches else {}
         for key, account in accounts.items():
             if account is None:
                 self.delete(Kind.ACCOUNT, key)
             else:
                 self.put(Kind.ACCOUNT, key, account)
+        if before and self.on_accounts is not None:
+            self.on_accounts(before, calls)
 
     def join(self, group: str, account_id: str) -> None:
         """Makes an account member of a shared group."""
@@ -278,7 +292,6 @@ _MEMBERS: Mapping[Kind, str] = {
     Kind.RATING_PROFILE: "profiles",
     Kind.SHARED_GROUP: "shared_groups",
     Kind.ACTIONS: "actions",
-    Kind.ACTION_PLAN: "action_plans",
     Kind.ACTION_TRIGGERS: "action_triggers",
 }
 _PARTS: Mapping[Kind, Callable[[dict[str, Any]], Any]] = {
@@ -288,6 +301,5 @@ _PARTS: Mapping[Kind, Callable[[dict[str, Any]], Any]] = {
     Kind.RATING_PROFILE: _profiles,
     Kind.SHARED_GROUP: dict,
     Kind.ACTIONS: dict,
-    Kind.ACTION_PLAN: lambda table: {key: plan.entries for key, plan in table.items()},
     Kind.ACTION_TRIGGERS: dict,
 }

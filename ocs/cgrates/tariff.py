@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from ocs.cgrates import plans, watching
 from ocs.cgrates.kinds import Kind, StoredPlan
 from ocs.cgrates.objects.profiles import PROFILE_KINDS
 from ocs.cgrates.state import State, profile_key
@@ -17,8 +18,8 @@ from ocs.charging.cgrates.actions_model import AccountAction
 from ocs.charging.cgrates.csv_folder import COLUMNS, Problem, Row, Rows, read_texts
 from ocs.charging.cgrates.plan import Tariff
 from ocs.charging.cgrates.timings import predefined_timings
+from ocs.charging.cgrates.triggers import assign
 
-ASAP = "*asap"
 PROFILE_FILES: Mapping[str, Kind] = {
     "Filters.csv": Kind.FILTER,
     "Attributes.csv": Kind.ATTRIBUTE,
@@ -54,16 +55,16 @@ def read_folder(folder: Path) -> list[tuple[str, str]]:
     return [(path.relative_to(folder).as_posix(), path.read_text("utf-8-sig")) for path in paths]
 
 
-def load(state: State, files: list[tuple[str, str]]) -> Loaded:
+def load(state: State, files: list[tuple[str, str]], now_ns: int = 0) -> Loaded:
     """Puts the content of files into the state. Raises TariffError where a rating file cannot be used at all."""
     rows, unreadable = read_texts(files)
     if unreadable:
         raise TariffError(unreadable)
     added, problems = tariff_rows.compile_tariff(rows, state.tariff.timings)
     _put_rating(state, rows, added)
-    _put_actions(state, added)
+    _put_actions(state, added, now_ns)
     bad_profiles = _put_profiles(state, rows)
-    asap = [pair for row in added.account_actions for pair in _put_account(state, row)]
+    asap = [pair for row in added.account_actions for pair in _put_account(state, row, now_ns)]
     return Loaded(tuple(asap), (*problems, *bad_profiles))
 
 
@@ -85,12 +86,12 @@ def _put_rating(state: State, rows: Rows, added: Tariff) -> None:
         state.put(Kind.SHARED_GROUP, name, group)
 
 
-def _put_actions(state: State, added: Tariff) -> None:
+def _put_actions(state: State, added: Tariff, now_ns: int) -> None:
     for name, actions in added.actions.items():
         state.put(Kind.ACTIONS, name, actions)
     for name, entries in added.action_plans.items():
         old = state.tables[Kind.ACTION_PLAN].get(name)
-        state.put(Kind.ACTION_PLAN, name, StoredPlan(entries, old.accounts if old is not None else ()))
+        state.put(Kind.ACTION_PLAN, name, plans.stored(entries, added.timings, old, now_ns))
     for name, triggers in added.action_triggers.items():
         state.put(Kind.ACTION_TRIGGERS, name, triggers)
 
@@ -111,7 +112,7 @@ def _put_profiles(state: State, rows: Rows) -> list[Problem]:
     return problems
 
 
-def _put_account(state: State, row: AccountAction) -> list[tuple[str, str]]:
+def _put_account(state: State, row: AccountAction, now_ns: int) -> list[tuple[str, str]]:
     """Makes or changes the account of a row; what its plan runs at once."""
     key = f"{row.tenant}:{row.account}"
     account = state.accounts.get(key, Account(key))
@@ -120,9 +121,10 @@ def _put_account(state: State, row: AccountAction) -> list[tuple[str, str]]:
         key,
         msgspec.structs.replace(account, allows_negative=row.allow_negative, is_disabled=row.is_disabled),
     )
-    if row.action_triggers_tag and row.action_triggers_tag in state.tables[Kind.ACTION_TRIGGERS]:
-        state.put(Kind.ACCOUNT_TRIGGERS, key, {"ids": [row.action_triggers_tag]})
-    plan = state.tables[Kind.ACTION_PLAN].get(row.action_plan_tag)
+    group = state.tables[Kind.ACTION_TRIGGERS].get(row.action_triggers_tag, ())
+    if group:
+        watching.put_watch(state, key, assign(watching.watch_of(state, key), group, now_ns))
+    plan: StoredPlan | None = state.tables[Kind.ACTION_PLAN].get(row.action_plan_tag)
     if plan is None:
         return []
     if key not in plan.accounts:
@@ -131,11 +133,5 @@ def _put_account(state: State, row: AccountAction) -> list[tuple[str, str]]:
             row.action_plan_tag,
             msgspec.structs.replace(plan, accounts=(*plan.accounts, key)),
         )
-    due = [entry for entry in plan.entries if is_asap(state, entry.timing_tag)]
+    due = [entry for entry in plan.entries if entry.timing.schedule == plans.ASAP]
     return [(key, entry.actions_tag) for entry in sorted(due, key=lambda entry: -entry.weight)]
-
-
-def is_asap(state: State, timing_tag: str) -> bool:
-    """Whether what has a timing runs at once."""
-    timing = state.tariff.timings.get(timing_tag)
-    return timing_tag == ASAP or (timing is not None and timing.schedule == ASAP)

@@ -38,6 +38,7 @@ HANDLERS = {
     "key revoke": "ocs.cli.keys:revoke",
     "audit": "ocs.cli.keys:audit",
     "client ccr": "ocs.cli.client:ccr",
+    "migrate cgrates": "ocs.cli.migrate:cgrates",
 }
 
 ENGINE = "cgr-engine"  # a link of that name to `ocs` is `ocs cgrates`

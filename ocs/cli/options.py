@@ -265,4 +265,18 @@ def _what(ccr: argparse.ArgumentParser) -> None:
     ccr.add_argument("--retransmit", action="store_true", help="set the T flag")
 
 
-GROUPS = (server, cgrates, account, session, cdr, peer, tariff, rating, key, client)
+def migrate(commands: "Commands") -> None:
+    """Add `migrate cgrates`."""
+    group = _group(commands, "migrate", "Move over from another server.")
+    summary = "Write an ocs.yaml and tariff files from a CGRateS configuration; say what is not carried over."
+    example = "migrate cgrates /etc/cgrates --tariff /srv/tariff --out moved"
+    cgrates = _command(group, "cgrates", "migrate cgrates", summary, example)
+    cgrates.add_argument("folder", metavar="DIR", help="configuration folder of CGRateS")
+    cgrates.add_argument("--tariff", metavar="DIR", help="folder with its tariff files")
+    cgrates.add_argument("--out", default=".", metavar="DIR", help="where to write (%(default)s)")
+    cgrates.add_argument("--currency", default="EUR", help="of the tariff's prices (%(default)s)")
+    cgrates.add_argument("--force", action="store_true", help="write over an ocs.yaml that is there")
+    cgrates.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+
+GROUPS = (server, cgrates, account, session, cdr, peer, tariff, rating, key, client, migrate)

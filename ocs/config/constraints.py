@@ -150,6 +150,13 @@ class File(Marker):
 
 
 @dataclass(frozen=True, slots=True)
+class FileOrFolder(Marker):
+    """A file or folder that must exist; relative to the folder of the configuration file."""
+
+    needs_text = True
+
+
+@dataclass(frozen=True, slots=True)
 class Folder(Marker):
     """A folder that must exist; relative to the folder of the configuration file."""
 

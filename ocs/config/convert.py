@@ -149,7 +149,7 @@ class Converter:
                 return self._ranges(node, marker, path)
             case constraints.Listen():
                 return self._endpoint(node, path)
-            case constraints.File() | constraints.Folder():
+            case constraints.File() | constraints.Folder() | constraints.FileOrFolder():
                 return self._existing(node, marker, path)
         return self._scalar(node, marker, path)
 
@@ -260,7 +260,8 @@ class Converter:
         target = self.folder / text
         is_folder = isinstance(marker, constraints.Folder)
         try:
-            found = target.is_dir() if is_folder else target.is_file()
+            either = isinstance(marker, constraints.FileOrFolder) and target.is_dir()
+            found = either or (target.is_dir() if is_folder else target.is_file())
         except (OSError, ValueError):  # longer than a path may be, or with a zero octet in it
             found = False
         if not found:

@@ -13,6 +13,7 @@ from ocs.config.constraints import (
     Currency,
     Duration,
     File,
+    FileOrFolder,
     Folder,
     Identity,
     Integer,
@@ -224,7 +225,7 @@ class ChargingSettings(msgspec.Struct, frozen=True):
     """Prices, quotas and how long what is kept; `tariffs` and `accounts` are paths of existing files."""
 
     currency: Annotated[str, Currency()] = "EUR"
-    tariffs: Annotated[str, File()] = SHIPPED
+    tariffs: Annotated[str, FileOrFolder()] = SHIPPED
     accounts: Annotated[str, File()] | None = None
     time_zone: Annotated[str, TimeZone()] = "UTC"
     quotas: tuple[QuotaRule, ...] = (QuotaRule(),)

@@ -20,10 +20,11 @@ _UNIX_SCALES = ((11, NANOS), (14, 1_000_000), (17, 1_000), (20, 1))  # fewer dig
 
 
 class Given:
-    """The object a method was called with."""
+    """The object a method was called with; `bare` is the text that some are called with instead."""
 
     def __init__(self, value: object, name: str = "") -> None:
-        if value is None:
+        self.bare = value if isinstance(value, str) and not name else ""
+        if value is None or (isinstance(value, str) and not name):
             value = {}
         if not isinstance(value, dict):
             raise Wrong(_kind(value), name or "params", "object")

@@ -7,9 +7,27 @@ when that is durable. The answer is what the function returns: dicts, lists, tex
 form, whole numbers as integers. An error is an RpcError or a ServiceError with the incumbent's text.
 """
 
-from ocs.rpc.methods.cgrates import apier, cdrs, ping, responder, sessions
+from ocs.rpc.methods.cgrates import (
+    accounts,
+    actions,
+    balances,
+    caches,
+    cdrs,
+    core,
+    costs,
+    ping,
+    plans,
+    profiles,
+    responder,
+    sessions,
+    tariff,
+    triggers,
+)
 from ocs.rpc.registry import Registry
 
 CGRATES = Registry()
-for _service in (apier, sessions, cdrs, responder, ping):
+for _service in (sessions, cdrs, responder, ping):
     _service.register(CGRATES)
+ADMINISTRATIVE = (accounts, balances, actions, triggers, tariff, plans, profiles, costs, core, caches)
+for _module in ADMINISTRATIVE:
+    _module.TABLE.register(CGRATES)

@@ -19,9 +19,7 @@ def get_cdrs(runtime: Runtime, params: Given) -> list[dict[str, Any]]:
     """Records that a filter finds."""
     wanted = set(params.texts("OriginIDs"))
     found = [
-        runtime.cdrs.form(cdr)
-        for cdr in runtime.state.cdrs.values()
-        if not wanted or cdr.origin_id in wanted
+        runtime.cdrs.form(cdr) for cdr in runtime.state.cdrs.values() if not wanted or cdr.origin_id in wanted
     ]
     if not found:
         raise RpcError("SERVER_ERROR: NOT_FOUND")

@@ -25,8 +25,10 @@ def method(registry: Registry, name: str, role: Role) -> Callable[[Function], Fu
 
     def add(function: Function) -> Function:
         takes_caller = "caller" in inspect.signature(function).parameters
-        made = _waiting(function, takes_caller) if inspect.iscoroutinefunction(function) else _plain(
-            function, takes_caller
+        made = (
+            _waiting(function, takes_caller)
+            if inspect.iscoroutinefunction(function)
+            else _plain(function, takes_caller)
         )
         made.__doc__ = function.__doc__
         registry.method(name, role, read=Given)(made)
@@ -65,9 +67,7 @@ def _waiting(function: Function, takes_caller: bool) -> Callable[..., Awaitable[
     return answer
 
 
-def _when_durable(
-    context: Runtime, value: object, failure: Exception | None, *, has_changed: bool
-) -> object:
+def _when_durable(context: Runtime, value: object, failure: Exception | None, *, has_changed: bool) -> object:
     """The value, or a `Later` where the disk is waited for."""
     if not has_changed:
         if failure is not None:

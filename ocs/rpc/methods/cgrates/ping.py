@@ -8,7 +8,17 @@ from ocs.rpc.registry import Registry
 
 SERVICES = (
     *("APIerSv1", "APIerSv2", "AttributeSv1", "CacheSv1", "CDRsV1", "CDRsV2", "ChargerSv1", "ConfigSv1"),
-    *("CoreSv1", "EeSv1", "ErSv1", "GuardianSv1", "IPsV1", "RALsV1", "RankingSv1", "Responder", "ResourceSv1"),
+    *(
+        "CoreSv1",
+        "EeSv1",
+        "ErSv1",
+        "GuardianSv1",
+        "IPsV1",
+        "RALsV1",
+        "RankingSv1",
+        "Responder",
+        "ResourceSv1",
+    ),
     *("RouteSv1", "SchedulerSv1", "ServiceManagerV1", "SessionSv1", "StatSv1", "ThresholdSv1", "TrendSv1"),
 )
 

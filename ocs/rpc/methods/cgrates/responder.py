@@ -38,7 +38,7 @@ def debit(runtime: Runtime, params: Given) -> dict[str, Any]:
     found = debit_call(_snapshot(runtime, call), runtime.state.tariff, call, runtime.arithmetic)
     if isinstance(found, Refusal):
         raise RpcError(str(found))
-    runtime.state.put_accounts(found.accounts)
+    runtime.state.put_accounts(found.accounts, {account_id(call): call})
     form = call_cost_form(call, found.paid, runtime.state.accounts)
     return form
 
@@ -49,7 +49,7 @@ def debit_most(runtime: Runtime, params: Given) -> dict[str, Any]:
     found = max_debit(_snapshot(runtime, call), runtime.state.tariff, call, runtime.arithmetic)
     if isinstance(found, Refusal):
         raise RpcError(str(found))
-    runtime.state.put_accounts(found.accounts)
+    runtime.state.put_accounts(found.accounts, {account_id(call): call})
     form = call_cost_form(call, found.paid, runtime.state.accounts)
     return form
 

@@ -1,0 +1,150 @@
+"""Actions that reach outside their account: filtered, and carried out as far as this server does.
+
+They are carried out when the step that ran them is in memory; posts leave in tasks of their own, with a time-out,
+and are not repeated. What is not done here is said once per action set, as a warning.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import msgspec
+import structlog
+
+from ocs.cgrates.kinds import Kind
+from ocs.cgrates.objects.accounts import account_view
+from ocs.charging.cgrates.account import Account
+from ocs.charging.cgrates.actions_model import Action
+from ocs.charging.cgrates.effects import Effect, Reach, describe
+from ocs.charging.cgrates.grid import NANOS
+from ocs.charging.profiles.filters import passes
+from ocs.charging.profiles.view import View
+from ocs.sessions.model import Cdr
+
+if TYPE_CHECKING:
+    from ocs.cgrates.runtime import Runtime
+
+log = structlog.get_logger()
+
+POST_TIMEOUT_S = 10.0
+POSTS_AT_ONCE = 200
+
+
+class Effects:
+    """One per server."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._posts = 0
+
+    def passes(self, action: Action, account: Account) -> bool:
+        """Whether an action's filters, which look at the account, let it run; one that is wrong does not."""
+        if not action.filters:
+            return True
+        tenant = account.account_id.partition(":")[0]
+        view = View(account_view(account), tenant=tenant, now_ns=self._runtime.wall_ns())
+        try:
+            return passes(self._runtime.state.book.filters.rules(tenant, action.filters), view)
+        except ValueError as error:
+            log.warning("actions.filter_wrong", actions=action.tag, error=str(error))
+            return False
+
+    def carry_out(self, account_id: str, before: Account, effects: tuple[Action, ...]) -> None:
+        """Does what the actions of an account ask for; `before` is the account they ran on."""
+        account = self._runtime.state.accounts.get(account_id, before)
+        for action in effects:
+            moves = self._runtime.state.tables[Kind.ACTIONS].get(action.tag, ())
+            try:
+                self._do(describe(action, account, moves), account)
+            except ValueError as error:
+                log.warning("actions.not_understood", actions=action.tag, kind=action.kind, error=str(error))
+
+    def _do(self, effect: Effect, account: Account) -> None:
+        match effect.reach:
+            case Reach.LOG:
+                log.info("actions.logged", actions=effect.action.tag, account=account.account_id)
+            case Reach.CDR:
+                self._write_cdrs(effect, account)
+            case Reach.HTTP:
+                self._post(effect, account)
+            case Reach.PUBLISH:
+                pass  # thresholds and statistics hear of every change of an account anyway
+            case Reach.RPC:
+                self._call(effect)
+            case (
+                Reach.MAIL
+                | Reach.EXPORT
+                | Reach.ALTER_SESSIONS
+                | Reach.DISCONNECT_SESSIONS
+                | Reach.THRESHOLD
+                | Reach.STAT_QUEUE
+                | Reach.SESSION_COSTS
+                | Reach.ACCOUNT_CDRS
+                | Reach.REMOTE_ACCOUNT
+                | Reach.DESTINATION
+                | Reach.PROFILE
+            ):
+                log.warning("actions.left_undone", actions=effect.action.tag, kind=effect.action.kind)
+
+    def _write_cdrs(self, effect: Effect, account: Account) -> None:
+        """One record per move of money or units, of source `*cdrlog`."""
+        now_ns = self._runtime.wall_ns()
+        fields: dict[str, Any] = dict(effect.fields)
+        for move in fields.pop("Moves"):
+            cgrid = self._runtime.new_id()
+            extra = {"BalanceID": move["BalanceID"]} if move["BalanceID"] else {}
+            record = Cdr(
+                cgrid=cgrid,
+                run_id=str(move["RunID"]),
+                order_id=now_ns,
+                origin_host=str(fields["OriginHost"]),
+                source=str(fields["Source"]),
+                origin_id=str(fields.get("OriginID") or cgrid),
+                tor=str(fields.get("ToR") or move["ToR"]),
+                request_type=str(fields["RequestType"]),
+                tenant=str(fields["Tenant"]),
+                category=str(fields.get("Category", "")),
+                account=str(fields["Account"]),
+                subject=str(fields["Subject"]),
+                destination=str(fields.get("Destination", "")),
+                setup=(now_ns, 0),
+                answer=(now_ns, 0),
+                usage=1,
+                extra_fields=extra,
+                cost_nanos=round(float(fields.get("Cost", move["Cost"])) * NANOS),
+                cost_source=str(fields["Source"]),
+                created_ns=now_ns,
+                updated_ns=now_ns,
+            )
+            self._runtime.state.put(Kind.CDR, f"{cgrid}:{record.run_id}", record)
+
+    def _post(self, effect: Effect, account: Account) -> None:
+        if self._posts >= POSTS_AT_ONCE:
+            log.warning("actions.post_dropped", actions=effect.action.tag, reason="too many at once")
+            return
+        body = msgspec.json.encode(account_view(account))
+        self._posts += 1
+        self._runtime.in_background("post", self._posted(effect.targets[0], body))
+
+    async def _posted(self, url: str, body: bytes) -> None:
+        try:
+            headers = {"Content-Type": "application/json"}
+            async with (
+                asyncio.timeout(POST_TIMEOUT_S),
+                aiohttp.ClientSession() as session,
+                session.post(url, data=body, headers=headers) as answer,
+            ):
+                log.info("actions.posted", status=answer.status)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            log.warning("actions.post_failed", error=str(error) or type(error).__name__)
+        finally:
+            self._posts -= 1
+
+    def _call(self, effect: Effect) -> None:
+        """Calls a method of this server; other servers are not called."""
+        if effect.targets[0] not in ("*internal", "*localhost"):
+            log.warning("actions.left_undone", actions=effect.action.tag, kind=effect.action.kind)
+            return
+        self._runtime.in_background(
+            "cgr_rpc", self._runtime.call(effect.fields["Method"], effect.fields["Params"])
+        )

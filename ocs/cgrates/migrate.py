@@ -1,0 +1,280 @@
+"""A CGRateS configuration as an `ocs.yaml` that does the same, and what of it has no equal. Pure.
+
+What `ocs.yaml` says is exact charging by the product's own core; `ocs cgrates` goes on with the incumbent's files
+and figures as they are.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from ocs.charging.cgrates.values import duration_ns
+
+Raw = Mapping[str, Any]
+
+DEFAULT_HOST, DEFAULT_REALM = "CGR-DA", "cgrates.org"
+LEVELS = ("error", "error", "error", "error", "warning", "info", "info", "debug")  # of syslog, 0 to 7
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A key that is not carried over, and what that means."""
+
+    key: str
+    meaning: str
+
+
+class Migrated(msgspec.Struct, frozen=True):
+    """The text of `ocs.yaml`, and what is not in it."""
+
+    yaml: str
+    left: tuple[Left, ...]
+
+
+class _Writer:
+    """Reads keys, remembers which were used, and collects lines."""
+
+    def __init__(self, merged: Raw) -> None:
+        self.merged = merged
+        self.used: set[str] = set()
+        self.left: list[Left] = []
+        self.lines: list[str] = []
+
+    def get(self, section: str, key: str, default: Any = None) -> Any:
+        """A value of the configuration."""
+        self.used.add(f"{section}.{key}")
+        return self.section(section).get(key, default)
+
+    def section(self, name: str) -> Raw:
+        """A section, empty where it is missing."""
+        found = self.merged.get(name)
+        return found if isinstance(found, dict) else {}
+
+    def say(self, line: str) -> None:
+        """Adds a line of the file."""
+        self.lines.append(line)
+
+    def leave(self, key: str, meaning: str) -> None:
+        """Notes what is not carried over."""
+        self.left.append(Left(key, meaning))
+
+
+def migrate(merged: Raw, *, currency: str, tariffs: str, accounts: str) -> Migrated:
+    """The settings of merged configuration files; `tariffs` and `accounts` are paths or words for `ocs.yaml`."""
+    writer = _Writer(merged)
+    writer.say("# Written by `ocs migrate cgrates`; docs/configuration.md describes every key.")
+    for part in (_identity, _diameter):
+        part(writer)
+    _charging(writer, currency, tariffs, accounts)
+    for part in (_rpc, _freeswitch, _kamailio, _log):
+        part(writer)
+    writer.left.extend(_rest(writer))
+    return Migrated("\n".join(writer.lines) + "\n", tuple(writer.left))
+
+
+def _identity(writer: _Writer) -> None:
+    host = writer.get("diameter_agent", "origin_host", DEFAULT_HOST)
+    realm = writer.get("diameter_agent", "origin_realm", DEFAULT_REALM)
+    writer.say("identity:")
+    writer.say(f"  origin_host: {_text(host)}")
+    writer.say(f"  origin_realm: {_text(realm)}")
+
+
+def _diameter(writer: _Writer) -> None:
+    agent = writer.section("diameter_agent")
+    enabled = writer.get("diameter_agent", "enabled", False)
+    listeners = writer.get("diameter_agent", "listeners") or [
+        {
+            "address": writer.get("diameter_agent", "listen", "127.0.0.1:3868"),
+            "network": writer.get("diameter_agent", "listen_net", "tcp"),
+        }
+    ]
+    writer.say("diameter:")
+    if not enabled:
+        writer.say("  listen: []                       # the Diameter agent was switched off")
+        return
+    writer.say("  listen:")
+    for listener in listeners:
+        host, port = _address(str(listener.get("address", "")), 3868)
+        network = str(listener.get("network", "tcp"))
+        writer.say(
+            f"    - {{address: {host}, port: {port}, transport: {'sctp' if network == 'sctp' else 'tcp'}}}"
+        )
+    writer.say("  admit_unlisted: any                # as before; list the clients in `peers` and say `none`")
+    if agent.get("request_processors"):
+        writer.used.add("diameter_agent.request_processors")
+        writer.leave(
+            "diameter_agent.request_processors",
+            "Gy/Ro needs no templates here: fields of requests are read and answered by RFC 8506 and TS 32.299",
+        )
+
+
+def _charging(writer: _Writer, currency: str, tariffs: str, accounts: str) -> None:
+    writer.say("charging:")
+    writer.say(f"  currency: {currency}                    # CGRateS knows none: check it")
+    writer.say(f"  tariffs: {_text(tariffs)}")
+    writer.say(f"  accounts: {_text(accounts)}")
+    zone = writer.get("general", "default_timezone", "Local")
+    if zone in ("Local", ""):
+        writer.leave("general.default_timezone", "Local is the machine's zone: written as UTC, name yours")
+        zone = "UTC"
+    writer.say(f"  time_zone: {_text(zone)}")
+    usage = writer.get("sessions", "default_usage", {}) or {}
+    writer.say("  quotas:")
+    writer.say(f"    - {{service: sms, events: {_count(usage.get('*sms'), 1)}}}")
+    writer.say("    - {service: mms, events: 1}")
+    time = _seconds(usage.get("*voice", usage.get("*any")), 3 * 3600)
+    writer.say(f"    - {{service: voice, time: {time}s}}")
+    writer.say(f"    - {{volume: {_count(usage.get('*data'), 1_048_576)}B, time: {time}s, events: 1}}")
+    if writer.get("general", "rounding_decimals") is not None:
+        writer.leave(
+            "general.rounding_decimals", "prices are exact here and rounded once, as the tariff says"
+        )
+
+
+def _rpc(writer: _Writer) -> None:
+    writer.say("rpc:")
+    for name, key, default in (
+        ("jsonrpc", "rpc_json", "127.0.0.1:2012"),
+        ("bidirectional", "birpc_json", "127.0.0.1:2014"),
+        ("http", "http", "127.0.0.1:2080"),
+    ):
+        value = str(writer.get("listen", key, default))
+        if not value:
+            writer.say(f"  {name}: none")
+            continue
+        host, port = _address(value, int(default.rpartition(":")[2]))
+        if host in ("0.0.0.0", "::"):
+            writer.leave(
+                f"listen.{key}",
+                f"{value} is open to every machine: written as 127.0.0.1 until keys and TLS are set up",
+            )
+            host = "127.0.0.1"
+        writer.say(f"  {name}: {host}:{port}")
+
+
+def _freeswitch(writer: _Writer) -> None:
+    enabled = writer.get("freeswitch_agent", "enabled", False)
+    connections = writer.get("freeswitch_agent", "event_socket_conns") or []
+    if not enabled or not connections:
+        return
+    writer.say("freeswitch:")
+    writer.say("  switches:")
+    for connection in connections:
+        host, port = _address(str(connection.get("address", "127.0.0.1:8021")), 8021)
+        password = _text(str(connection.get("password", "ClueCon")))
+        writer.say(f"    - {{host: {host}, port: {port}, password: {password}}}")
+    for key, name in (
+        ("empty_balance_context", "empty_balance_context"),
+        ("empty_balance_ann_file", "empty_balance_announcement"),
+        ("low_balance_ann_file", "low_balance_announcement"),
+    ):
+        value = writer.get("freeswitch_agent", key)
+        if value:
+            writer.say(f"  {name}: {_text(value)}")
+
+
+def _kamailio(writer: _Writer) -> None:
+    enabled = writer.get("kamailio_agent", "enabled", False)
+    connections = writer.get("kamailio_agent", "evapi_conns") or []
+    if not enabled or not connections:
+        return
+    writer.say("kamailio:")
+    writer.say("  connections:")
+    for connection in connections:
+        host, port = _address(str(connection.get("address", "127.0.0.1:8448")), 8448)
+        writer.say(f"    - {{host: {host}, port: {port}}}")
+    tenant = writer.get("general", "default_tenant", DEFAULT_REALM)
+    writer.say(f"  default_tenant: {_text(tenant)}")
+
+
+def _log(writer: _Writer) -> None:
+    level = writer.get("general", "log_level")
+    if isinstance(level, int) and 0 <= level < len(LEVELS):
+        writer.say("log:")
+        writer.say(f"  level: {LEVELS[level]}")
+    writer.get("general", "logger")
+
+
+# Sections and keys without an equal in ocs.yaml; the longest prefix counts.
+MEANINGS: Mapping[str, str] = {
+    "general.default_tenant": "accounts and plans carry their tenant themselves",
+    "general.default_category": "a category is part of a plan's name; requests name their service",
+    "general.default_request_type": "who pays before or after is a matter of the account's credit limit",
+    "general.node_id": "the node is called by identity.origin_host",
+    "general": "a limit of its own stands in its place: docs/configuration.md",
+    "data_db": "accounts live in the server's own store, in --data-dir; export them by APIerSv2.GetAccounts",
+    "stor_db": "records live in the server's own store, in --data-dir",
+    "rals": "rating is always on; prices are exact, without limits on increments",
+    "schedulers": "recurring actions are part of the accounts and plans",
+    "sessions": "sessions are always supervised; quotas and validity are in charging.quotas",
+    "cdrs": "records are written for every session; export them by `ocs cdr`",
+    "apiers": "the API is always on",
+    "caches": "everything that is needed is in memory already",
+    "rpc_conns": "there is one process and no connection between its parts",
+    "dispatchers": "there is one process; put several behind a Diameter agent",
+    "chargers": "one event is charged to one account here; `ocs cgrates` forks it by charger profiles",
+    "attributes": "events are not rewritten; `ocs cgrates` applies attribute profiles",
+    "filters": "profiles of `ocs cgrates` alone have filters",
+    "resources": "counts of concurrent use are in `ocs cgrates` alone",
+    "routes": "lists of carriers are in `ocs cgrates` alone",
+    "stats": "metrics are at metrics.path; statistics of events are in `ocs cgrates` alone",
+    "thresholds": "low-balance marks are set per account; thresholds of events are in `ocs cgrates` alone",
+    "tls": "certificates belong to each listener: diameter.listen, rpc",
+    "templates": "messages need no templates here",
+    "diameter_agent": "the Diameter server answers by the standards; deviations are in diameter.profiles",
+    "radius_agent": "this server does not speak RADIUS in its own core",
+}
+WIRING = ("_conns", "enabled")
+
+
+def _rest(writer: _Writer) -> Iterator[Left]:
+    """Every key that was given and not used, wiring between parts left out."""
+    for section, content in writer.merged.items():
+        if not isinstance(content, dict):
+            yield Left(section, "not known here")
+            continue
+        if _meaning(section) is None and any(f"{section}.{key}" not in writer.used for key in content):
+            if content.get("enabled", True):
+                yield Left(section, "not known here")
+            continue
+        for key in content:
+            path = f"{section}.{key}"
+            if path not in writer.used and not key.endswith(WIRING):
+                yield Left(path, _meaning(path) or "not known here")
+
+
+def _meaning(path: str) -> str | None:
+    parts = path.split(".")
+    return next(
+        (MEANINGS[name] for end in range(len(parts), 0, -1) if (name := ".".join(parts[:end])) in MEANINGS),
+        None,
+    )
+
+
+def _address(text: str, port: int) -> tuple[str, int]:
+    """`:2012` is every address of the machine."""
+    host, colon, digits = text.rpartition(":")
+    if not colon:
+        host, digits = text, ""
+    return host.strip("[]") or "0.0.0.0", int(digits) if digits.isdigit() else port
+
+
+def _text(value: object) -> str:
+    """A YAML scalar, quoted where it could be read as something else."""
+    text = str(value)
+    plain = text and all(letter.isalnum() or letter in "._/-*" for letter in text) and text[0].isalpha()
+    is_word = text.lower() in ("true", "false", "null", "yes", "no", "on", "off")
+    return text if plain and not is_word else msgspec.json.encode(text).decode()
+
+
+def _count(value: object, default: int) -> int:
+    digits = str(value) if value is not None else ""
+    return max(1, int(digits)) if digits.isdigit() else default
+
+
+def _seconds(value: object, default: int) -> int:
+    try:
+        return max(1, duration_ns(str(value)) // 10**9) if value is not None else default
+    except ValueError:
+        return default
