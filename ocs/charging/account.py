@@ -10,7 +10,7 @@ from enum import IntEnum
 import msgspec
 
 from ocs.charging.enums import plain_members
-from ocs.charging.events import ChargingContext, EventKind, Identity, Unit
+from ocs.charging.events import ChargingContext, EventKind, Identity, RequestType, Unit
 
 
 @plain_members
@@ -77,6 +77,7 @@ class Drawn(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     name: str
     units: int
+    has_fee: bool = False  # the connect fee was due here, and is due nowhere else
 
 
 class Quota(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -128,6 +129,8 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     seen: tuple[tuple[int, int], ...] = ()
     cost_nanos: int = 0
     closed_at_ns: int | None = None
+    request_type: RequestType = RequestType.PREPAID
+    is_promise: bool = False  # opened by an authorization: what it holds is let go without a record
 
 
 @plain_members

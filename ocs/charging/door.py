@@ -9,7 +9,7 @@ change fails, what memory made of the accounts is thrown away and the truth is r
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import structlog
 
@@ -22,10 +22,10 @@ from ocs.charging.engine import decide
 from ocs.charging.entry import Posting
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, Result
 from ocs.charging.following import follow_decision, is_watched
+from ocs.charging.memory import Memory
 from ocs.charging.pending import Deliver, Limits, Observer, Pending
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.store import Store, StoreError, VersionConflict
-from ocs.charging.supervision import Supervision
 from ocs.charging.tariff.catalogue import Catalogue
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 ATTEMPTS = 8  # decisions on one event before a contended account counts as busy
 
 
-class Door:
+class Door(Memory):
     """Takes events and changes, answers each exactly once; memory follows decisions, the store confirms them."""
 
     def __init__(
@@ -46,25 +46,18 @@ class Door:
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self.store = store
+        super().__init__(store, limits, wall_ns, monotonic_ns)
         self.catalogue = catalogue
         self.policy = policy
         self.observer = observer
-        self.limits = limits or Limits()
         self.session_control: dict[str, SessionControl] = {}
-        self.supervision = Supervision()
         self.in_flight = 0
         self.watch: Callable[[ChargingEvent, ChargingAnswer, int], None] | None = None
         self.on_planned: Callable[[Account], None] | None = None  # an account with action plans was changed
         self.on_followed: Callable[[Account, Followed], None] | None = None  # what triggers did
-        self._wall_ns = wall_ns
-        self._monotonic_ns = monotonic_ns
-        self._accounts: dict[str, Account] = {}
-        self._identities: dict[Identity, str] = {}
         self._answers: dict[str, EventAnswer] = {}
         self._fresh_answers: dict[str, list[str]] = {}  # by account: kept answers that are not durable yet
         self._unwatched: set[str] = set()  # accounts thrown away, whose sessions are to be found again
-        self._undurable: dict[str, Pending] = {}  # by account: the last change under way
         self._waiting: dict[str, deque[Pending]] = {}  # by session: events until their account is in memory
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -86,7 +79,7 @@ class Door:
         key = session_key(event.client, event.session_id)
         if event.kind is not EventKind.EVENT and key not in self._waiting:
             account = self._accounts.get(self._known_account_key(key, event) or "")
-            if account is not None:
+            if account is not None and (account.extras is None or self._has_members(account)):
                 self._take_turn(account, pending)
                 return
         self._wait(key, pending)
@@ -124,11 +117,14 @@ class Door:
             self._finish(pending, ChargingAnswer(Result.TOO_BUSY))
             return
         now_ns = self._wall_ns()
+        others = () if account.extras is None else self.members_in_memory(account)
         try:
             if event.kind is EventKind.EVENT:
-                decision = onetime.decide(account, event, self.catalogue, self.policy, now_ns, refundable)
+                decision = onetime.decide(
+                    account, event, self.catalogue, self.policy, now_ns, refundable, others
+                )
             else:
-                decision = decide(account, event, self.catalogue, self.policy, now_ns)
+                decision = decide(account, event, self.catalogue, self.policy, now_ns, others)
         except Exception:
             log.exception("charging.turn_failed", session=event.session_id, kind=event.kind.name)
             self._finish(pending, ChargingAnswer(Result.FAILED))
@@ -141,9 +137,11 @@ class Door:
             known = self._known(others_of(account, self.catalogue.tariff.accounting))
             decision, followed = follow_decision(account, decision, event, self.catalogue, now_ns, known)
             self._tell(decision.account, followed)
-        pending.others = tuple(one.key for one in decision.others)
         self._remember(decision, event, now_ns)
         self._undurable[account.key] = pending
+        if decision.others:
+            pending.others = tuple([one.key for one in decision.others])
+            self._undurable.update(dict.fromkeys(pending.others, pending))
         self.store.commit(self._change(account, decision, event), pending.durable)
 
     def _answer_unchanged(self, pending: Pending, decision: Decision) -> None:
@@ -183,7 +181,7 @@ class Door:
             (*(() if decision.posting is None else (decision.posting,)), *decision.other_postings),
             decision.cdrs,
             () if decision.opened is None else (decision.opened.key,),
-            let_go(before, decision.account) if decision.cdrs else (),
+            let_go(before, decision.account) if decision.cdrs or decision.closed_keys else (),
             answered,
             others=decision.others,
         )
@@ -215,6 +213,9 @@ class Door:
             del self._undurable[key]
             if error is None and self._fresh_answers:
                 self._fresh_answers.pop(key, None)
+        for other in pending.others:
+            if self._undurable.get(other) is pending:
+                del self._undurable[other]
         followers, pending.followers = pending.followers, None
         if error is None:
             assert pending.answer is not None, "a change is committed with its answer"
@@ -247,11 +248,6 @@ class Door:
             self._forget_identities(account)
             for session in account.sessions:
                 self.supervision.forget(session.key)
-
-    def _forget_identities(self, account: Account) -> None:
-        for identity in account.identities:
-            if self._identities.get(identity) == account.key:
-                del self._identities[identity]
 
     def _finish(self, pending: Pending, answer: ChargingAnswer) -> None:
         self.in_flight -= 1
@@ -311,6 +307,8 @@ class Door:
                 account = await self._account_of(key, event)
                 if pending.is_verified and account is not None:
                     account = await self._verified(account.key)
+                if account is not None and account.extras is not None:
+                    account = await self._with_members(account)
                 if event.kind is EventKind.EVENT and account is not None:
                     await self._serve_one_time(account.key, pending)
                     return
@@ -343,9 +341,10 @@ class Door:
             if token is not None and await self._kept_answer(onetime.refund_key(token)) is None:
                 debit = await self._kept_answer(token.decode("utf-8", "surrogateescape"))
                 refundable = None if debit is None else debit.posting
-            if self._accounts.get(account_key) is account:
+            if self._accounts.get(account_key) is account and self._has_members(account):
                 self._take_turn(account, pending, refundable)
                 return
+            await self._with_members(account)
 
     async def _verified(self, account_key: str) -> Account | None:
         """The account from memory, where memory is not behind the store; else from the store."""
@@ -371,39 +370,12 @@ class Door:
                 break
         return None if account_key is None else await self._account(account_key)
 
-    async def _account(self, key: str) -> Account | None:
-        """An account from memory or the store, which it then stays in memory from."""
-        account = self._accounts.get(key)
-        if account is None:
-            loaded = await self.store.load(key)
-            account = self._accounts.get(key)  # somebody may have been quicker, and have changed it
-            if account is None and loaded is not None:
-                account = loaded
-                self._adopt(account)
-                await self._load_others(account)
-        return account
-
     async def _load_others(self, account: Account) -> None:
-        """Take the accounts that triggers of this one may change into memory as well."""
+        """Take the accounts that turns and triggers of this one may change into memory as well."""
+        await self._load_members(account)
         if is_watched(account):
             for key in others_of(account, self.catalogue.tariff.accounting):
                 await self._account(key)
-
-    def _adopt(self, account: Account) -> None:
-        """Take an account just loaded into memory, making room where there is none."""
-        while len(self._accounts) >= self.limits.accounts:
-            key = next(iter(self._accounts))
-            if key in self._undurable:
-                self._accounts[key] = self._accounts.pop(key)
-                break
-            self._forget_identities(self._accounts.pop(key))
-        self._accounts[account.key] = account
-        for identity in account.identities:
-            self._identities[identity] = account.key
-        self._watch(account)
-
-    def _known(self, keys: Iterable[str]) -> dict[str, Account]:
-        return {key: self._accounts[key] for key in keys if key in self._accounts}
 
     def _tell(self, account: Account, followed: Followed | None) -> None:
         if followed is not None and self.on_followed is not None:
@@ -417,12 +389,6 @@ class Door:
         """The account of an identity."""
         key = self._identities.get(identity) or await self.store.find(identity)
         return None if key is None else await self._account(key)
-
-    def _watch(self, account: Account) -> None:
-        now_ns, now = self._wall_ns(), self._monotonic_ns()
-        for session in account.sessions:
-            if self.supervision.get(session.key) is None:
-                self.supervision.touch(session.key, account.key, now + session.deadline_ns - now_ns)
 
 
 def let_go(before: Account, after: Account) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from ocs.charging import onetime
 from ocs.charging.account import Account, Session, Standing, session_key
 from ocs.charging.cdr import cdr_of, late_cdr
 from ocs.charging.decision import Decision, decode_answer, encode_answer
+from ocs.charging.endings import ended, kept_closed, without_key, without_promise
 from ocs.charging.entry import Cdr, Posting
 from ocs.charging.events import (
     ChargingAnswer,
@@ -19,20 +20,23 @@ from ocs.charging.events import (
     ChargingEvent,
     EventKind,
     Grant,
+    RequestType,
     Result,
-    UsageReport,
 )
-from ocs.charging.ledger import Ledger
+from ocs.charging.full_turn import first_turn, given_back, one_version_on, turn_of, with_others
 from ocs.charging.offers import extended
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.session import (
-    KEPT_CLOSED,
     Admission,
     admit,
     find,
+    is_somebody_else,
     merged_reports,
     overlay,
+    place_of,
+    refusal,
     remember,
+    same_bearer,
     see,
     stored_answer,
     with_session,
@@ -53,29 +57,53 @@ TERMINATION: Final = EventKind.TERMINATION
 EVENT: Final = EventKind.EVENT
 BARRED: Final = Standing.BARRED
 SUCCESS: Final = Result.SUCCESS
+PREPAID: Final = RequestType.PREPAID
+
+Others = tuple[Account, ...]
 
 
 def decide(
-    account: Account, event: ChargingEvent, catalogue: Catalogue, policy: ChargingPolicy, now_ns: int
+    account: Account,
+    event: ChargingEvent,
+    catalogue: Catalogue,
+    policy: ChargingPolicy,
+    now_ns: int,
+    others: Others = (),
 ) -> Decision:
-    """What an event makes of an account, and the answer to it."""
+    """What an event makes of an account, and the answer to it; `others` are the members of its groups."""
     if event.kind is EVENT:
-        return onetime.decide(account, event, catalogue, policy, now_ns)
+        return onetime.decide(account, event, catalogue, policy, now_ns, others=others)
+    decision = _decide(account, event, catalogue, policy, now_ns, others)
+    if not decision.others:
+        return decision
+    return msgspec.structs.replace(decision, others=one_version_on(decision.others, others))
+
+
+def _decide(
+    account: Account,
+    event: ChargingEvent,
+    catalogue: Catalogue,
+    policy: ChargingPolicy,
+    now_ns: int,
+    others: Others,
+) -> Decision:
     opened = find(account.sessions, event.client, event.session_id)
     closed = find(account.closed, event.client, event.session_id) if opened is None else None
-    if event.kind is INITIAL and opened is not None and _is_somebody_else(account, event):
+    if opened is not None and opened.is_promise:
+        return _redeem(account, opened, event, catalogue, policy, now_ns, others)
+    if event.kind is INITIAL and opened is not None and is_somebody_else(account, event):
         return Decision(account, ChargingAnswer(Result.CONTRADICTION, failed="identities"))
     match admit(event, opened, closed, now_ns - policy.closed_grace_ns):
         case Admission.NEXT | Admission.LAST if opened is not None:
-            return _continue(account, opened, event, catalogue, policy, now_ns)
+            return _continue(account, opened, event, catalogue, policy, now_ns, others)
         case Admission.NEW:
-            return _start(account, event, catalogue, policy, now_ns)
+            return _start(account, event, catalogue, policy, now_ns, others)
         case Admission.REPEATED:
             return _repeat(account, opened or closed, event)
         case Admission.REPLACING if opened is not None:
-            return _replace(account, opened, event, catalogue, policy, now_ns)
+            return _replace(account, opened, event, catalogue, policy, now_ns, others)
         case Admission.LATE if closed is not None:
-            return _settle_late(account, closed, event, catalogue, policy, now_ns)
+            return _settle_late(account, closed, event, catalogue, policy, now_ns, others)
         case _:
             return Decision(account, ChargingAnswer(Result.UNKNOWN_SESSION, failed="session_id"))
 
@@ -86,19 +114,20 @@ def _start(
     catalogue: Catalogue,
     policy: ChargingPolicy,
     now_ns: int,
+    others: Others,
     cdrs: tuple[Cdr, ...] = (),
     closed_keys: tuple[str, ...] = (),
 ) -> Decision:
     """An INITIAL: settle what it reports, reserve what it asks for, open the session."""
     if event.replaces_same_bearer:
-        twin = _same_bearer(account, event)
+        twin = same_bearer(account, event)
         if twin is not None:
-            account, cdr = _ended(account, twin, policy, now_ns, CAUSE_REPLACED)
+            account, cdr = ended(account, twin, policy, now_ns, CAUSE_REPLACED)
+            others = given_back(others, twin.key, now_ns)
             cdrs, closed_keys = (*cdrs, cdr), (*closed_keys, twin.key)
-    context = event.context or ChargingContext()
-    turn = Turn(account, event, catalogue, policy, now_ns, event.service, account.plan, context)
-    parts, total = _settle(turn, context)
-    session = _opened(account, event, context, now_ns)
+    turn = first_turn(account, event, catalogue, policy, now_ns, others)
+    parts, total = _settle(turn, turn.context)
+    session = _opened(turn)
     key = session.key
     grants: tuple[Grant, ...] = ()
     if account.standing is BARRED:
@@ -107,7 +136,7 @@ def _start(
         result = Result.LIMIT_EXCEEDED
     else:
         grants = _granted(turn, parts)
-        result = _refusal(event, grants) or SUCCESS
+        result = refusal(event, grants) or SUCCESS
     if result is not SUCCESS:
         turn.release_all()
     answer = _answer(turn, result, grants, total)
@@ -115,7 +144,7 @@ def _start(
     if result is SUCCESS:
         changed = _account(account, turn, with_session(account, session), account.closed)
         posting = _posting(turn, key)
-        return Decision(
+        decision = Decision(
             changed,
             answer,
             posting,
@@ -124,30 +153,34 @@ def _start(
             closed_keys=closed_keys,
             deadline_ns=session.deadline_ns,
         )
+        return with_others(decision, turn, key, session)
     if turn.ledger.entries:  # what was used is debited all the same, and a repeat must find that
         tombstone = msgspec.structs.replace(session, closed_at_ns=now_ns)
-        changed = _account(account, turn, account.sessions, _kept_closed(account, tombstone, policy, now_ns))
+        changed = _account(account, turn, account.sessions, kept_closed(account, tombstone, policy, now_ns))
         cdrs = (*cdrs, cdr_of(account.key, session, now_ns, CAUSE_REFUSED))
-        return Decision(changed, answer, _posting(turn, key), cdrs, closed_keys=closed_keys)
+        decision = Decision(changed, answer, _posting(turn, key), cdrs, closed_keys=closed_keys)
+        return with_others(decision, turn, key, None)
     if closed_keys:
         changed = msgspec.structs.replace(account, version=account.version + 1)
-        return Decision(changed, answer, None, cdrs, closed_keys=closed_keys)
+        return Decision(changed, answer, None, cdrs, closed_keys=closed_keys, others=others)
     return Decision(account, answer)
 
 
-def _opened(account: Account, event: ChargingEvent, context: ChargingContext, now_ns: int) -> Session:
+def _opened(turn: Turn) -> Session:
+    event, now_ns = turn.event, turn.now_ns
     return Session(
         session_key(event.client, event.session_id),
         event.client,
         event.session_id,
         event.service,
-        account.plan,
+        turn.plan,
         now_ns,
         now_ns,
         now_ns,
         event.event_id,
         event.origin,
-        context,
+        turn.context,
+        request_type=event.request_type or PREPAID,
     )
 
 
@@ -158,12 +191,13 @@ def _continue(
     catalogue: Catalogue,
     policy: ChargingPolicy,
     now_ns: int,
+    others: Others,
 ) -> Decision:
     """An UPDATE or a TERMINATION of an open session."""
     is_last = event.kind is TERMINATION
     known = session.context
     context = known if event.context is None else overlay(known, event.context)
-    turn = Turn(
+    turn = turn_of(
         account,
         event,
         catalogue,
@@ -174,6 +208,8 @@ def _continue(
         context,
         session.quotas,
         session.opened_at_ns,
+        session.request_type,
+        others,
     )
     parts, total = _settle(turn, known)
     is_barred = account.standing is BARRED
@@ -190,7 +226,8 @@ def _continue(
         cause = CAUSE_TERMINATED if is_last else "account barred"
         return _closed(account, turn, after, posting, answer, policy, cause)
     changed = _account(account, turn, with_session(account, after), account.closed)
-    return Decision(changed, answer, posting, deadline_ns=after.deadline_ns)
+    decision = Decision(changed, answer, posting, deadline_ns=after.deadline_ns)
+    return with_others(decision, turn, session.key, after) if turn.others else decision
 
 
 def _closed(
@@ -207,10 +244,11 @@ def _closed(
         account,
         turn,
         without_session(account, session.key),
-        _kept_closed(account, tombstone, policy, turn.now_ns),
+        kept_closed(account, tombstone, policy, turn.now_ns),
     )
     cdr = cdr_of(account.key, session, turn.now_ns, cause)
-    return Decision(changed, answer, posting, (cdr,), closed_keys=(session.key,))
+    decision = Decision(changed, answer, posting, (cdr,), closed_keys=(session.key,))
+    return with_others(decision, turn, session.key, None)
 
 
 def _repeat(account: Account, session: Session | None, event: ChargingEvent) -> Decision:
@@ -239,11 +277,33 @@ def _replace(
     catalogue: Catalogue,
     policy: ChargingPolicy,
     now_ns: int,
+    others: Others,
 ) -> Decision:
     """An INITIAL under the id of an open session: the client has forgotten it."""
-    account, cdr = _ended(account, session, policy, now_ns, CAUSE_REPLACED)
+    account, cdr = ended(account, session, policy, now_ns, CAUSE_REPLACED)
     account = msgspec.structs.replace(account, closed=without_key(account.closed, session.key))
-    return _start(account, event, catalogue, policy, now_ns, (cdr,), (session.key,))
+    others = given_back(others, session.key, now_ns)
+    return _start(account, event, catalogue, policy, now_ns, others, (cdr,), (session.key,))
+
+
+def _redeem(
+    account: Account,
+    promise: Session,
+    event: ChargingEvent,
+    catalogue: Catalogue,
+    policy: ChargingPolicy,
+    now_ns: int,
+    others: Others,
+) -> Decision:
+    """The first event after an authorization: what was promised is free for it, and for nobody else before."""
+    account = without_promise(account, promise, now_ns)
+    others = given_back(others, promise.key, now_ns)
+    if event.kind is INITIAL:
+        return _start(account, event, catalogue, policy, now_ns, others, (), (promise.key,))
+    result = SUCCESS if event.kind is TERMINATION else Result.UNKNOWN_SESSION
+    changed = msgspec.structs.replace(account, version=account.version + 1)
+    answer = ChargingAnswer(result, failed="" if result is SUCCESS else "session_id")
+    return Decision(changed, answer, closed_keys=(promise.key,), others=others)
 
 
 def _settle_late(
@@ -253,9 +313,10 @@ def _settle_late(
     catalogue: Catalogue,
     policy: ChargingPolicy,
     now_ns: int,
+    others: Others,
 ) -> Decision:
     """A report that arrives after its session was closed: debited once, nothing granted, not reopened."""
-    turn = Turn(
+    turn = turn_of(
         account,
         event,
         catalogue,
@@ -266,6 +327,8 @@ def _settle_late(
         session.context,
         session.quotas,
         session.opened_at_ns,
+        session.request_type,
+        others,
     )
     parts, total = _settle(turn, session.context)
     grants = _settled(parts)
@@ -274,7 +337,8 @@ def _settle_late(
     after = _after(session, turn, event, grants, total, answer)
     changed = _account(account, turn, account.sessions, (*without_key(account.closed, session.key), after))
     cdrs = (late_cdr(account.key, session, after, now_ns),) if turn.ledger.entries else ()
-    return Decision(changed, answer, _posting(turn, session.key), cdrs)
+    decision = Decision(changed, answer, _posting(turn, session.key), cdrs)
+    return with_others(decision, turn, session.key, None)
 
 
 # --- parts
@@ -307,17 +371,9 @@ def _in_order(parts: list[Part]) -> list[Part]:
     for part in parts:
         rating_group = part.report.rating_group
         if rating_group is None or rating_group <= before:
-            return parts if len(parts) < 2 else sorted(parts, key=lambda part: _place(part.report))
+            return parts if len(parts) < 2 else sorted(parts, key=lambda part: place_of(part.report))
         before = rating_group
     return parts
-
-
-def _place(report: UsageReport) -> tuple[int, tuple[int, ...], str]:
-    return (
-        -1 if report.rating_group is None else report.rating_group,
-        report.service_identifiers,
-        report.called or "",
-    )
 
 
 def _settled(parts: list[Part]) -> tuple[Grant, ...]:
@@ -333,69 +389,6 @@ def _settled(parts: list[Part]) -> tuple[Grant, ...]:
             for part in parts
         ]
     )
-
-
-def close(
-    account: Account, session: Session, policy: ChargingPolicy, now_ns: int, cause: str
-) -> tuple[Account, Cdr]:
-    """End a session without its client: holds are released, nothing is debited."""
-    ended, cdr = _ended(account, session, policy, now_ns, cause)
-    return msgspec.structs.replace(ended, version=account.version + 1), cdr
-
-
-def _ended(
-    account: Account, session: Session, policy: ChargingPolicy, now_ns: int, cause: str
-) -> tuple[Account, Cdr]:
-    """The account without a session, as a part of a change that is still going on: its version stays."""
-    ledger = Ledger(account.balances, now_ns)
-    for quota in session.quotas:
-        ledger.release(quota.holds)
-    quotas = tuple(
-        msgspec.structs.replace(quota, granted=0, holds=(), is_final=False) for quota in session.quotas
-    )
-    tombstone = msgspec.structs.replace(session, quotas=quotas, closed_at_ns=now_ns)
-    changed = msgspec.structs.replace(
-        account,
-        balances=ledger.balances(),
-        sessions=without_session(account, session.key),
-        closed=_kept_closed(account, tombstone, policy, now_ns),
-    )
-    return changed, cdr_of(account.key, session, now_ns, cause)
-
-
-def without_key(sessions: tuple[Session, ...], key: str) -> tuple[Session, ...]:
-    """The sessions less one."""
-    return tuple(session for session in sessions if session.key != key)
-
-
-def _is_somebody_else(account: Account, event: ChargingEvent) -> bool:
-    """Whether an event names identities, and none of this account, which its session was opened on."""
-    identities = account.identities
-    if event.account == account.key:
-        return False
-    return bool(event.identities and identities) and not any(each in identities for each in event.identities)
-
-
-def _same_bearer(account: Account, event: ChargingEvent) -> Session | None:
-    context = event.context or ChargingContext()
-    for session in account.sessions:
-        if (
-            session.client == event.client
-            and session.service == event.service
-            and session.context.apn == context.apn
-            and session.context.rat == context.rat
-        ):
-            return session
-    return None
-
-
-def _refusal(event: ChargingEvent, grants: tuple[Grant, ...]) -> Result | None:
-    """The result of an INITIAL all of whose rating groups were refused, else None; the lowest of several."""
-    if not grants or event.denies_per_service:
-        return None
-    if any(grant.result in (SUCCESS, Result.FREE_OF_CHARGE) for grant in grants):
-        return None
-    return min(grant.result for grant in grants)
 
 
 def _answer(turn: Turn, result: Result, grants: tuple[Grant, ...], cost_nanos: int) -> ChargingAnswer:
@@ -449,6 +442,8 @@ def _after(
         see(session.seen, event_id) if is_numbered and isinstance(event_id, int) else session.seen,
         session.cost_nanos + cost_nanos,
         session.closed_at_ns,
+        session.request_type,
+        session.is_promise,
     )
 
 
@@ -468,18 +463,6 @@ def _account(
         account.version + 1,
         account.extras,
     )
-
-
-def _kept_closed(
-    account: Account, session: Session, policy: ChargingPolicy, now_ns: int
-) -> tuple[Session, ...]:
-    """The closed sessions still remembered, with one more; the oldest is let go when there are too many."""
-    kept = [
-        other
-        for other in account.closed
-        if other.key != session.key and (other.closed_at_ns or 0) >= now_ns - policy.closed_retention_ns
-    ]
-    return (*kept[1 - KEPT_CLOSED :], session)
 
 
 def _posting(turn: Turn, key: str) -> Posting | None:

@@ -25,12 +25,28 @@ class EventKind(IntEnum):
 
 @plain_members
 class Action(IntEnum):
-    """Requested-Action of a one-time event (RFC 8506 8.41)."""
+    """Requested-Action of a one-time event (RFC 8506 8.41); those from 100 on are this server's own."""
 
     DIRECT_DEBITING = 0
     REFUND_ACCOUNT = 1
     CHECK_BALANCE = 2
     PRICE_ENQUIRY = 3
+    AUTHORIZE = (
+        100  # how much may be used, up to what is asked for; held for `reserve_ns` where that is given
+    )
+
+
+@plain_members
+class RequestType(IntEnum):
+    """Who pays when. Prepaid is what everything is where nothing else is said."""
+
+    PREPAID = 0  # held, then debited as it is used
+    POSTPAID = 1  # granted as asked for, nothing held; debited as it is used, below zero without a floor
+    PSEUDOPREPAID = 2  # granted what is affordable, nothing held; debited as it is used
+    RATED = 3  # granted as asked for; the cost is told and recorded, no balance changes
+    DIRECTDEBIT = 4  # the client's own price is taken from money, below zero without a floor
+    NONE = 5  # granted as asked for; neither rated nor debited
+    DYNAPREPAID = 6  # prepaid; an account that is not there yet is opened first
 
 
 @plain_members
@@ -164,7 +180,9 @@ class FreeEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     fields: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, str], ...] = ()
-    flags: str = ""  # what is asked for: `*attributes;*accounts;*routes:*event_cost`; "" leaves it to the core
+    flags: str = (
+        ""  # what is asked for: `*attributes;*accounts;*routes:*event_cost`; "" leaves it to the core
+    )
 
 
 class ProfileResults(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -208,6 +226,10 @@ class ChargingEvent(msgspec.Struct, frozen=True, gc=False):
     free: FreeEvent | None = None
     knows_dual_quota: bool = False  # ... and takes a quota of its own for either side of it
     wants_tariff: bool = False  # the grants are to say what they cost (advice of charge)
+    request_type: RequestType | None = None  # None: that of the session, prepaid where it begins
+    subject: str = ""  # whose prices a new session has, where they are not those of the account's plan
+    is_chargeable: bool = True  # usage reported while this is not so costs nothing: the session pauses
+    reserve_ns: int | None = None  # how long an authorization holds what it promises
 
 
 class FinalUnit(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -111,6 +111,84 @@ class Ledger:
             indexes.append(index)
         return indexes
 
+    # --- one balance at a time, for accounts whose balances have terms
+
+    def all_balances(self) -> tuple[Balance, ...]:
+        """The balances in the order of use; their amounts are those at the start of the turn."""
+        return self._balances
+
+    def may_pay(
+        self, balance: Balance, service: str, rating_group: int | None, held: tuple[Hold, ...]
+    ) -> bool:
+        """Whether a balance is for this, and has not expired or had something `held` of it for this."""
+        if balance.services and service not in balance.services:
+            return False
+        if balance.rating_groups and rating_group not in balance.rating_groups:
+            return False
+        expires_at_ns = balance.expires_at_ns
+        if expires_at_ns is None or expires_at_ns > self._now_ns:
+            return True
+        return any(hold.balance_id == balance.id for hold in held)
+
+    def free_at(self, index: int) -> int:
+        """What may be taken from a balance; below zero where it is overdrawn."""
+        free = self._posted[index] - self._reserved[index]
+        return min(free, self._promise(index)) if self._promised else free
+
+    def hold_at(self, index: int, amount: int) -> None:
+        """Set a part of a balance aside."""
+        self._reserved[index] += amount
+        self._changed = True
+
+    def debit_at(
+        self,
+        index: int,
+        amount: int,
+        rating_group: int | None,
+        unit: Unit,
+        units: int,
+        rule: str,
+        rated_from: int,
+    ) -> None:
+        """Debit a balance for `units`."""
+        self._post(index, DEBIT, -amount, rating_group, unit, units, rule, rated_from)
+
+    def write_off(
+        self, nanos: int, rating_group: int | None, unit: Unit, units: int, rule: str, rated_from: int
+    ) -> None:
+        """Tell revenue that nothing may pay for."""
+        index = self.ensure_money()
+        self.entries.append(
+            Entry(
+                EntryKind.WRITE_OFF,
+                MAIN,
+                MONEY,
+                -nanos,
+                self._posted[index],
+                rating_group,
+                unit,
+                units,
+                rule,
+                rated_from,
+            )
+        )
+
+    def overdraw(
+        self,
+        nanos: int,
+        rating_group: int | None,
+        unit: Unit,
+        units: int,
+        rule: str,
+        rated_from: int,
+        floor_nanos: int | None,
+    ) -> None:
+        """Debit the main balance beyond what is on it, down to the floor; the rest is written off."""
+        main = self.ensure_money()
+        self._overdraw([main], nanos, rating_group, unit, units, rule, rated_from, floor_nanos)
+
+    # --- sums
+
     def free_amount(self, indexes: list[int]) -> int:
         """What is neither spent nor held on these balances; overdrawn ones count against the others."""
         posted, reserved = self._posted, self._reserved
@@ -344,7 +422,10 @@ def check(account: Account) -> list[str]:
     for session in account.sessions:
         for quota in session.quotas:
             for hold in quota.holds:
-                held[hold.balance_id] = held.get(hold.balance_id, 0) + hold.amount
+                if not hold.account:
+                    held[hold.balance_id] = held.get(hold.balance_id, 0) + hold.amount
+    for loan in () if account.extras is None else account.extras.loans:
+        held[loan.balance_id] = held.get(loan.balance_id, 0) + loan.amount
     problems = [
         f"balance {balance.id}: {balance.reserved} reserved, but holds sum to {amount}"
         for balance in account.balances

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ocs.charging.account import Hold
 from ocs.charging.events import Grant, Result, ShownPrice, Unit
+from ocs.charging.full_turn import FullTurn
 from ocs.charging.ledger import Ledger
 from ocs.charging.rating import Rate, affordable, cost
 from ocs.charging.session import gives_up
@@ -33,7 +34,7 @@ def _extended(turn: Turn, part: Part, grant: Grant) -> Grant:
     event, report = turn.event, part.report
     rule = turn.policy.rule(turn.service, report.rating_group, turn.context.apn, event.profile)
     if report.requested is None:
-        if rule.pool is not None and gives_up(report):
+        if rule.pool is not None and gives_up(report) and not isinstance(turn, FullTurn):
             _leave(turn, part, rule.pool)
         return grant
     unit, line = turn.unit_and_line(part)
@@ -42,6 +43,8 @@ def _extended(turn: Turn, part: Part, grant: Grant) -> Grant:
         return grant
     if event.wants_tariff and line is not None:
         grant = replace(grant, price=shown_price(line, unit, turn.now_ns, quota.rated))
+    if isinstance(turn, FullTurn):
+        return grant  # its balances have their own conditions: a quota of its own is all it gets
     if event.knows_dual_quota and grant.tariff_change_at_ns is not None and line is not None:
         grant = _with_second_quota(turn, part, quota, line, grant)
     if rule.pool is not None and grant.amount_after is None:

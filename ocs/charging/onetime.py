@@ -7,12 +7,12 @@ client's non-volatile store. All parts of an event are charged or none.
 import msgspec
 
 from ocs.charging.account import Account, Standing, session_key
+from ocs.charging.authorize import authorize
 from ocs.charging.decision import Decision, EventAnswer, encode_answer
 from ocs.charging.entry import Cdr, EntryKind, Posting, UsageTotal
 from ocs.charging.events import (
     Action,
     ChargingAnswer,
-    ChargingContext,
     ChargingEvent,
     Grant,
     RequestedUnits,
@@ -21,6 +21,7 @@ from ocs.charging.events import (
     UsageReport,
     UsedUnits,
 )
+from ocs.charging.full_turn import first_turn, one_version_on, with_others
 from ocs.charging.ledger import Ledger
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.rating import cost
@@ -48,18 +49,28 @@ def decide(
     policy: ChargingPolicy,
     now_ns: int,
     refundable: Posting | None = None,
+    others: tuple[Account, ...] = (),
 ) -> Decision:
     """The outcome of a one-time event; `refundable` is the posting that `event.refund_token` names."""
-    turn = Turn(
-        account,
-        event,
-        catalogue,
-        policy,
-        now_ns,
-        event.service,
-        account.plan,
-        event.context or ChargingContext(),
-    )
+    if event.action is Action.AUTHORIZE:
+        decision = authorize(account, event, catalogue, policy, now_ns, others)
+    else:
+        decision = _decide(account, event, catalogue, policy, now_ns, refundable, others)
+    if not decision.others:
+        return decision
+    return msgspec.structs.replace(decision, others=one_version_on(decision.others, others))
+
+
+def _decide(
+    account: Account,
+    event: ChargingEvent,
+    catalogue: Catalogue,
+    policy: ChargingPolicy,
+    now_ns: int,
+    refundable: Posting | None,
+    others: tuple[Account, ...],
+) -> Decision:
+    turn = first_turn(account, event, catalogue, policy, now_ns, others)
     if any(not 0 <= amount <= most for amount, most in _amounts(event)):
         return Decision(account, ChargingAnswer(Result.INVALID_VALUE, failed="requested"))
     match event.action:
@@ -69,7 +80,7 @@ def decide(
             return Decision(account, _price(turn))
         case Action.REFUND_ACCOUNT:
             return _refund(turn, refundable)
-        case Action.DIRECT_DEBITING | None:
+        case Action.DIRECT_DEBITING | Action.AUTHORIZE | None:
             return _debit(turn)
 
 
@@ -144,8 +155,8 @@ def _debit_one(turn: Turn, report: UsageReport) -> Grant:
         return Grant(rating_group, services, Result.DENIED)
     amount = asked.requested.amount if asked.requested is not None else None
     wanted = 1 if amount is None else amount
-    covered, holds, is_rated = turn.reserve(part, unit, wanted, line, 0)
-    turn.ledger.release(holds)
+    covered, holds, is_rated = turn.reserve(part, unit, wanted, line, turn.quota(part, unit))
+    turn.release(holds)
     if not is_rated:
         return Grant(rating_group, services, Result.RATING_FAILED)
     if covered < wanted:
@@ -279,4 +290,5 @@ def _done(turn: Turn, answer: ChargingAnswer, nanos: int, grants: tuple[Grant, .
     answered = EventAnswer(
         key, account.key, now_ns + turn.policy.event_retention_ns, encode_answer(answer), posting
     )
-    return Decision(changed, answer, posting if posting.entries else None, (cdr,), answered=answered)
+    decision = Decision(changed, answer, posting if posting.entries else None, (cdr,), answered=answered)
+    return with_others(decision, turn, posting.session_key, None)

@@ -10,6 +10,7 @@ Rounding therefore never adds up over reports.
 
 import math
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -105,6 +106,29 @@ def affordable(rate: Rate, before: int, nanos: int) -> int | None:
         limit = cap
     total = _affordable_total(rate, limit)
     return None if total is None else max(total - before, 0)
+
+
+def started(rate: Rate, units: int) -> int:
+    """`units` with the rest of the increment begun last: what the first units take from a balance of units."""
+    for start, _, increment, _, _ in rate.steps:
+        if units > start:
+            return start - (start - units) // increment * increment
+    return 0
+
+
+def fitting(rate: Rate, units: int) -> int:
+    """The most first units whose started increments are no more than `units`: the inverse of `started`."""
+    for start, end, increment, _, _ in rate.steps:
+        if units >= start + increment:
+            total = start + (units - start) // increment * increment
+            return total if end is None else min(total, end)
+    return 0
+
+
+@lru_cache(maxsize=10_000)
+def without_fee(rate: Rate) -> Rate:
+    """The same rate for a session that has paid a connect fee already."""
+    return msgspec.structs.replace(rate, connect_fee_nanos=0) if rate.connect_fee_nanos else rate
 
 
 def is_free(rate: Rate) -> bool:

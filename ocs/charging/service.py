@@ -13,7 +13,7 @@ from ocs.charging.acting import ActingDoor
 from ocs.charging.control import ControlResult, OpenSession, SessionAddress, SessionControl
 from ocs.charging.decision import Change
 from ocs.charging.door import let_go
-from ocs.charging.engine import close
+from ocs.charging.endings import close
 from ocs.charging.entry import EntryKind, Posting
 from ocs.charging.ledger import check
 from ocs.charging.pending import Limits, Observer, Pending
@@ -85,12 +85,20 @@ class ChargingService(ActingDoor):
             latest = self.supervision.get(ref.key)
             if latest is not None and latest.deadline_ns > self._monotonic_ns() and cause is CAUSE_SILENT:
                 return None
+            if not self._has_members(account):
+                return None  # what they lend could not be given back now: the next round tries again
             self.supervision.forget(ref.key)
             if session is None:
                 return None
-            changed, cdr = close(account, session, self.policy, self._wall_ns(), cause)
+            others = self.members_in_memory(account)
+            ended = close(account, session, self.policy, self._wall_ns(), cause, others)
             is_closed = True
-            return Change(changed, cdrs=(cdr,), closed_keys=let_go(account, changed))
+            return Change(
+                ended.account,
+                cdrs=ended.cdrs,
+                closed_keys=let_go(account, ended.account),
+                others=ended.others,
+            )
 
         await self.apply(ref.account_key, act)
         if not is_closed:
@@ -147,7 +155,9 @@ class ChargingService(ActingDoor):
 
         async def ask_about(session: Session) -> None:
             address = SessionAddress(session.client, session.session_id, session.origin, session.service)
-            for control in reversed(tuple(self.session_control.values())):  # Diameter, the first, has no bounds
+            for control in reversed(
+                tuple(self.session_control.values())
+            ):  # Diameter, the first, has no bounds
                 said = await ask(control, address)
                 if said is ControlResult.UNKNOWN_SESSION:
                     await self.close_session(SessionRef(session.key, account.key, 0), CAUSE_UNKNOWN)

@@ -11,7 +11,15 @@ import msgspec
 
 from ocs.charging.account import Account, Quota, Session, StoredAnswer, session_key
 from ocs.charging.enums import plain_members
-from ocs.charging.events import ChargingContext, ChargingEvent, EventKind, ReportingReason, UsageReport
+from ocs.charging.events import (
+    ChargingContext,
+    ChargingEvent,
+    EventKind,
+    Grant,
+    ReportingReason,
+    Result,
+    UsageReport,
+)
 
 KEPT_ANSWERS = 4
 KEPT_CLOSED = 8
@@ -119,6 +127,55 @@ def overlay(known: ChargingContext, news: ChargingContext | None) -> ChargingCon
         news.rat or known.rat,
         news.category or known.category,
         news.extra or known.extra,
+    )
+
+
+def context_of(account: Account, event: ChargingEvent) -> ChargingContext:
+    """What a client says of a new session, with the account's category where it names none."""
+    context = event.context or ChargingContext()
+    extras = account.extras
+    if extras is None or not extras.category or context.category:
+        return context
+    return msgspec.structs.replace(context, category=extras.category)
+
+
+def is_somebody_else(account: Account, event: ChargingEvent) -> bool:
+    """Whether an event names identities, and none of this account, which its session was opened on."""
+    identities = account.identities
+    if event.account == account.key:
+        return False
+    return bool(event.identities and identities) and not any(each in identities for each in event.identities)
+
+
+def same_bearer(account: Account, event: ChargingEvent) -> Session | None:
+    """The session of the event's client, service, access point and access technology."""
+    context = event.context or ChargingContext()
+    for session in account.sessions:
+        if (
+            session.client == event.client
+            and session.service == event.service
+            and session.context.apn == context.apn
+            and session.context.rat == context.rat
+        ):
+            return session
+    return None
+
+
+def refusal(event: ChargingEvent, grants: tuple[Grant, ...]) -> Result | None:
+    """The result of an INITIAL all of whose rating groups were refused, else None; the lowest of several."""
+    if not grants or event.denies_per_service:
+        return None
+    if any(grant.result in (Result.SUCCESS, Result.FREE_OF_CHARGE) for grant in grants):
+        return None
+    return min(grant.result for grant in grants)
+
+
+def place_of(report: UsageReport) -> tuple[int, tuple[int, ...], str]:
+    """Where a report stands among others: by rating group, services and destination."""
+    return (
+        -1 if report.rating_group is None else report.rating_group,
+        report.service_identifiers,
+        report.called or "",
     )
 
 

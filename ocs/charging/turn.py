@@ -27,6 +27,7 @@ from ocs.charging.session import ends_quota, gives_up
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.line import Line
 from ocs.charging.tariff.model import Priced, Query, Verdict
+from ocs.charging.wallet import Owner
 from ocs.charging.working import Part, WorkingQuota
 
 SERVICE_UNITS = {"voice": Unit.TIME, "sms": Unit.EVENTS, "mms": Unit.EVENTS, "data": Unit.OCTETS}
@@ -49,6 +50,7 @@ RATED: Final = Verdict.RATED
 FREE: Final = Verdict.FREE
 DENIED: Final = Verdict.DENIED
 
+NO_OTHERS: dict[str, Owner] = {}
 Unrated = Priced(Verdict.NO_RULE, None, None)
 
 
@@ -65,6 +67,7 @@ class Turn:
         "ledger",
         "now_ns",
         "opened_at_ns",
+        "others",
         "plan",
         "policy",
         "service",
@@ -97,6 +100,7 @@ class Turn:
         self._working: list[WorkingQuota | None] = [None] * len(quotas)
         self.opened_at_ns = now_ns if opened_at_ns is None else opened_at_ns
         self.used_at_ns = event.occurred_at_ns or now_ns
+        self.others: dict[str, Owner] = NO_OTHERS  # members of the account's groups
 
     # --- quotas
 
@@ -163,14 +167,18 @@ class Turn:
         self._records.clear()
         self._working.clear()
 
+    def release(self, holds: tuple[Hold, ...]) -> None:
+        """Give back what was set aside."""
+        self.ledger.release(holds)
+
     def _release(self, quota: WorkingQuota) -> None:
-        self.ledger.release(quota.holds)
+        self.release(quota.holds)
         quota.holds = ()
         quota.granted = 0
         quota.is_final = False
         quota.pool = None
 
-    def _quota(self, part: Part, unit: Unit) -> WorkingQuota:
+    def quota(self, part: Part, unit: Unit) -> WorkingQuota:
         """The part's quota of that unit; a new one where there is none."""
         for quota in part.quotas:
             if quota.unit is unit:
@@ -228,7 +236,7 @@ class Turn:
         line = None if is_money else self.line(part, unit, context)
         if line is None and not is_money and self._is_charged_otherwise(part, unit, context):
             return  # another unit of this rating group is the one that is charged
-        quota = self._quota(part, unit)
+        quota = self.quota(part, unit)
         if used.is_total:
             units -= quota.used
             if units <= 0:
@@ -238,17 +246,21 @@ class Turn:
         if quota.used + units > MOST_UNITS[unit]:
             part.is_unrated = True
             return
-        left = units
-        if not is_money:
-            rating_group = part.report.rating_group
-            indexes = self.ledger.usable(unit, self.service, rating_group, part.held)
-            if indexes and not is_free(line, used.at_ns or self.used_at_ns):
-                left -= self.ledger.draw_units(indexes, unit, units, rating_group, BUNDLE)
-        if left:
-            self._charge_money(part, used, line, quota, left)
+        self._pay(part, used, line, quota, units)
         quota.used += units
         if unit is TIME:
             quota.rated_at_ns = used.at_ns or self.used_at_ns
+
+    def _pay(self, part: Part, used: UsedUnits, line: Line | None, quota: WorkingQuota, units: int) -> None:
+        """Debit balances of units, then money for the rest."""
+        left = units
+        if used.unit is not MONEY:
+            rating_group = part.report.rating_group
+            indexes = self.ledger.usable(used.unit, self.service, rating_group, part.held)
+            if indexes and not is_free(line, used.at_ns or self.used_at_ns):
+                left -= self.ledger.draw_units(indexes, used.unit, units, rating_group, BUNDLE)
+        if left:
+            self._charge_money(part, used, line, quota, left)
 
     def _is_charged_otherwise(self, part: Part, unit: Unit, context: ChargingContext) -> bool:
         """Whether the rating group is charged by another unit than this one, which no rule is about."""
@@ -321,7 +333,7 @@ class Turn:
         unit, line = self.unit_and_line(part)
         asked = report.requested.amount
         wanted = asked if self.event.slices_itself and asked is not None else rule.wanted(unit, asked)
-        quota = self._quota(part, unit)
+        quota = self.quota(part, unit)
         priced = None if line is None else line.at(self.now_ns)
         if priced is not None and priced.verdict is not RATED:
             if priced.verdict is DENIED:
@@ -329,7 +341,7 @@ class Turn:
             if priced.verdict is FREE:
                 wanted = max(wanted, rule.maximum.get(unit, wanted))
         change_before_ns = self.now_ns + rule.validity_ns
-        amount, holds, is_rated = self.reserve(part, unit, wanted, line, quota.rated, change_before_ns)
+        amount, holds, is_rated = self.reserve(part, unit, wanted, line, quota, change_before_ns)
         if not amount and not is_rated:
             return Grant(rating_group, services, Result.RATING_FAILED, cost_nanos=nanos)
         quota.granted += amount  # of a report before this one, about another recipient
@@ -401,7 +413,13 @@ class Turn:
         return unit, line
 
     def reserve(
-        self, part: Part, unit: Unit, wanted: int, line: Line | None, rated: int, change_before_ns: int = 0
+        self,
+        part: Part,
+        unit: Unit,
+        wanted: int,
+        line: Line | None,
+        quota: WorkingQuota,
+        change_before_ns: int = 0,
     ) -> tuple[int, tuple[Hold, ...], bool]:
         """Hold units, then money for the rest; returns units granted, holds, and whether anything rates it.
 
@@ -425,7 +443,7 @@ class Turn:
             return covered, holds, is_rated
         else:
             amount, nanos, is_line_rated = self._afford(
-                line, unit, wanted - covered, rated, available, change_before_ns
+                line, unit, wanted - covered, quota.rated, available, change_before_ns
             )
             is_rated = is_rated or is_line_rated
         if nanos > 0:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ocs.charging import acts
 from ocs.charging.account import Account, Balance, Session
-from ocs.charging.engine import close
+from ocs.charging.endings import close
 from ocs.charging.entry import EntryKind, Posting
 from ocs.charging.events import Action, ChargingEvent, Result, Unit
 from ocs.charging.ledger import check
@@ -139,8 +139,8 @@ class Charging(RuleBasedStateMachine):
     @rule()
     def fall_silent(self) -> None:
         session = self.world.account.sessions[0]
-        account, _ = close(self.world.account, session, self.world.policy, self.world.now_ns, "client silent")
-        self.world.account = account
+        ended = close(self.world.account, session, self.world.policy, self.world.now_ns, "client silent")
+        self.world.account = ended.account
 
     @rule(step_s=st.sampled_from([1, 60, 3700, 20_000, -3600]))
     def let_time_pass(self, step_s: int) -> None:

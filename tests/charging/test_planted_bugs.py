@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ocs.charging import engine, onetime, service, session, turn, working
+from ocs.charging import endings, engine, onetime, service, session, turn, working
 from ocs.charging.account import Account, Hold
 from ocs.charging.decision import Change, EventAnswer
 from ocs.charging.entry import Cdr
@@ -107,13 +107,13 @@ def debit_no_late_report(patch: pytest.MonkeyPatch) -> None:
 
 
 def change_the_version_twice(patch: pytest.MonkeyPatch) -> None:
-    ended = engine._ended
+    ended = endings.ended
 
     def changed(*arguments: Any) -> tuple[Account, Cdr]:
         account, cdr = ended(*arguments)
         return msgspec.structs.replace(account, version=account.version + 1), cdr
 
-    patch.setattr(engine, "_ended", changed)
+    patch.setattr(engine, "ended", changed)
 
 
 def answer_before_it_is_durable(patch: pytest.MonkeyPatch) -> None:

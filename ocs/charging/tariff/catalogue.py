@@ -74,6 +74,24 @@ class Catalogue:
         """Whether there is a plan of that name."""
         return plan in self._plans
 
+    def plan_of(self, account_key: str, category: str, subject: str) -> str:
+        """The plan that prices a subject: its profile of the category, its profile, a plan of that name, `*any`.
+
+        The tenant is what stands before the first colon of the account's key. Where there is none of these the
+        subject's own name is returned, which nothing prices.
+        """
+        tenant = account_key.partition(":")[0]
+        for name in (
+            f"{tenant}:{category}:{subject}",
+            f"{tenant}:{subject}",
+            subject,
+            f"{tenant}:{category}:*any",
+            f"{tenant}:*any",
+        ):
+            if name in self._plans:
+                return name
+        return subject
+
     def rate(self, rate_id: str) -> Rate | None:
         """The rate of that name."""
         return self.tariff.rates.get(rate_id)

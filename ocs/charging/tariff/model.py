@@ -125,6 +125,7 @@ class Tariff(msgspec.Struct, frozen=True):
     rates: dict[str, Rate] = {}
     fallback_depth: int = 8  # fallbacks of fallbacks asked, the plan itself not counted
     accounting: Accounting = Accounting()  # what happens to accounts by itself
+    windows: dict[str, Window] = {}  # by name, for balances that pay at certain times only
 
 
 class Considered(msgspec.Struct, frozen=True):

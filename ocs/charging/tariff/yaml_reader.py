@@ -65,6 +65,7 @@ def _tariff(root: Field) -> Tariff:
         zones,
         {name: found.rate for name, found in rates.items()},
         8 if depth is None else depth,
+        windows=windows,
     )
 
 

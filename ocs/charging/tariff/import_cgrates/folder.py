@@ -95,6 +95,7 @@ def _join(cells: Cells, rows: Rows, options: ImportOptions, progress: Progress) 
         {},
         rates,
         FALLBACK_DEPTH,
+        windows={tag: opening.window for tag, opening in timings.items() if opening.window is not None},
     )
     progress("plans", stages, stages)
     return tariff
