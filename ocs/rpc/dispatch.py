@@ -163,7 +163,7 @@ class Dispatcher:
             answer = self._failed(request, error) if error is not None else self._answer(request, value)
         except Exception as unencodable:
             answer, error = self._failed(request, unencodable), unencodable
-        if request.method in self._registry and self._registry.find(request.method).role is Role.ADMINISTER:
+        if request.method in self._registry.administrative:
             self.gate.audit(caller, request.method, request.params, error)
         deliver(answer)
 

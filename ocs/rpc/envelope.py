@@ -20,7 +20,9 @@ _BETWEEN = re.compile(rb'(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _QUOTE = 0x22
+_skimmer = msgspec.json.Decoder(msgspec.Raw)  # sees whether JSON is well formed, and makes nothing of it
 _OPENING = b"{["
+_BLANKS = b" \t\r"
 
 
 class EnvelopeLimits(msgspec.Struct, frozen=True):
@@ -61,8 +63,12 @@ class Framer:
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take octets; return the messages they complete."""
-        self._buffer += data
         frames: list[bytes] = []
+        if not self._buffer and self.failure is None:
+            data = self._whole(data, frames)
+            if not data:
+                return frames
+        self._buffer += data
         while self.failure is None:
             frame = self._next()
             if frame is None:
@@ -76,6 +82,32 @@ class Framer:
             self._position -= self._start
             self._start = 0
         return frames
+
+    def _whole(self, data: bytes, frames: list[bytes]) -> bytes:
+        """Take the lines at the beginning that are whole messages, and return the rest.
+
+        This is a short cut for what clients send nearly always. A line that is JSON as a whole is one message, and
+        with no more brackets than may nest it is within the limits; the parser is faster than counting.
+        """
+        limits = self._limits
+        position, length = 0, len(data)
+        while position < length:
+            end = data.find(b"\n", position)
+            if end < 0:
+                end = length
+            line = data[position:end].strip(_BLANKS)
+            if line:
+                if line[0] not in _OPENING or len(line) > limits.message_octets:
+                    break
+                if line.count(b"{") + line.count(b"[") > limits.depth:
+                    break
+                try:
+                    _skimmer.decode(line)
+                except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError):
+                    break
+                frames.append(line)
+            position = end + 1
+        return data[position:]
 
     def _next(self) -> bytes | None:
         if not self._depth and not self._begin():

@@ -44,6 +44,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
+        self.administrative: set[str] = set()  # names of methods that change things
         self._services: set[str] = set()
         self._document: dict[str, object] | None = None
 
@@ -79,6 +80,8 @@ class Registry:
                 "caller" in inspect.signature(function).parameters,
             )
             self._services.add(name.rpartition(".")[0])
+            if role is Role.ADMINISTER:
+                self.administrative.add(name)
             self._document = None
             return function
 

@@ -21,6 +21,8 @@ from ocs.rpc.errors import InvalidParams
 T = TypeVar("T")
 LARGEST_EXPONENT = 30
 LARGEST_COUNT = 1 << 62
+MOST_SPELLINGS = 500  # of the members of one struct that are remembered
+LONGEST_SPELLING = 64
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 _DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,9})?(?:ns|us|ms|s|m|h|d))+", re.ASCII)
@@ -211,6 +213,13 @@ def folded(name: str) -> str:
     return name.replace("_", "").casefold()
 
 
+class _Field(typing.NamedTuple):
+    """A member of a struct: the field's name, and its type where there are members inside."""
+
+    name: str
+    inside: Any
+
+
 def _named(kind: Any, value: object, path: str) -> object:
     """The value with its members called as the struct's fields."""
     if isinstance(value, list):
@@ -219,26 +228,45 @@ def _named(kind: Any, value: object, path: str) -> object:
     struct = _struct_type(kind)
     if struct is None or not isinstance(value, dict):
         return value
-    fields = _fields(struct)
+    written, fields = _written(struct), _fields(struct)
     named: dict[str, object] = {}
     for name, item in value.items():
-        field = fields.get(folded(name))
-        where = f"{path}.{name}" if path else name
+        field = written.get(name) or fields.get(folded(name))
         if field is None:
+            where = f"{path}.{name}" if path else name
             raise InvalidParams(f"{where}: is not a parameter{_suggestion(name, struct)}")
-        if field[0] in named:
+        if field.name in named:
+            where = f"{path}.{name}" if path else name
             raise InvalidParams(f"{where}: is given twice")
-        named[field[0]] = _named(field[1], item, f"{path}.{field[0]}" if path else field[0])
+        if len(written) < MOST_SPELLINGS and len(name) < LONGEST_SPELLING:
+            written[name] = field
+        if field.inside is None:
+            named[field.name] = item
+        else:
+            named[field.name] = _named(field.inside, item, f"{path}.{field.name}" if path else field.name)
     return named
 
 
 @cache
-def _fields(struct: type[msgspec.Struct]) -> dict[str, tuple[str, Any]]:
-    """Field names and types by folded name, aliases included."""
+def _written(struct: type[msgspec.Struct]) -> dict[str, _Field]:
+    """Fields by the names that came, as they were spelled."""
+    return {}
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, _Field]:
+    """Fields by folded name, aliases included."""
     hints = typing.get_type_hints(struct)
-    found = {folded(name): (name, hints[name]) for name in struct.__struct_fields__}
+    found = {folded(name): _Field(name, _inside(hints[name])) for name in struct.__struct_fields__}
     aliases: dict[str, str] = getattr(struct, "aliases", {})
-    return found | {alias: (name, hints[name]) for alias, name in aliases.items()}
+    return found | {alias: _Field(name, _inside(hints[name])) for alias, name in aliases.items()}
+
+
+def _inside(kind: Any) -> Any:
+    """The type, where it is or holds a struct."""
+    item = _item_type(kind)
+    holds = _struct_type(kind) is not None or (item is not None and _inside(item) is not None)
+    return kind if holds else None
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:
@@ -247,6 +275,7 @@ def _alternatives(kind: Any) -> tuple[Any, ...]:
     return (kind,)
 
 
+@cache
 def _struct_type(kind: Any) -> type[msgspec.Struct] | None:
     for each in _alternatives(kind):
         if isinstance(each, type) and issubclass(each, msgspec.Struct):
@@ -254,6 +283,7 @@ def _struct_type(kind: Any) -> type[msgspec.Struct] | None:
     return None
 
 
+@cache
 def _item_type(kind: Any) -> Any:
     for each in _alternatives(kind):
         if typing.get_origin(each) in (tuple, list):
@@ -263,7 +293,7 @@ def _item_type(kind: Any) -> Any:
 
 def _suggestion(name: str, struct: type[msgspec.Struct]) -> str:
     close = difflib.get_close_matches(folded(name), list(_fields(struct)), 1)
-    return f'; did you mean "{_fields(struct)[close[0]][0]}"?' if close else ""
+    return f'; did you mean "{_fields(struct)[close[0]].name}"?' if close else ""
 
 
 _AT = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)

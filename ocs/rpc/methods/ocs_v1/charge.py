@@ -25,6 +25,7 @@ from ocs.charging.events import (
 )
 from ocs.rpc.context import Context
 from ocs.rpc.errors import InvalidParams, NotFound
+from ocs.rpc.later import Later
 from ocs.rpc.methods.ocs_v1.names import account_of, identity_of
 from ocs.rpc.methods.ocs_v1.pages import Text
 from ocs.rpc.methods.ocs_v1.quantities import asked_quantity, charged_unit
@@ -118,15 +119,39 @@ class Charged(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str | None = None
 
 
-async def charge(context: Context, params: ChargeParams) -> Charged:
+def charge(context: Context, params: ChargeParams) -> Later[Charged]:
     """Charge one event: open, update or end a session, or a one-time event."""
-    event = await _event(context, params)
+    later: Later[Charged] = Later()
+    if params.subscriber is None and params.account is not None:
+        context.spawn(_charge_account(context, params, params.account, later))
+    else:
+        _submit(context, _event(params, _identities(params)), later)
+    return later
+
+
+async def _charge_account(context: Context, params: ChargeParams, name: str, later: Later[Charged]) -> None:
+    """Charge the account of that name by an identity of its subscriber."""
+    try:
+        account = await account_of(context.service, name)
+        if not account.identities:
+            raise NotFound(f"account {account.key[:80]} has no identity that an event could name")
+        event = _event(params, account.identities[:1])
+    except Exception as error:
+        later.fail(error)
+        return
+    _submit(context, event, later)
+
+
+def _submit(context: Context, event: ChargingEvent, later: Later[Charged]) -> None:
     began_ns = context.monotonic_ns()
-    answer = await context.service.handle(event)
-    took_ns = context.monotonic_ns() - began_ns
-    context.metrics.request_answered(event.kind, answer.result, took_ns, "jsonrpc")
-    context.activity.answered(event, answer, took_ns)
-    return _charged(event, answer)
+
+    def deliver(answer: ChargingAnswer) -> None:
+        took_ns = context.monotonic_ns() - began_ns
+        context.metrics.request_answered(event.kind, answer.result, took_ns, "jsonrpc")
+        context.activity.answered(event, answer, took_ns)
+        later.set(_charged(event, answer))
+
+    context.service.submit(event, deliver)
 
 
 def register(registry: Registry) -> None:
@@ -134,7 +159,7 @@ def register(registry: Registry) -> None:
     registry.method("OcsV1.Charge", Role.CHARGE)(charge)
 
 
-async def _event(context: Context, params: ChargeParams) -> ChargingEvent:
+def _event(params: ChargeParams, identities: tuple[Identity, ...]) -> ChargingEvent:
     kind = _kind(params.kind)
     service = params.service.casefold()
     if service not in SERVICES:
@@ -149,7 +174,7 @@ async def _event(context: Context, params: ChargeParams) -> ChargingEvent:
         session_id=params.session,
         event_id=_event_id(kind, params.event),
         service=service,
-        identities=await _identities(context, params),
+        identities=identities,
         reports=_reports(kind, service, params),
         context=_context(params),
         action=_action(kind, params.action),
@@ -190,18 +215,13 @@ def _action(kind: EventKind, name: str | None) -> Action | None:
     return action
 
 
-async def _identities(context: Context, params: ChargeParams) -> tuple[Identity, ...]:
-    """Who is charged: an identity of the subscriber, or any identity of the account."""
-    if params.subscriber is not None:
-        text = params.subscriber
+def _identities(params: ChargeParams) -> tuple[Identity, ...]:
+    """Who is charged; an update or the end of a session need not say."""
+    text = params.subscriber
+    if text is not None:
         if ":" in text:
             return (identity_of(text),)
         return (identity_of(text), Identity(IdentityKind.IMSI, text))
-    if params.account is not None:
-        account = await account_of(context.service, params.account)
-        if not account.identities:
-            raise NotFound(f"account {account.key[:80]} has no identity that an event could name")
-        return account.identities[:1]
     if params.kind.upper() in ("INITIAL", "EVENT"):
         raise InvalidParams("subscriber: is missing; or name the account")
     return ()
