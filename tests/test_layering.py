@@ -64,6 +64,8 @@ TABLE: dict[str, Row] = {
             "ocs.tariff_versions",
         )
     ),
+    "ocs.client": Row(allowed=("ocs.rpc.envelope", "ocs.rpc.errors")),
+    "ocs.client.wire": Row(allowed=("ocs.client.errors", "ocs.rpc.envelope"), pure=True),
     "ocs.config": Row(allowed=("ocs.charging.money",)),
     "ocs.config.settings": Row(allowed=("ocs.config.constraints",), pure=True),
     "ocs.config.currencies": Row(pure=True),

@@ -39,7 +39,8 @@ def test_command_calls_its_method(
 ) -> None:
     server.answers({"ok": True})
     assert run(server, *words) == 0
-    assert server.requests == [{"method": f"OcsV1.{method}", "params": [parameters], "id": 1}]
+    asked = {"jsonrpc": "2.0", "method": f"OcsV1.{method}", "params": [parameters], "id": 1}
+    assert server.requests == [asked]
 
 
 def test_topup_sends_exact_nanos_and_a_reference(server: FakeServer) -> None:
