@@ -18,7 +18,7 @@ NOT_AVAILABLE = "N/A"
 NO_VALUE = -1
 DECIMALS = 5
 
-Contribution = Number | str
+Contribution = int | str  # a number with decimals is its text
 Take = Callable[[View], Contribution | None]
 Kept = tuple[tuple[Contribution, int], ...]  # values and how often
 
@@ -67,7 +67,7 @@ class Total:
 
     def kept(self) -> Kept:
         """The sum, once."""
-        return ((self.sum, 1),)
+        return ((str(self.sum), 1),)
 
     def bring_back(self, kept: Kept) -> None:
         """Take over what was kept."""
@@ -144,7 +144,7 @@ class Extreme:
 
     def kept(self) -> Kept:
         """The extreme alone: without removals no other can take its place."""
-        return tuple((value, 1) for value in list(self._line)[:1])
+        return tuple((str(value), 1) for value in list(self._line)[:1])
 
     def bring_back(self, kept: Kept) -> None:
         """Take over what was kept."""
@@ -222,9 +222,10 @@ def _answered(view: View) -> Contribution | None:
 
 def _number(value: object) -> Contribution | None:
     try:
-        return decimal_of(value)
+        number = decimal_of(value)
     except ValueError:
         return None
+    return int(number) if number == number.to_integral_value() else str(number)
 
 
 def _value(text: str, *, is_text: bool) -> Take:

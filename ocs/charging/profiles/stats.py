@@ -180,15 +180,17 @@ class StatBook:
         self._profiles = profiles
         self._filters = filters
         self._queues: dict[tuple[str, str], Queue] = {}
+        self._dropped: list[Change] = []  # items of queues that are no more
 
     def queue(self, tenant: str, queue_id: str) -> Queue | None:
         """A queue; None where there is no such profile. One whose profile changed begins anew."""
         profile = self._profiles.get(tenant, queue_id)
-        if profile is None:
-            self._queues.pop((tenant, queue_id), None)
-            return None
         queue = self._queues.get((tenant, queue_id))
-        if queue is None or queue.profile is not profile:
+        if queue is not None and queue.profile != profile:
+            self._dropped += queue.clear()
+            del self._queues[tenant, queue_id]
+            queue = None
+        if queue is None and profile is not None:
             queue = self._queues[tenant, queue_id] = Queue(profile, self._filters)
         return queue
 
@@ -224,8 +226,10 @@ class StatBook:
         self, view: View, event_id: str, ids: Collection[str] = (), *, ignores_filters: bool = False
     ) -> Processed:
         """Count an event in every matching queue."""
-        names, changes = [], []
-        for queue in self.matching(view, ids, ignores_filters=ignores_filters):
+        names: list[str] = []
+        queues = self.matching(view, ids, ignores_filters=ignores_filters)
+        changes, self._dropped = self._dropped, []
+        for queue in queues:
             changed = queue.add(view, event_id)
             names.append(queue.profile.id)
             if queue.profile.is_stored:

@@ -3,6 +3,7 @@
 from collections import deque
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from ocs.charging.profiles.filters import FilterBook
 from ocs.charging.profiles.metrics import Extreme, kind_of, rounded
 from ocs.charging.profiles.model import Metric, StatProfile
 from ocs.charging.profiles.shelf import Shelf
-from ocs.charging.profiles.stats import Item, StatBook
+from ocs.charging.profiles.stats import Change, Item, StatBook
 from ocs.charging.profiles.values import Event
 from ocs.charging.profiles.view import View
 
@@ -127,6 +128,14 @@ def test_items_that_were_kept_bring_a_queue_back() -> None:
     assert texts(again) == texts(found) == {"*tcc": "15", "*ddc": "2"}
     again.process(View({"Cost": 10}, tenant="t"), "e")
     assert texts(again)["*tcc"] == "21"
+
+
+def test_changes_go_through_the_journal_s_encoding() -> None:
+    for profile in (queue("*tcc", "*ddc", queue_length=3, is_stored=True), queue("*tcc", is_stored=True)):
+        event = {"Cost": Decimal("0.25"), "Destination": "49"}
+        [change] = book(profile).process(View(event, tenant="t"), "e").changes
+        packed = msgspec.msgpack.encode(change)
+        assert msgspec.msgpack.decode(packed, type=Change) == change
 
 
 def test_totals_that_were_kept_bring_an_endless_queue_back() -> None:
