@@ -82,6 +82,7 @@ TABLE: dict[str, Row] = {
     "ocs.charging.tariff": Row(
         allowed=(
             "ocs.charging.actions.model",
+            "ocs.charging.actions.reader",
             "ocs.charging.enums",
             "ocs.charging.events",
             "ocs.charging.money",
@@ -92,12 +93,17 @@ TABLE: dict[str, Row] = {
     "ocs.charging.tariff.files": Row(allowed=("ocs.charging.tariff", "ocs.charging.cgrates.csv_folder"), pure=True),
     "ocs.charging.tariff.import_cgrates": Row(
         allowed=(
+            "ocs.charging.account",
+            "ocs.charging.actions.model",
+            "ocs.charging.actions.moments",
             "ocs.charging.cgrates.csv_folder",
             "ocs.charging.cgrates.timings",
             "ocs.charging.cgrates.values",
             "ocs.charging.events",
+            "ocs.charging.ledger",
             "ocs.charging.money",
             "ocs.charging.rating",
+            "ocs.charging.schedule",
             "ocs.charging.tariff",
         ),
         pure=True,

@@ -9,6 +9,8 @@ accounts:
     balances: [{money: "10.00"}, {volume: 100MB, id: welcome, priority: 10}]
     credit_limit: "0"          # `unlimited` for postpaid without one
     low_balance: "1.00"
+    action_plans: monthly      # of the tariff; words such as `every: month` count from now
+    triggers: [safety]
 ```
 """
 
@@ -40,6 +42,8 @@ MEMBERS = (
     "low_balance",
     "category",
     "groups",
+    "action_plans",
+    "triggers",
 )
 AMOUNTS = ("money", "volume", "time", "events", "points")
 BALANCE_MEMBERS = (*AMOUNTS, "id", "priority", "expires", "services", "rating_groups", *terms_reader.KEYS)
@@ -57,6 +61,8 @@ class Template(msgspec.Struct, frozen=True):
     credit_limit_nanos: int | None
     low_balance_nanos: int
     extras: Extras | None = None
+    action_plans: tuple[str, ...] = ()
+    trigger_groups: tuple[str, ...] = ()
 
     def accounts(self) -> Iterator[NewAccount]:
         """Every account of the template."""
@@ -73,6 +79,8 @@ class Template(msgspec.Struct, frozen=True):
                 self.credit_limit_nanos,
                 self.low_balance_nanos,
                 extras=_numbered(self.extras, number),
+                action_plans=self.action_plans,
+                trigger_groups=self.trigger_groups,
             )
 
 
@@ -125,6 +133,8 @@ def _template(field: Field) -> Template:
         _limit(members.get("credit_limit")),
         _nanos(members.get("low_balance")),
         terms_reader.read_extras(members),
+        _words(members.get("action_plans")),
+        _words(members.get("triggers")),
     )
 
 

@@ -124,12 +124,17 @@ class Scheduler:
         self._due.clear()
         if accounting.accounts:
             await self._provide(accounting)
-        planned = 0
+        planned, unknown = 0, set[str]()
         async for account in self._accounts():
             if account.extras is not None and account.extras.plans:
                 self.plan(account)
+                unknown.update(
+                    state.plan for state in account.extras.plans if state.plan not in accounting.plans
+                )
                 planned += 1
         self._catalogue = catalogue
+        for plan in sorted(unknown):
+            log.warning("scheduler.plan_unknown", plan=plan)
         if planned:
             log.info("scheduler.looked_through", accounts=planned, due=len(self._due))
 

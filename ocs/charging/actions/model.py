@@ -53,11 +53,12 @@ class Action(msgspec.Struct, frozen=True):
     services: tuple[str, ...] = ()
     rating_groups: tuple[int, ...] = ()
     terms: Terms | None = None
-    to_account: str = ""  # of a transfer; empty: the same account
+    to_account: str = ""  # of a transfer; empty: the same account; without a tenant: that of the account
     to_balance: str = MAIN
     credit_limit_nanos: int | None = 0
     text: str = ""  # of a notice; name of the group of triggers to reset
     source: str = ""  # file:line
+    keeps: bool = False  # a balance that is set keeps what is on it
 
 
 class ActionSet(msgspec.Struct, frozen=True):

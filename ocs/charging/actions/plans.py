@@ -65,7 +65,7 @@ def others_of(account: Account, accounting: Accounting, now_ns: int) -> frozense
     for one in due(account, accounting, now_ns):
         actions = accounting.sets.get(one.actions)
         if actions is not None:
-            found |= accounts_of(actions)
+            found |= accounts_of(actions, account.key)
     return frozenset(found - {account.key})
 
 

@@ -51,7 +51,7 @@ def others_of(account: Account, accounting: Accounting) -> frozenset[str]:
     found: set[str] = set()
     for one in account.extras.watched if account.extras is not None else ():
         for trigger in accounting.triggers.get(one.group, ()):
-            found |= _needed(trigger, accounting)
+            found |= _needed(trigger, accounting, account.key)
     return frozenset(found - {account.key})
 
 
@@ -81,7 +81,7 @@ def follow(
         mark = _mark(bench.accounts[before.key], group, trigger.id)
         if not _is_due(trigger, mark, before, bench.accounts[before.key], now_ns):
             continue
-        missing = _needed(trigger, accounting) - bench.accounts.keys()
+        missing = _needed(trigger, accounting, before.key) - bench.accounts.keys()
         if missing:  # perhaps only for now: the trigger is not marked, and asked again at the next change
             fired.append(Fired(before.key, group, trigger.id, trigger.actions, _no_account(missing)))
             continue
@@ -110,9 +110,9 @@ def _run(
     return fired
 
 
-def _needed(trigger: Trigger, accounting: Accounting) -> frozenset[str]:
+def _needed(trigger: Trigger, accounting: Accounting, key: str) -> frozenset[str]:
     actions = accounting.sets.get(trigger.actions)
-    return frozenset() if actions is None else accounts_of(actions)
+    return frozenset() if actions is None else accounts_of(actions, key)
 
 
 def _no_account(missing: frozenset[str]) -> str:

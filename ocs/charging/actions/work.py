@@ -93,7 +93,7 @@ class Bench:
         entries.setdefault(key, []).extend(ledger.entries)
 
     def _transfer(self, key: str, action: Action, act: Act, entries: dict[str, list[Entry]]) -> None:
-        target = action.to_account or key
+        target = target_of(action, key)
         if target not in self.accounts:
             raise ActError(f"there is no account {target}")
         ledger = Ledger(self.accounts[key].balances, act.at_ns)
@@ -106,9 +106,17 @@ class Bench:
         self._keep(target, ledger, entries)
 
 
-def accounts_of(actions: ActionSet) -> frozenset[str]:
-    """Keys of the other accounts a set works on."""
-    return frozenset(action.to_account for action in actions.actions if action.to_account)
+def accounts_of(actions: ActionSet, key: str) -> frozenset[str]:
+    """Keys of the other accounts a set works on when it is done on one."""
+    return frozenset(target_of(action, key) for action in actions.actions) - {key}
+
+
+def target_of(action: Action, key: str) -> str:
+    """The account a transfer pays to; a name without a tenant is of the payer's."""
+    name = action.to_account
+    if not name or ":" in name:
+        return name or key
+    return f"{key.partition(':')[0]}:{name}"
 
 
 def _top_up(ledger: Ledger, account: Account, action: Action, expires_at_ns: int | None) -> None:
@@ -143,7 +151,7 @@ def _set(ledger: Ledger, account: Account, action: Action, expires_at_ns: int | 
         terms=balance.terms if action.terms is None else action.terms,
     )
     ledger.reshape(shape)
-    if action.amount != balance.posted:
+    if action.amount != balance.posted and not action.keeps:
         ledger.credit(action.balance_id, EntryKind.ADJUSTMENT, action.amount - balance.posted)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from ocs.charging.actions import reader
 from ocs.charging.tariff.calendar_reader import read_holidays, read_time_zone, read_windows
 from ocs.charging.tariff.model import Tariff
 from ocs.charging.tariff.prefixes import NOT
@@ -26,6 +27,7 @@ KEYS = (
     "windows",
     "rates",
     "plans",
+    *reader.KEYS,
 )
 MAX_FALLBACK_DEPTH = 64
 
@@ -65,6 +67,7 @@ def _tariff(root: Field) -> Tariff:
         zones,
         {name: found.rate for name, found in rates.items()},
         8 if depth is None else depth,
+        reader.read_accounting(members, zone, destinations),
         windows=windows,
     )
 

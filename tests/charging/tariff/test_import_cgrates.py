@@ -239,7 +239,7 @@ def test_an_error_has_its_file_line_and_column(name: str, text: str, expected: s
             "DE,0033\n",
             "Destinations.csv:4:2: not carried over: Prefix: a called number comes without 00",
         ),
-        ("Actions", "A,*topup" + "," * 15 + "\n", "not carried over: Tag: 1 rows are about accounts"),
+        ("Actions", "A,*topup" + "," * 15 + "\n", 'Actions.csv:1:1: warning: Tag: the set of actions "A"'),
         ("Rates", "X,0,1,1s,1s,0s\n", 'Rates.csv:5:1: warning: Tag: the rate "X" is never used'),
         ("Destinations", "X,1\n", 'Destinations.csv:4:1: warning: Tag: the destination "X" is never used'),
         ("DestinationRates", "DR_C,DE,R_DE,*up,4,0,\n", 'the destination rate "DR_C" is never used'),

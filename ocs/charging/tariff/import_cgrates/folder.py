@@ -6,11 +6,13 @@ import msgspec
 
 from ocs.charging.cgrates.csv_folder import Row, Rows, read_texts
 from ocs.charging.tariff.findings import Finding, Severity, has_errors, in_order
+from ocs.charging.tariff.import_cgrates.accounting import destinations_of, read_accounting
+from ocs.charging.tariff.import_cgrates.balances import Names
 from ocs.charging.tariff.import_cgrates.cells import Cells, located
 from ocs.charging.tariff.import_cgrates.plans import read_rating_plans, read_timings
 from ocs.charging.tariff.import_cgrates.profiles import Plans, read_profiles
 from ocs.charging.tariff.import_cgrates.rates import ANY, read_destinations, read_terms
-from ocs.charging.tariff.import_cgrates.unused import find_other_files, find_unused
+from ocs.charging.tariff.import_cgrates.unused import find_unused
 from ocs.charging.tariff.model import Tariff
 from ocs.charging.tariff.prefixes import NOT
 from ocs.charging.tariff.yaml_marks import Problem
@@ -48,7 +50,6 @@ def read_cgrates(
         cells.findings.append(Finding(severity, missing))
     tariff = _join(cells, rows, options, progress)
     find_unused(cells, rows)
-    find_other_files(cells, rows)
     findings = in_order(cells.findings)
     return (None if has_errors(findings) else tariff), findings
 
@@ -71,7 +72,7 @@ def _rows(files: list[tuple[str, str]], progress: Progress) -> tuple[Rows, list[
 
 
 def _join(cells: Cells, rows: Rows, options: ImportOptions, progress: Progress) -> Tariff:
-    stages = 5
+    stages = 6
     progress("destinations", 0, stages)
     prefixes = _prefixes(cells, rows.get("Destinations.csv", ()))
     progress("rates", 1, stages)
@@ -87,7 +88,12 @@ def _join(cells: Cells, rows: Rows, options: ImportOptions, progress: Progress) 
     progress("plans", 4, stages)
     single = list(plans.of_profiles())
     joint = list(plans.of_subjects(cells, {plan.name for plan in single}))
+    progress("accounts", 5, stages)
+    names = Names(prefixes, {tag: opening.window is not None for tag, opening in timings.items()})
+    plan_names = frozenset(plan.name for plan in (*joint, *single))
+    accounting = read_accounting(cells, rows, names, options.time_zone, plan_names)
     used = {name for found in priced.values() for name in (each.name for each in found)} - {ANY}
+    used |= destinations_of(accounting)
     tariff = Tariff(
         options.currency,
         (*joint, *single),
@@ -95,9 +101,10 @@ def _join(cells: Cells, rows: Rows, options: ImportOptions, progress: Progress) 
         {},
         rates,
         FALLBACK_DEPTH,
+        accounting,
         windows={tag: opening.window for tag, opening in timings.items() if opening.window is not None},
     )
-    progress("plans", stages, stages)
+    progress("accounts", stages, stages)
     return tariff
 
 

@@ -30,13 +30,13 @@ USES = (
             ("ActionTriggers.csv", "BalanceTimingTags"),
         ),
     ),
-)
-OTHER_FILES = (
-    "SharedGroups.csv",
-    "Actions.csv",
-    "ActionPlans.csv",
-    "ActionTriggers.csv",
-    "AccountActions.csv",
+    (
+        "Actions.csv",
+        "set of actions",
+        (("ActionPlans.csv", "ActionsTag"), ("ActionTriggers.csv", "ActionsTag")),
+    ),
+    ("ActionPlans.csv", "action plan", (("AccountActions.csv", "ActionPlanTag"),)),
+    ("ActionTriggers.csv", "group of triggers", (("AccountActions.csv", "ActionTriggersTag"),)),
 )
 
 
@@ -50,14 +50,6 @@ def find_unused(cells: Cells, rows: Rows) -> None:
             if tag not in named and tag not in seen:
                 cells.warn(row, 0, f'the {what} "{tag}" is never used')
             seen.add(tag)
-
-
-def find_other_files(cells: Cells, rows: Rows) -> None:
-    """Files about accounts are no part of a tariff here; they are said to be left out once each."""
-    for file in OTHER_FILES:
-        for row in rows.get(file, ())[:1]:
-            count = len(rows[file])
-            cells.lose(row, 0, f"{count} rows are about accounts, which are no part of a tariff")
 
 
 def _named(rows: Rows, uses: Iterable[tuple[str, str]]) -> Iterable[str]:

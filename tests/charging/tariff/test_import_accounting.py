@@ -1,0 +1,204 @@
+"""The accounting files of a CGRateS folder: what their rows become, and what is said of rows that cannot."""
+
+import pytest
+
+from ocs.charging.account import Factor, Terms
+from ocs.charging.actions.model import (
+    Accounting,
+    Action,
+    ActionPlan,
+    Do,
+    Group,
+    PlanEntry,
+    Provision,
+    Trigger,
+    Watches,
+    When,
+)
+from ocs.charging.events import Unit
+from ocs.charging.schedule import Calendar
+from ocs.charging.tariff.import_cgrates.folder import ImportOptions, read_cgrates
+from tests.charging.cgrates.worlds import worlds
+from tests.charging.tariff.test_import_cgrates import FILES
+
+NANOS = 10**9
+MINUTE_NS = 60 * NANOS
+ACCOUNTING = {
+    "SharedGroups.csv": "SG,*any,*lowest,\n",
+    "Actions.csv": (
+        "ACT,*topup_reset,,,main,*monetary,,*any,,,*unlimited,,25,10,false,false,10\n"
+        'ACT,*topup,"{""smsFactor"":4.5}",,bonus,*voice,call,DE;!MOB,*zero1m,SG,+24h,PEAK,90m,20,true,false,20\n'
+        "ACT,*debit,,,,*data,,,,,,,1024,,,,5\n"
+        "WARN,*log,,,,,,,,,,,,,,,10\n"
+    ),
+    "ActionPlans.csv": "AP,ACT,*monthly,10\nAP,WARN,PEAK,20\n",
+    "ActionTriggers.csv": (
+        "TR,low,*min_balance,2,true,1m,,2026-01-01T00:00:00Z,main,*monetary,,,,,,,,,,WARN,10\n"
+        "TR,,*max_event_counter,50,,,,,,*monetary,call,DE,,,,,,,,WARN,5\n"
+    ),
+    "AccountActions.csv": "t,1001,AP,TR,true,\nt,1002,AP,,,true\nt,1001,AP,TR,,\n",
+}
+
+
+def read(files: dict[str, str]) -> tuple[Accounting | None, list[str]]:
+    """The accounting of the files above with some others, and the findings as text."""
+    tariff, findings = read_cgrates({**FILES, **files}.items(), ImportOptions())
+    return None if tariff is None else tariff.accounting, [str(finding) for finding in findings]
+
+
+def test_rows_become_sets_plans_triggers_and_accounts() -> None:
+    accounting, findings = read(ACCOUNTING)
+    assert accounting is not None, findings
+    terms = Terms(
+        ("DE", "!MOB"), ("call",), "*zero1m", ("PEAK",), ("SG",), (Factor("smsFactor", 9, 2),), True
+    )
+    bonus = Action(
+        Do.TOP_UP,
+        "bonus",
+        Unit.TIME,
+        90 * MINUTE_NS,
+        priority=20,
+        expires="+24h",
+        services=("voice",),
+        terms=terms,
+        source="Actions.csv:2",
+    )
+    money = Action(
+        Do.TOP_UP, amount=25 * NANOS, resets=True, priority=10, expires="*unlimited", source="Actions.csv:1"
+    )
+    data = Action(
+        Do.DEBIT, "data", Unit.OCTETS, 1024, overdraws=True, services=("data",), source="Actions.csv:3"
+    )
+    assert accounting.sets["ACT"].actions == (bonus, money, data)
+    assert accounting.sets["WARN"].actions == (Action(Do.NOTIFY, text="WARN"),)
+    peak = When(Calendar(week_days=(1, 2, 3, 4, 5), hours=(8,)))
+    assert accounting.plans == {
+        "AP": ActionPlan("AP", (PlanEntry(When(word="*monthly"), "ACT", 10.0), PlanEntry(peak, "WARN", 20.0)))
+    }
+    assert accounting.triggers["TR"] == (
+        Trigger(
+            "low",
+            Watches.AT_MOST,
+            "WARN",
+            Unit.MONEY,
+            2 * NANOS,
+            "main",
+            recurs=True,
+            min_sleep_ns=MINUTE_NS,
+            from_ns=1_767_225_600 * NANOS,
+            weight=10.0,
+        ),
+        Trigger(
+            "2",
+            Watches.USED_AT_LEAST,
+            "WARN",
+            Unit.MONEY,
+            50 * NANOS,
+            categories=("call",),
+            destinations=("DE",),
+            weight=5.0,
+        ),
+    )
+    assert accounting.groups == {"SG": Group("SG", "LOWEST")}
+    assert accounting.accounts == (
+        Provision("t:1001", "t:*any", ("AP",), ("TR",), None),
+        Provision("t:1002", "t:*any", ("AP",), (), 0, True),
+    )
+
+
+def test_an_account_with_a_profile_of_its_own_has_its_plan() -> None:
+    profiles = FILES["RatingProfiles.csv"] + "t,call,1001,2026-01-01T00:00:00Z,RP,\n"
+    accounting, findings = read({**ACCOUNTING, "RatingProfiles.csv": profiles})
+    assert accounting is not None, findings
+    assert [one.plan for one in accounting.accounts] == ["t:1001", "t:*any"]
+
+
+def test_destinations_of_balances_stay_though_nothing_is_priced_by_them() -> None:
+    files = {**ACCOUNTING, "Destinations.csv": FILES["Destinations.csv"] + "FR,33\n"}
+    files["Actions.csv"] = "ACT,*topup,,,x,*voice,,FR,,,,,60,,,,10\nWARN,*log,,,,,,,,,,,,,,,10\n"
+    tariff, findings = read_cgrates({**FILES, **files}.items(), ImportOptions())
+    assert tariff is not None, findings
+    assert tariff.destinations["FR"] == ("33",)
+
+
+def row(count: int, **cells: str) -> str:
+    """A row of some columns, those given by number as `c3`."""
+    found = [""] * count
+    for name, text in cells.items():
+        found[int(name[1:])] = text
+    return ",".join(found) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        (
+            "Actions",
+            row(17, c0="A", c1="*topup", c5="*gold"),
+            "Actions.csv:5:6: BalanceType: there is no type",
+        ),
+        ("Actions", row(17, c0="A", c1="*topup", c12="many"), "Actions.csv:5:13: Units"),
+        ("Actions", row(17, c0="A", c1="*topup", c10="soon"), "Actions.csv:5:11: ExpiryTime"),
+        (
+            "Actions",
+            row(17, c0="A", c1="*topup", c7="XX"),
+            'DestinationTags: there is no destination "XX"',
+        ),
+        ("Actions", row(17, c0="A", c1="*topup", c11="XX"), 'TimingTags: there is no timing "XX"'),
+        ("Actions", row(17, c0="A", c1="*http_post", c2="http://x"), "not carried over: Action: *http_post"),
+        ("Actions", row(17, c0="A", c1="*topup", c3="*string:~*req.ID:1"), "not carried over: Filters"),
+        ("Actions", row(17, c0="A", c1="*topup", c12="{}"), "not carried over: Units"),
+        ("Actions", row(17, c0="A", c1="*topup", c13="*time_asc"), "not carried over: BalanceWeight"),
+        (
+            "Actions",
+            row(17, c0="A", c1="*transfer_balance", c12="1"),
+            "ExtraParameters: needs Destination",
+        ),
+        (
+            "ActionPlans",
+            "AP,ACTT,*asap,10\n",
+            'ActionsTag: there is no set of actions "ACTT" - did you mean',
+        ),
+        ("ActionPlans", "AP,ACT,NEVER,10\n", 'TimingTag: there is no timing "NEVER"'),
+        ("ActionTriggers", row(21, c0="T", c2="*odd", c19="WARN"), "not carried over: ThresholdType: *odd"),
+        (
+            "ActionTriggers",
+            row(21, c0="T", c2="*min_balance", c19="X"),
+            'ActionsTag: there is no set of actions "X"',
+        ),
+        (
+            "ActionTriggers",
+            row(21, c0="T", c2="*min_balance", c6="+1h", c19="WARN"),
+            "not carried over: ExpiryTime",
+        ),
+        (
+            "ActionTriggers",
+            row(21, c0="T", c2="*min_balance", c12="x", c19="WARN"),
+            "not carried over: BalanceRating",
+        ),
+        (
+            "AccountActions",
+            "t,1003,APX,,,\n",
+            "AccountActions.csv:4:3: ActionPlanTag: there is no action plan",
+        ),
+        ("AccountActions", "t,,AP,,,\n", "Account: is empty"),
+        ("AccountActions", "t,1003,AP,,maybe,\n", "AccountActions.csv:4:5: AllowNegative"),
+        ("SharedGroups", "SG,1001,*highest,\n", "not carried over: Account: a group has one strategy"),
+        ("SharedGroups", "SH,*any,*best,\n", 'warning: Strategy: "*best" is no strategy'),
+    ],
+)
+def test_rows_that_cannot_be_used_are_told_at_their_cell(file: str, text: str, expected: str) -> None:
+    name = f"{file}.csv"
+    accounting, findings = read({**ACCOUNTING, name: ACCOUNTING[name] + text})
+    assert any(expected in finding for finding in findings), findings
+    is_usable = "not carried over" in expected or "warning" in expected
+    assert (accounting is not None) == is_usable
+
+
+def test_recorded_folders_with_accounts_load_without_an_error() -> None:
+    seen = 0
+    for world in worlds("action"):
+        tariff, findings = read_cgrates(world.files.items(), ImportOptions())
+        assert tariff is not None, (world.name, findings)
+        seen += len(tariff.accounting.accounts)
+    assert seen
