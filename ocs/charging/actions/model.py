@@ -158,7 +158,25 @@ class Accounting(msgspec.Struct, frozen=True):
     groups: Mapping[str, Group] = {}
     accounts: tuple[Provision, ...] = ()
 
+    def destinations(self) -> set[str]:
+        """Names of the destinations that balances and triggers are about."""
+        triggers = [one.destinations for group in self.triggers.values() for one in group]
+        return _plain([*triggers, *(terms.destinations for terms in self._terms())])
+
+    def windows(self) -> set[str]:
+        """Names of the windows in which balances pay."""
+        return _plain([terms.timings for terms in self._terms()])
+
+    def _terms(self) -> list[Terms]:
+        found = [action.terms for one in self.sets.values() for action in one.actions]
+        return [terms for terms in found if terms is not None]
+
     @property
     def is_empty(self) -> bool:
         """Whether the tariff says nothing of accounts."""
         return not (self.sets or self.plans or self.triggers or self.accounts or self.groups)
+
+
+def _plain(lists: list[tuple[str, ...]]) -> set[str]:
+    """All names, without the `!` of those taken out."""
+    return {name.lstrip("!") for names in lists for name in names}

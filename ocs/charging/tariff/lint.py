@@ -50,16 +50,17 @@ def unused(tariff: Tariff) -> Iterator[Unused]:
     rules = [rule for plan in tariff.plans for version in plan.versions for rule in version.rules]
     rates = {choice.rate_id for rule in rules for choice in rule.choices}
     yield from (Unused("rates", name) for name in tariff.rates if name not in rates)
-    destinations = _named(rule.destinations for rule in rules)
+    destinations = _named(rule.destinations for rule in rules) | tariff.accounting.destinations()
     yield from (Unused("destinations", name) for name in tariff.destinations if name not in destinations)
     zones = _named(rule.zones for rule in rules)
     yield from (Unused("zones", name) for name in tariff.zones if name not in zones)
 
 
 def used_windows(tariff: Tariff) -> set[str]:
-    """The names of the windows that rules ask."""
+    """The names of the windows that rules and balances of actions ask."""
     rules = (rule for plan in tariff.plans for version in plan.versions for rule in version.rules)
-    return {choice.window.name for rule in rules for choice in rule.choices if choice.window is not None}
+    asked = {choice.window.name for rule in rules for choice in rule.choices if choice.window is not None}
+    return asked | tariff.accounting.windows()
 
 
 def _named(lists: Iterable[tuple[str, ...] | None]) -> set[str]:

@@ -96,14 +96,6 @@ def read_accounting(
     return Accounting(zone_name, sets, plans, triggers, groups, accounts)
 
 
-def destinations_of(accounting: Accounting) -> set[str]:
-    """Names of the destinations that balances and triggers are about."""
-    terms = [action.terms for one in accounting.sets.values() for action in one.actions if action.terms]
-    triggers = [trigger for group in accounting.triggers.values() for trigger in group]
-    named = [*(one.destinations for one in terms), *(one.destinations for one in triggers)]
-    return {name.lstrip("!") for names in named for name in names}
-
-
 def _grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in rows:

@@ -6,7 +6,7 @@ import msgspec
 
 from ocs.charging.cgrates.csv_folder import Row, Rows, read_texts
 from ocs.charging.tariff.findings import Finding, Severity, has_errors, in_order
-from ocs.charging.tariff.import_cgrates.accounting import destinations_of, read_accounting
+from ocs.charging.tariff.import_cgrates.accounting import read_accounting
 from ocs.charging.tariff.import_cgrates.balances import Names
 from ocs.charging.tariff.import_cgrates.cells import Cells, located
 from ocs.charging.tariff.import_cgrates.plans import read_rating_plans, read_timings
@@ -93,7 +93,7 @@ def _join(cells: Cells, rows: Rows, options: ImportOptions, progress: Progress) 
     plan_names = frozenset(plan.name for plan in (*joint, *single))
     accounting = read_accounting(cells, rows, names, options.time_zone, plan_names)
     used = {name for found in priced.values() for name in (each.name for each in found)} - {ANY}
-    used |= destinations_of(accounting)
+    used |= accounting.destinations()
     tariff = Tariff(
         options.currency,
         (*joint, *single),
