@@ -30,7 +30,16 @@ def start(folder: Path, port: int, accounts: str = "none") -> subprocess.Popen[s
     """The server in a folder of its own."""
     config = folder / "ocs.yaml"
     config.write_text(SETTINGS.format(port=port, accounts=accounts), encoding="utf-8")
-    command = [sys.executable, "-m", "ocs", "serve", "--config", str(config), "--data-dir", str(folder / "data")]
+    command = [
+        sys.executable,
+        "-m",
+        "ocs",
+        "serve",
+        "--config",
+        str(config),
+        "--data-dir",
+        str(folder / "data"),
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 

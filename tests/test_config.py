@@ -165,7 +165,10 @@ def test_load_raises_with_all_problems(write: Write) -> None:
         ("rpc: {http: '[::]:2080'}", 'did you mean "[::1]:2080"?'),
         ("rpc: {http: 2080}", "expected address:port such as 127.0.0.1:2012"),
         ("rpc: {http: 127.0.0.1:2012}", "rpc.http: repeats rpc.jsonrpc"),
-        ("rpc: {bidirectional: 10.0.0.1:2014}", "other machines use bidirectional_tls, with keys of `ocs key"),
+        (
+            "rpc: {bidirectional: 10.0.0.1:2014}",
+            "other machines use bidirectional_tls, with keys of `ocs key",
+        ),
         ("rpc: {jsonrpc_tls: 0.0.0.0:2022}", "rpc.certificate: missing: jsonrpc_tls needs it"),
         ("rpc: {http_tls: 0.0.0.0:2280}", "rpc.key: missing: http_tls needs it"),
         ("rpc: {jsonrpc_tls: 127.0.0.1:2012}", "rpc.jsonrpc_tls: repeats rpc.jsonrpc"),

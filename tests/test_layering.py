@@ -47,7 +47,9 @@ OPERATIONS = (
 AGENT = Row(allowed=BORDER)
 VOICE = Row(allowed=(*BORDER, "ocs.agents.voice"))
 AGENT_PURE = Row(allowed=("ocs.charging.events", *CONFIG_TYPES), pure=True)
-VOICE_PURE = tuple(f"ocs.agents.voice.{name}" for name in ("options", "outcomes", "parties", "recent", "ticks"))
+VOICE_PURE = tuple(
+    f"ocs.agents.voice.{name}" for name in ("options", "outcomes", "parties", "recent", "ticks")
+)
 
 SESSIONS_PURE = Row(allowed=("ocs.sessions",), denied=("ocs.sessions.service",), pure=True)
 COMPAT = ("ocs.charging.cgrates", "ocs.charging.profiles", "ocs.sessions")
@@ -90,7 +92,9 @@ TABLE: dict[str, Row] = {
         ),
         pure=True,
     ),
-    "ocs.charging.tariff.files": Row(allowed=("ocs.charging.tariff", "ocs.charging.cgrates.csv_folder"), pure=True),
+    "ocs.charging.tariff.files": Row(
+        allowed=("ocs.charging.tariff", "ocs.charging.cgrates.csv_folder"), pure=True
+    ),
     "ocs.charging.tariff.import_cgrates": Row(
         allowed=(
             "ocs.charging.account",
@@ -135,17 +139,29 @@ TABLE: dict[str, Row] = {
     **dict.fromkeys(VOICE_PURE, AGENT_PURE),
     "ocs.agents.freeswitch": VOICE,
     "ocs.agents.freeswitch.esl": AGENT_PURE,
-    "ocs.agents.freeswitch.commands": Row(allowed=(*AGENT_PURE.allowed, "ocs.agents.freeswitch.esl"), pure=True),
+    "ocs.agents.freeswitch.commands": Row(
+        allowed=(*AGENT_PURE.allowed, "ocs.agents.freeswitch.esl"), pure=True
+    ),
     "ocs.agents.freeswitch.mapping": Row(
         allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.freeswitch.esl"), pure=True
     ),
     "ocs.agents.freeswitch.free": Row(
-        allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.freeswitch.esl", "ocs.agents.freeswitch.mapping"),
+        allowed=(
+            *AGENT_PURE.allowed,
+            *VOICE_PURE,
+            "ocs.agents.freeswitch.esl",
+            "ocs.agents.freeswitch.mapping",
+        ),
         pure=True,
     ),
     "ocs.agents.kamailio": VOICE,
     "ocs.agents.kamailio.free": Row(
-        allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.kamailio.mapping", "ocs.agents.kamailio.messages"),
+        allowed=(
+            *AGENT_PURE.allowed,
+            *VOICE_PURE,
+            "ocs.agents.kamailio.mapping",
+            "ocs.agents.kamailio.messages",
+        ),
         pure=True,
     ),
     "ocs.agents.kamailio.netstring": AGENT_PURE,

@@ -82,7 +82,9 @@ def test_limits_come_from_the_settings() -> None:
 
 def test_a_profile_shortens_the_validity_and_with_it_the_supervision_of_its_clients() -> None:
     policy = charging_policy(Settings(IdentitySettings("ocs.example.org", "example.org")))
-    assert policy.rule("data", None, "", "open5gs").validity_ns < policy.rule("data", None, "", "").validity_ns
+    assert (
+        policy.rule("data", None, "", "open5gs").validity_ns < policy.rule("data", None, "", "").validity_ns
+    )
 
 
 def test_the_settings_bound_the_sessions_of_an_account() -> None:

@@ -13,7 +13,7 @@ from ocs.charging.endings import without_promise
 from ocs.charging.events import ChargingAnswer, ChargingEvent, Grant, RequestType, Result, UsageReport
 from ocs.charging.full_turn import first_turn, given_back, with_others
 from ocs.charging.quota import ChargingPolicy
-from ocs.charging.session import find, merged_reports, with_session
+from ocs.charging.session import find, merged_reports, refusal, with_session
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.model import Verdict
 from ocs.charging.turn import Turn
@@ -40,7 +40,7 @@ def authorize(
         return Decision(before, ChargingAnswer(Result.DENIED))
     turn = first_turn(account, event, catalogue, policy, now_ns, others)
     grants = tuple([_promised(turn, report) for report in merged_reports(event.reports)])
-    result = min((grant.result for grant in grants), default=Result.SUCCESS)
+    result = refusal(event, grants) or Result.SUCCESS
     answer = ChargingAnswer(
         result,
         grants,

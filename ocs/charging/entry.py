@@ -41,7 +41,10 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Posting(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The entries of one event. Its id is (`session_key`, `kind`, `event_id`); an entry's is its index in it."""
+    """The entries of one event. Its id is (`session_key`, `kind`, `event_id`); an entry's is its index in it.
+
+    `others` is what the same event changed on other accounts; only what is kept for a refund has it.
+    """
 
     account: str
     session_key: str
@@ -51,6 +54,7 @@ class Posting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     entries: tuple[Entry, ...]
     by: str = ""
     reason: str = ""
+    others: tuple["Posting", ...] = ()
 
 
 class UsageTotal(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -21,7 +21,7 @@ from ocs.charging.events import (
     UsageReport,
     UsedUnits,
 )
-from ocs.charging.full_turn import first_turn, one_version_on, with_others
+from ocs.charging.full_turn import FullTurn, first_turn, one_version_on, with_others
 from ocs.charging.ledger import Ledger
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.rating import cost
@@ -215,7 +215,7 @@ def _refund(turn: Turn, refundable: Posting | None) -> Decision:
     if event.refund_token is not None:
         if refundable is None or refundable.account != account.key:
             return Decision(account, ChargingAnswer(Result.INVALID_VALUE, failed="refund_token"))
-        nanos = _reverse(turn.ledger, refundable)
+        nanos = _reverse(turn, refundable)
     else:
         priced = _price(turn)
         if priced.result is not Result.SUCCESS:
@@ -238,8 +238,21 @@ def _refund(turn: Turn, refundable: Posting | None) -> Decision:
     return _done(turn, answer, -nanos, grants, "refund")
 
 
-def _reverse(ledger: Ledger, posting: Posting) -> int:
-    """Give back every debit of a posting to the balance that paid, also one that has expired since."""
+def _reverse(turn: Turn, posting: Posting) -> int:
+    """Give back every debit to the balance that paid, on whatever account.
+
+    One that has expired since gets it back all the same; one that was removed is made again without conditions.
+    What a member paid that shares no group with the account any more is credited to the account itself.
+    """
+    nanos = 0
+    for each in (posting, *posting.others):
+        member = turn.others.get(each.account)
+        nanos += reverse(turn.ledger if member is None else member.ledger, each)
+    return nanos
+
+
+def reverse(ledger: Ledger, posting: Posting) -> int:
+    """Give back the debits of one account; returns the money among them."""
     nanos = 0
     for entry in posting.entries:
         if entry.kind is not EntryKind.DEBIT:
@@ -287,8 +300,11 @@ def _done(turn: Turn, answer: ChargingAnswer, nanos: int, grants: tuple[Grant, .
         cause,
         turn.context,
     )
+    kept = posting
+    if turn.others and isinstance(turn, FullTurn):
+        kept = msgspec.structs.replace(posting, others=turn.other_postings(posting.session_key))
     answered = EventAnswer(
-        key, account.key, now_ns + turn.policy.event_retention_ns, encode_answer(answer), posting
+        key, account.key, now_ns + turn.policy.event_retention_ns, encode_answer(answer), kept
     )
     decision = Decision(changed, answer, posting if posting.entries else None, (cdr,), answered=answered)
     return with_others(decision, turn, posting.session_key, None)

@@ -114,7 +114,10 @@ class Wire:
 
 @asynccontextmanager
 async def opened(
-    listeners: Listeners | None = None, gate: Gate | None = None, limits: TcpLimits | None = None, **options: Any
+    listeners: Listeners | None = None,
+    gate: Gate | None = None,
+    limits: TcpLimits | None = None,
+    **options: Any,
 ) -> AsyncIterator[Door]:
     """A front door on free ports, closed at the end."""
     state = State()

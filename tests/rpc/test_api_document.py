@@ -19,8 +19,20 @@ def test_method_and_its_parameters_are_described(method: Method) -> None:
 
 
 def test_what_changes_something_is_not_for_readers() -> None:
-    operating = {"Create", "Topup", "Adjust", "Bar", "Unbar", "Disconnect", "Reauthorize", "Activate", "Rollback"}
+    operating = {
+        "Create",
+        "Topup",
+        "Adjust",
+        "Bar",
+        "Unbar",
+        "Disconnect",
+        "Reauthorize",
+        "Activate",
+        "Rollback",
+    }
     for method in REGISTRY:
         changes = any(method.name.endswith(word) for word in operating)
-        expected = Role.CHARGE if method.name.endswith("Charge") else Role.ADMINISTER if changes else Role.READ
+        expected = (
+            Role.CHARGE if method.name.endswith("Charge") else Role.ADMINISTER if changes else Role.READ
+        )
         assert method.role is expected, method.name

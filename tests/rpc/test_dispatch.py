@@ -82,7 +82,9 @@ def test_long_pipeline_lets_a_neighbour_in_between() -> None:
             greedy.send(request * 20 * PER_TURN)
             neighbour.send(request)
             assert (await neighbour.receive())["id"] == 1
-            [behind] = [each for each in door.front.tcp.connections if each._waiting or each._framer.is_mid_message]
+            [behind] = [
+                each for each in door.front.tcp.connections if each._waiting or each._framer.is_mid_message
+            ]
             assert len(behind._waiting) > PER_TURN
             for _ in range(20 * PER_TURN):
                 assert (await greedy.receive())["id"] == 1

@@ -48,9 +48,7 @@ def rate_cdr(context: Context, call: Call, request_type: str) -> tuple[RatedCdr,
     return RatedCdr(usage_ns, cost.cost_nanos, CDRS), context, event_cost.unpaid_charges(cost)
 
 
-def rate_session_cdr(
-    context: Context, run: Run, first: Call
-) -> tuple[RatedCdr, Context, Charges | None]:
+def rate_session_cdr(context: Context, run: Run, first: Call) -> tuple[RatedCdr, Context, Charges | None]:
     """Rates a run of a session, `first` being the period of its init event.
 
     Charges that do not cover the usage are refunded and the whole usage is debited anew.

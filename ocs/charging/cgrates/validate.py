@@ -47,5 +47,3 @@ def _faults_of_slots(rate: Rate) -> Iterator[str]:
             yield f"rate {rate.tag} has two slots from {slot.start_ns} ns on"
         elif (slot.start_ns - before.start_ns) % before.increment_ns:
             yield f"rate {rate.tag}: the slot from {slot.start_ns} ns on cuts an increment of the one before it"
-
-
