@@ -186,7 +186,7 @@ def test_a_refused_authorization_holds_nothing() -> None:
         "as with a session, one group that is granted is enough"
     )
     world.bar()
-    assert world.line(authorize(rg(10, 300), reserve_s=60)) == "DENIED | main 350"
+    assert world.line(authorize(rg(10, 300), reserve_s=60)) == "DENIED | main 350-300"
 
 
 def test_request_types_authorize_as_they_grant() -> None:
