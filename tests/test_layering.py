@@ -75,6 +75,8 @@ TABLE: dict[str, Row] = {
     "ocs.demo": Row(pure=True),
     "ocs.log": Row(allowed=("ocs.config.settings",)),
     "ocs.metrics": Row(allowed=("ocs.charging.events",)),
+    "ocs.exporting": Row(allowed=("ocs.charging.profiles",)),
+    "ocs.exporting.records": Row(allowed=("ocs.charging.profiles",), pure=True),
     "ocs.diameter": Row(pure=True),
     "ocs.charging": Row(allowed=("ocs.charging",), denied=ENGINE_AND_BEYOND, pure=True),
     "ocs.charging.events": Row(allowed=("ocs.charging.enums",), pure=True),

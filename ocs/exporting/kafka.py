@@ -1,0 +1,54 @@
+"""Rows as JSON messages of a Kafka topic, the row's key as the message's. Needs `ocs[kafka]`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ocs.exporting.records import Row, json_line
+from ocs.exporting.sinks import TIMEOUT_S, SinkFailed
+
+
+class KafkaSink:
+    """One topic; a batch is written when all of its messages are acknowledged by all replicas."""
+
+    def __init__(self, servers: str, topic: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Raises SinkFailed where aiokafka is not installed."""
+        try:
+            import aiokafka
+        except ImportError:
+            raise SinkFailed("exporting to Kafka needs aiokafka: pip install 'ocs[kafka]'") from None
+        self._driver: Any = aiokafka
+        self._servers = servers
+        self._topic = topic
+        self._timeout_ms = int(timeout_s * 1000)
+        self._producer: Any = None
+
+    async def write(self, rows: Sequence[Row]) -> None:
+        """Send rows and wait for all of them. Raises SinkFailed."""
+        try:
+            producer = await self._started()
+            sent = [
+                await producer.send(self._topic, json_line(row).rstrip(b"\n"), key=row.key.encode())
+                for row in rows
+            ]
+            for each in sent:
+                await each
+        except (OSError, TimeoutError, self._driver.errors.KafkaError) as error:
+            raise SinkFailed(f"{self._topic}: {error}") from error
+
+    async def close(self) -> None:
+        """Stop the producer."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def _started(self) -> Any:
+        if self._producer is None:
+            producer = self._driver.AIOKafkaProducer(
+                bootstrap_servers=self._servers,
+                acks="all",
+                enable_idempotence=True,
+                request_timeout_ms=self._timeout_ms,
+            )
+            await producer.start()
+            self._producer = producer
+        return self._producer
