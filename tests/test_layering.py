@@ -196,6 +196,18 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.profile_records": COMPAT_PURE,
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
     "ocs.cgrates.program": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
+    "ocs.cgrates.agents": Row(
+        allowed=("ocs.agents", *BORDER[:2], "ocs.config.settings", "ocs.cgrates", "ocs.sessions"),
+        denied=("ocs.agents.diameter", "ocs.cgrates.program"),
+    ),
+    "ocs.cgrates.agents.events": Row(
+        allowed=("ocs.agents.voice.options", "ocs.charging.events", "ocs.sessions"),
+        denied=("ocs.sessions.service",),
+        pure=True,
+    ),
+    "ocs.cgrates.agents.sections": Row(
+        allowed=("ocs.charging.cgrates.values", "ocs.config.settings"), pure=True
+    ),
     "ocs.cgrates.callbacks": Row(allowed=("ocs.rpc.clients", "ocs.sessions")),
     "ocs.rpc": Row(
         allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log", "ocs.tariffs"), denied=STORES

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ocs.cgrates import jsonc
+from ocs.cgrates.agents.sections import FreeswitchAgentSection, KamailioAgentSection
 from ocs.charging.cgrates import plan, values
 
 HIGHEST_DECIMALS = 9
@@ -170,6 +171,8 @@ class Settings(msgspec.Struct, frozen=True):
     apiers: Subsystem = Subsystem()
     data_db: DataDb = DataDb()
     stor_db: DataDb = DataDb()
+    freeswitch_agent: FreeswitchAgentSection = FreeswitchAgentSection()
+    kamailio_agent: KamailioAgentSection = KamailioAgentSection()
     raw: dict[str, Any] = {}
 
     def named(self, section: str, key: str) -> bool:

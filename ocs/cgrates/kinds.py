@@ -35,6 +35,7 @@ class Kind(StrEnum):
     CLOSED_SESSION = "closed_session"  # cgrid: ended, and remembered for its record
     CDR = "cdr"  # cgrid:run id
     WATCH = "watch"  # tenant:account: its triggers with their state, and its counters
+    PROMISE = "promise"  # client|session id of a switch agent: what a ringing call may use, debited already
     CHARGER = "charger"
     ATTRIBUTE = "attribute"
     FILTER = "filter"
@@ -85,6 +86,7 @@ TYPES: Mapping[Kind, Any] = {
     Kind.ACTION_TRIGGERS: tuple[ActionTrigger, ...],
     Kind.WATCH: Watch,
     Kind.SESSION: Session,
+    Kind.PROMISE: Session,
     Kind.CLOSED_SESSION: Session,
     Kind.CDR: Cdr,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from ocs.cgrates import config
+from ocs.cgrates.agents.voice import SectionError, VoiceAgents
 from ocs.cgrates.callbacks import FrontClients
 from ocs.cgrates.journal import Journal, JournalError, NoJournal, SqliteJournal
 from ocs.cgrates.runtime import Runtime
@@ -66,10 +67,12 @@ async def serve(
         limits=TcpLimits(in_flight=1_000),
         path=settings.http.json_rpc_url,
     )
-    runtime.use_clients(FrontClients(front.clients))
+    agents = _agents(runtime)
+    runtime.use_clients(agents.beside(FrontClients(front.clients)))
     await runtime.start()
     try:
         await _open(front)
+        await agents.start()
         if unsupported:
             log.warning("config.keys_without_effect", keys={each.key: each.meaning for each in unsupported})
         log.info("server.ready", records=records, **front.addresses)
@@ -78,10 +81,18 @@ async def serve(
         await stop.wait()
     finally:
         await front.close()
+        await agents.stop()
         await runtime.stop(FINISH_S)
         await front.end()
         log.info("server.stopped")
     return STORE_ERROR if state.failure is not None else 0
+
+
+def _agents(runtime: Runtime) -> VoiceAgents:
+    try:
+        return VoiceAgents(runtime)
+    except SectionError as error:
+        raise StartError(f"configuration: {error}") from error
 
 
 async def _open(front: FrontDoor) -> None:

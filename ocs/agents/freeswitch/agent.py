@@ -63,6 +63,11 @@ class FreeswitchAgent:
             ControlResult.UNSUPPORTED if client is None else await client.flow.reauthorize(session.session_id)
         )
 
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        """Play what is configured for a low balance to the caller."""
+        client = self._clients.get(session.client)
+        return ControlResult.UNSUPPORTED if client is None else await client.flow.warn(session.session_id)
+
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         """End a call."""
         client = self._clients.get(session.client)

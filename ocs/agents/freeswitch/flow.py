@@ -175,6 +175,14 @@ class CallFlow(CallCharges):
         """Ask for more at once: there may be more."""
         return await self._controlled(uuid, self._extend)
 
+    async def warn(self, uuid: str) -> ControlResult:
+        """Tell the caller that the credit ends soon."""
+        return await self._controlled(uuid, self._warn)
+
+    async def _warn(self, call: Call) -> ControlResult:
+        await self.orders.warn(call)
+        return ControlResult.ACCEPTED
+
     async def disconnect(self, uuid: str, cause: str) -> ControlResult:
         """End a call because the server says so."""
         return await self._controlled(uuid, lambda call: self.orders.disconnect(call, cause))

@@ -86,6 +86,10 @@ class KamailioAgent:
         proxy = self.proxies.get(session.client)
         return ControlResult.UNSUPPORTED if proxy is None else proxy.reauthorize(session.session_id)
 
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        """Kamailio plays nothing."""
+        return ControlResult.UNSUPPORTED
+
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         """End a call; Kamailio is told the cause."""
         proxy = self.proxies.get(session.client)

@@ -159,7 +159,7 @@ class CallBook:
     def _submit_release(self, call: Call) -> None:
         """Give back what was held for a call that does not take place."""
         event = self._event(EventKind.TERMINATION, call, "release", mapping.used(call.facts.unit, 0, None))
-        self._submit(event, _no_matter)
+        self._submit(event, no_matter)
 
     # --- Kamailio
 
@@ -225,5 +225,5 @@ def sleep(call: Call) -> None:
         call.timer = None
 
 
-def _no_matter(answer: ChargingAnswer) -> None:
+def no_matter(answer: ChargingAnswer) -> None:
     """Whatever became of it, there is nothing more to do."""

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from ocs.agents.kamailio import mapping
-from ocs.agents.kamailio.book import CallBook, count_of, sleep, transaction_of
+from ocs.agents.kamailio.book import CallBook, count_of, no_matter, sleep, transaction_of
 from ocs.agents.kamailio.calls import RETRY_NS, Call, Due, Phase
 from ocs.agents.kamailio.mapping import PROVISIONAL, Facts, MappingError
 from ocs.agents.kamailio.messages import Message
@@ -254,6 +254,8 @@ class CallFlow(CallBook):
             call = self.calls.get(facts.origin_id) or self._find_provisional(facts) or self._unknown(facts)
             call.is_late = not call.is_opened
             self._finish(call, facts)
+        elif self._says_all and facts.is_charged:  # the core has records of its own, and knows which it has
+            self._submit(mapping.afterwards(self.name, facts, facts.usage or 0), no_matter)
         if message.get("tr_index"):
             self._reply(message, 0)
 

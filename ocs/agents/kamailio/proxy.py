@@ -16,6 +16,7 @@ from ocs.agents.kamailio.messages import DIALOG_LIST_REQUEST, Dialog, DialogList
 from ocs.agents.voice.door import ChargingDoor
 from ocs.agents.voice.ticks import SECOND_NS
 from ocs.charging.control import ControlResult, OpenSession
+from ocs.charging.events import FreeEvent
 from ocs.config.settings import KamailioSettings
 
 log = structlog.get_logger()
@@ -165,6 +166,11 @@ class ProxyCalls(CallFlow):
         answer_ns = dialog.started_at_s * SECOND_NS
         said = ("h_entry", dialog.h_entry), ("h_id", dialog.h_id), ("AnswerTime", str(dialog.started_at_s))
         facts = msgspec.structs.replace(call.facts, answer_ns=answer_ns, extra=(*call.facts.extra, *said))
+        if self._says_all:
+            free = call.facts.free or FreeEvent()
+            facts = msgspec.structs.replace(
+                facts, free=msgspec.structs.replace(free, fields=(*free.fields, *said))
+            )
         behind_ns = max(wall_ns - answer_ns - SECOND_NS, 0)  # a second for the clock of the proxy
         log.info("kamailio.start_recovered", peer=self.name, session=call.session_id)
         call.start(facts, now_ns - behind_ns, wall_ns - behind_ns)

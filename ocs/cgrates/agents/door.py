@@ -1,0 +1,416 @@
+"""The event pipeline as the charging core of the switch agents.
+
+A call that rings has a promise: all that it may use is debited and kept beside the sessions, so that no other call
+is promised the same. Its answer gives the promise back and opens a session, which is debited slice by slice as the
+agent reports; its end closes the session at what was used in all, and makes the record where one is wanted.
+
+Every event is decided without waiting; its answer leaves when what it changed is on disk.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import msgspec
+import structlog
+
+from ocs.cgrates.agents import events
+from ocs.cgrates.agents.events import NOTES, STARTED_AT, Defaults, Wishes
+from ocs.cgrates.agents.peers import PEER
+from ocs.cgrates.agents.results import Results
+from ocs.cgrates.journal import JournalError
+from ocs.cgrates.kinds import Kind
+from ocs.cgrates.runtime import Runtime
+from ocs.charging.control import OpenSession
+from ocs.charging.events import (
+    Action,
+    ChargingAnswer,
+    ChargingContext,
+    ChargingEvent,
+    EventKind,
+    FinalUnit,
+    FinalUnitAction,
+    Grant,
+    ProfileResults,
+    Result,
+    Unit,
+)
+from ocs.sessions.accounting import Report
+from ocs.sessions.clients import Client
+from ocs.sessions.errors import EXISTS, PARTIALLY_EXECUTED, ServiceError
+from ocs.sessions.model import CgrEvent, Session, cgrid_of
+from ocs.sessions.service import checked
+
+log = structlog.get_logger()
+
+UNLIMITED = -1
+REPORTED = "reported"  # what an agent has said that was used, in the notes of a session
+RELEASE = "release"  # the end of a call that does not take place, of which there is no record
+RECORDED = (EXISTS, PARTIALLY_EXECUTED)
+TERMINATE = FinalUnit(FinalUnitAction.TERMINATE)
+
+Deliver = Callable[[ChargingAnswer], None]
+
+
+class PipelineDoor:
+    """What an agent charges its calls by. `creates_cdrs` makes a record of every call that has ended."""
+
+    def __init__(self, runtime: Runtime, results: Results, creates_cdrs: bool) -> None:
+        general = runtime.settings.general
+        self.clients: dict[str, Client] = {}  # the agent's switches, by name
+        self._runtime = runtime
+        self._results = results
+        self._creates_cdrs = creates_cdrs
+        self._defaults = Defaults(runtime.tenant, general.default_category, general.default_request_type)
+        self._low_ns = int(runtime.settings.sessions.min_dur_low_balance)
+        self._cgrids: dict[str, str] = {}  # active sessions by key
+        self._free_calls: set[str] = set()  # keys of answered calls that are not about money
+
+    def start(self) -> None:
+        """Takes over what was promised, and the sessions that were open, when the server ended."""
+        state, accounting = self._runtime.state, self._runtime.accounting
+        for key, promise in list(state.tables[Kind.PROMISE].items()):
+            if promise.peer.removeprefix(PEER) in self.clients:
+                runs = tuple(
+                    [
+                        msgspec.structs.replace(run, money=accounting.restore(run.money))
+                        for run in promise.runs
+                    ]
+                )
+                state.put(Kind.PROMISE, key, msgspec.structs.replace(promise, runs=runs))
+        for session in state.sessions.values():
+            client = session.peer.removeprefix(PEER)
+            if session.peer.startswith(PEER) and client in self.clients:
+                self._cgrids[_key(client, str(session.event.get("OriginID")))] = session.cgrid
+
+    # --- the door
+
+    def submit(self, event: ChargingEvent, deliver: Deliver) -> None:
+        """Charges an event; `deliver` gets the answer once, when it is durable."""
+        answer = self._answer(event)
+
+        def durable(error: JournalError | None) -> None:
+            deliver(answer if error is None else ChargingAnswer(Result.FAILED))
+
+        self._runtime.state.when_durable(durable)
+
+    async def handle(self, event: ChargingEvent) -> ChargingAnswer:
+        """Charges an event and waits for the answer."""
+        answered: asyncio.Future[ChargingAnswer] = asyncio.get_running_loop().create_future()
+
+        def deliver(answer: ChargingAnswer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.submit(event, deliver)
+        return await answered
+
+    async def sessions_of(self, client: str) -> list[OpenSession]:
+        """The promises and open sessions of a switch."""
+        promises = self._runtime.state.tables[Kind.PROMISE].values()
+        mine = [promise for promise in promises if promise.peer == f"{PEER}{client}"]
+        return [_shown(session) for session in (*mine, *self._active(client))]
+
+    def ids_of(self, client: str) -> list[dict[str, str]]:
+        """The active sessions of a switch, as the incumbent's agents name them."""
+        return [
+            {name: str(session.event.get(name) or "") for name in ("OriginHost", "OriginID")}
+            for session in self._active(client)
+        ]
+
+    def _active(self, client: str) -> Iterable[Session]:
+        return [each for each in self._runtime.state.sessions.values() if each.peer == f"{PEER}{client}"]
+
+    # --- what is decided
+
+    def _answer(self, event: ChargingEvent) -> ChargingAnswer:
+        try:
+            return self._decided(event)
+        except ServiceError as error:
+            return ChargingAnswer(Result.DENIED, message=str(error))
+        except Exception:
+            log.exception("agents.event_failed", peer=event.client, session=event.session_id)
+            return ChargingAnswer(Result.FAILED)
+
+    def _decided(self, event: ChargingEvent) -> ChargingAnswer:
+        wishes = events.wishes_of(event)
+        match event.kind:
+            case EventKind.INITIAL:
+                return self._initial(event, wishes)
+            case EventKind.UPDATE:
+                return self._update(event, wishes)
+            case EventKind.TERMINATION:
+                return self._end(event, wishes)
+            case EventKind.EVENT:
+                return self._once(event, wishes)
+
+    def _initial(self, event: ChargingEvent, wishes: Wishes) -> ChargingAnswer:
+        cgr = checked(events.cgr_event(event, self._defaults))
+        if events.is_answered(event):
+            return self._begun(event, cgr, wishes)
+        self._release(event)
+        altered, told = self._results.authorized(cgr, wishes)
+        if not wishes.accounts:
+            return _free(event, told)
+        return self._promised(event, altered, told)
+
+    def _promised(self, event: ChargingEvent, cgr: CgrEvent, told: ProfileResults | None) -> ChargingAnswer:
+        """Debits all that the call may use, until it is answered or given up."""
+        runtime, wanted = self._runtime, events.wanted(event) or 0
+        allowed = runtime.sessions.authorize(events.with_usage(cgr, wanted))
+        if allowed == UNLIMITED or allowed <= 0:
+            return self._granted(event, allowed, wanted, told)
+        runs = runtime.sessions.open_runs(events.with_usage(cgr, allowed), 0)
+        step = runtime.accounting.update(runs, Report(allowed))
+        if step.outcome.refusal:
+            runtime.accounting.terminate(step.runs, 0, None)
+            raise ServiceError(f"RALS_ERROR:{step.outcome.refusal}")
+        peer = f"{PEER}{event.client}"
+        promise = Session(cgrid_of(cgr.event), cgr.tenant, cgr.event, cgr.options, step.runs, peer=peer)
+        runtime.state.put(Kind.PROMISE, _key_of(event), promise)
+        return self._granted(event, step.outcome.usage, wanted, told)
+
+    def _release(self, event: ChargingEvent) -> Session | None:
+        """Gives a promise back."""
+        state, key = self._runtime.state, _key_of(event)
+        promise: Session | None = state.tables[Kind.PROMISE].get(key)
+        if promise is not None:
+            self._runtime.accounting.terminate(promise.runs, 0, None)
+            state.delete(Kind.PROMISE, key)
+        return promise
+
+    def _session(self, event: ChargingEvent) -> Session | None:
+        return self._runtime.state.sessions.get(self._cgrids.get(_key_of(event), ""))
+
+    def _begun(self, event: ChargingEvent, cgr: CgrEvent, wishes: Wishes) -> ChargingAnswer:
+        """Opens the session of a call that was answered; what it has used already is debited with it."""
+        if self._session(event) is not None:
+            return self._sliced(event, wishes)
+        self._release(event)
+        if _key_of(event) in self._free_calls:
+            return _free(event, None)
+        cgr, told = self._results.initiated(cgr, wishes)
+        if not wishes.accounts:
+            self._free_calls.add(_key_of(event))
+            return _free(event, told)
+        sessions, wanted = self._runtime.sessions, events.wanted(event) or 0
+        total = events.used(event, 0) or 0
+        noted = _noted(cgr, event, total)
+        client = self.clients.get(event.client)
+        try:
+            granted = sessions.initiate(events.with_usage(noted, total or wanted), client=client)
+            if total:
+                granted = sessions.update(events.with_usage(noted, wanted, total))
+        except ServiceError:
+            self._drop(cgr)
+            raise
+        self._cgrids[_key_of(event)] = cgrid_of(cgr.event)
+        return self._granted(event, granted, wanted, told)
+
+    def _drop(self, cgr: CgrEvent) -> None:
+        """Leaves nothing of a session that was refused."""
+        state = self._runtime.state
+        session = state.sessions.get(cgrid_of(cgr.event))
+        if session is not None:
+            self._runtime.accounting.terminate(session.runs, 0, None)
+            state.drop_session(session.cgrid)
+
+    def _update(self, event: ChargingEvent, wishes: Wishes) -> ChargingAnswer:
+        if self._session(event) is not None:
+            return self._sliced(event, wishes)
+        promise = self._runtime.state.tables[Kind.PROMISE].get(_key_of(event))
+        known = None if promise is None else promise.event
+        if promise is not None or (event.free is not None and not wishes.accounts):
+            return self._begun(event, checked(events.cgr_event(event, self._defaults, known)), wishes)
+        is_closed = self._cgrids.pop(_key_of(event), "") in self._runtime.state.closed
+        return ChargingAnswer(Result.UNKNOWN_SESSION, has_ended=is_closed, failed="session_id")
+
+    def _sliced(self, event: ChargingEvent, wishes: Wishes) -> ChargingAnswer:
+        """Debits what was used since the last report, and the next slice."""
+        session = self._session(event)
+        assert session is not None
+        before, wanted = _reported(session), events.wanted(event) or 0
+        total = max(events.used(event, before) or before, before)
+        cgr = _noted(events.cgr_event(event, self._defaults, session.event), event, total)
+        cgr = _named_as(cgr, session)
+        granted = self._runtime.sessions.update(events.with_usage(cgr, wanted, total - before))
+        if granted != UNLIMITED and granted < wanted:  # below 0 where more was used than there was credit for
+            granted = self._squeezed(cgr, granted, wanted)
+        return self._granted(event, granted, wanted, None)
+
+    def _squeezed(self, cgr: CgrEvent, granted: int, wanted: int) -> int:
+        """A slice that lacks credit takes it from what ringing calls were promised: a call that runs comes first.
+
+        They keep what is left; how long they may really last, their own slices will show.
+        """
+        state, accounting = self._runtime.state, self._runtime.accounting
+        promises = {
+            key: promise
+            for key, promise in state.tables[Kind.PROMISE].items()
+            if promise.tenant == cgr.tenant and promise.event.get("Account") == cgr.event.get("Account")
+        }
+        for key, promise in promises.items():
+            accounting.terminate(promise.runs, 0, None)
+            state.delete(Kind.PROMISE, key)
+        if promises:
+            granted = self._runtime.sessions.update(events.with_usage(cgr, wanted, 0))
+        for key, promise in promises.items():
+            held = max((run.money.run.last_usage_ns for run in promise.runs), default=0)
+            fresh = self._runtime.sessions.open_runs(events.with_usage(_as(promise), held), 0)
+            runs = accounting.update(fresh, Report(held)).runs
+            state.put(Kind.PROMISE, key, msgspec.structs.replace(promise, runs=runs))
+        return granted
+
+    # --- the end
+
+    def _end(self, event: ChargingEvent, wishes: Wishes) -> ChargingAnswer:
+        promise, session = self._release(event), self._session(event)
+        if session is not None:
+            return self._ended(event, session, wishes)
+        self._cgrids.pop(_key_of(event), None)
+        self._free_calls.discard(_key_of(event))
+        total = events.used(event, 0) or 0
+        if event.event_id == RELEASE or event.free is None:
+            return ChargingAnswer(Result.SUCCESS if not total else Result.UNKNOWN_SESSION)
+        cgr = events.cgr_event(event, self._defaults, None if promise is None else promise.event)
+        if total and promise is None:
+            return ChargingAnswer(Result.UNKNOWN_SESSION, failed="session_id")
+        if total:  # its begin was lost: it is charged in one
+            self._runtime.sessions.terminate(events.with_usage(cgr, total))
+        self._results.terminated(cgr, wishes)
+        self._record(events.with_usage(cgr, total), wishes)
+        return ChargingAnswer(Result.SUCCESS)
+
+    def _ended(self, event: ChargingEvent, session: Session, wishes: Wishes) -> ChargingAnswer:
+        before = _reported(session)
+        total = max(events.used(event, before) or before, 0)
+        cgr = _named_as(events.cgr_event(event, self._defaults, session.event), session)
+        ended = events.with_usage(cgr, total)
+        self._cgrids.pop(_key_of(event), None)
+        try:
+            self._runtime.sessions.terminate(ended)
+        except ServiceError as error:  # the session is gone all the same, with what could be charged
+            log.warning("agents.end_refused", peer=event.client, session=event.session_id, reason=str(error))
+        self._results.terminated(cgr, wishes)
+        self._record(ended, wishes)
+        return ChargingAnswer(Result.SUCCESS)
+
+    def _record(self, cgr: CgrEvent, wishes: Wishes) -> None:
+        """Makes the record of a call, once."""
+        if not self._creates_cdrs and not wishes.cdrs:
+            return
+        try:
+            self._runtime.cdrs.process(cgr)
+        except ServiceError as error:
+            if str(error) not in RECORDED:
+                log.warning("agents.record_refused", session=cgr.event.get("OriginID"), reason=str(error))
+
+    # --- what is no session
+
+    def _once(self, event: ChargingEvent, wishes: Wishes) -> ChargingAnswer:
+        cgr = checked(events.cgr_event(event, self._defaults))
+        total = events.used(event, 0)
+        if total is not None:
+            return self._afterwards(events.with_usage(cgr, total))
+        amount = events.wanted(event) or 0
+        asked = events.with_usage(cgr, amount)
+        if event.action is Action.CHECK_BALANCE:
+            altered, told = self._results.authorized(asked, wishes)
+            allowed = self._runtime.sessions.authorize(altered) if wishes.accounts else UNLIMITED
+            has_credit = allowed == UNLIMITED or allowed >= amount
+            return ChargingAnswer(Result.SUCCESS, has_credit=has_credit, profiles=told)
+        altered, told = self._results.messaged(asked, wishes)
+        if not wishes.accounts:
+            return _free(event, told)
+        granted = self._runtime.sessions.message(altered)
+        self._record(altered, wishes)
+        return self._granted(event, granted, amount, told)
+
+    def _afterwards(self, cgr: CgrEvent) -> ChargingAnswer:
+        """Charges a call that has ended and that no session is there for; the same record again costs nothing."""
+        if self._runtime.sessions.settings.has_cdrs:
+            try:
+                self._runtime.cdrs.process(cgr)
+            except ServiceError as error:
+                if str(error) not in RECORDED:
+                    raise
+        elif cgrid_of(cgr.event) not in self._runtime.state.closed:
+            self._runtime.sessions.terminate(cgr)
+        return ChargingAnswer(Result.SUCCESS)
+
+    # --- answers
+
+    def _granted(
+        self, event: ChargingEvent, granted: int, wanted: int, told: ProfileResults | None
+    ) -> ChargingAnswer:
+        unit = _unit(event)
+        if granted == UNLIMITED:
+            granted = wanted
+        if granted <= 0:
+            refused = Grant(None, (), Result.NO_CREDIT)
+            return ChargingAnswer(Result.SUCCESS, (refused,), profiles=told)
+        is_last = granted < wanted
+        grant = Grant(None, (), Result.SUCCESS, unit, granted, final_unit=TERMINATE if is_last else None)
+        is_low = is_last and granted <= self._low_ns
+        return ChargingAnswer(Result.SUCCESS, (grant,), is_low_balance=is_low, profiles=told)
+
+
+def _free(event: ChargingEvent, told: ProfileResults | None) -> ChargingAnswer:
+    """The answer to an event that is not about money."""
+    grant = Grant(None, (), Result.FREE_OF_CHARGE, _unit(event), events.wanted(event) or 0)
+    return ChargingAnswer(Result.SUCCESS, (grant,), profiles=told)
+
+
+def _unit(event: ChargingEvent) -> Unit:
+    for report in event.reports:
+        if report.requested is not None and report.requested.unit is not None:
+            return report.requested.unit
+    return Unit.TIME
+
+
+def _key(client: str, session_id: str) -> str:
+    return f"{client}|{session_id}"
+
+
+def _key_of(event: ChargingEvent) -> str:
+    return _key(event.client, event.session_id)
+
+
+def _noted(cgr: CgrEvent, event: ChargingEvent, total: int) -> CgrEvent:
+    """The event with what the agent will want to know of its session."""
+    notes = {**events.notes_of(event), REPORTED: total}
+    return msgspec.structs.replace(cgr, options={**cgr.options, NOTES: notes})
+
+
+def _named_as(cgr: CgrEvent, session: Session) -> CgrEvent:
+    """The event under the name of its session, whatever the switch calls itself meanwhile."""
+    return msgspec.structs.replace(cgr, event={**cgr.event, "CGRID": session.cgrid})
+
+
+def _as(session: Session) -> CgrEvent:
+    """The event a session was opened with."""
+    return CgrEvent(session.tenant, session.event, session.options)
+
+
+def _reported(session: Session) -> int:
+    return int(_notes(session).get(REPORTED, 0))
+
+
+def _notes(session: Session) -> dict[str, int | str]:
+    notes = session.options.get(NOTES)
+    return notes if isinstance(notes, dict) else {}
+
+
+def _shown(session: Session) -> OpenSession:
+    """A session as its agent finds it again."""
+    reported = _reported(session)
+    granted = max((run.money.run.last_usage_ns for run in session.runs), default=0)
+    extra = {name: str(value) for name, value in session.event.items() if name not in ("ToR", "Usage")}
+    started_at = _notes(session).get(STARTED_AT)
+    if started_at:
+        extra[STARTED_AT] = str(started_at)
+    account = str(session.event.get("Account") or "")
+    context = ChargingContext(
+        called=str(session.event.get("Destination") or ""), calling=account, extra=tuple(extra.items())
+    )
+    origin_id = str(session.event.get("OriginID") or "")
+    return OpenSession(origin_id, "voice", f"{session.tenant}:{account}", 0, context, reported, granted)

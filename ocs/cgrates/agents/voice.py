@@ -1,0 +1,85 @@
+"""The switch agents of a configuration, on the event pipeline."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from ocs.agents.freeswitch.agent import FreeswitchAgent
+from ocs.agents.kamailio.agent import KamailioAgent
+from ocs.cgrates.agents.door import PipelineDoor
+from ocs.cgrates.agents.peers import FIRST_NUMBER, AgentClient, AllClients, Switches
+from ocs.cgrates.agents.results import NoResults
+from ocs.cgrates.agents.sections import Pace, SectionError, freeswitch_settings, kamailio_settings
+from ocs.cgrates.runtime import Runtime
+from ocs.charging.events import EventKind, Result
+from ocs.config.settings import FreeswitchSettings, KamailioSettings
+from ocs.sessions.clients import Clients
+
+__all__ = ["SectionError", "VoiceAgents"]
+
+log = structlog.get_logger()
+
+VOICE = "*voice"
+DRAIN_S = 1.0
+
+
+class Unmeasured:
+    """Nobody counts."""
+
+    def request_answered(self, kind: EventKind, result: Result, took_ns: int, command: str = "ccr") -> None:
+        """A request was answered."""
+
+
+class VoiceAgents:
+    """Both agents, each with a door of its own. Raises SectionError for a configuration that cannot be used."""
+
+    def __init__(self, runtime: Runtime, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        settings = runtime.settings
+        told = settings.sessions
+        pace = Pace(
+            int(told.debit_interval),
+            runtime.accounting.default_usage(VOICE),
+            int(told.channel_sync_interval),
+            settings.general.default_tenant,
+        )
+        switches = freeswitch_settings(settings.freeswitch_agent, pace)
+        proxies = kamailio_settings(settings.kamailio_agent, pace)
+        self._freeswitch_door = PipelineDoor(runtime, NoResults(), settings.freeswitch_agent.create_cdr)
+        self._kamailio_door = PipelineDoor(runtime, NoResults(), settings.kamailio_agent.create_cdr)
+        self.freeswitch = FreeswitchAgent(switches, self._freeswitch_door, says_all=True)
+        self.kamailio = KamailioAgent(
+            proxies, self._kamailio_door, Unmeasured(), runtime.wall_ns, monotonic_ns, says_all=True
+        )
+        self.clients: list[AgentClient] = []
+        self._know(_names(switches), self.freeswitch, self._freeswitch_door)
+        self._know(_names(proxies), self.kamailio, self._kamailio_door)
+
+    def _know(self, names: list[str], agent: Switches, door: PipelineDoor) -> None:
+        for name in names:
+            client = AgentClient(FIRST_NUMBER + len(self.clients), name, agent, door.ids_of)
+            door.clients[name] = client
+            self.clients.append(client)
+
+    def beside(self, front: Clients) -> AllClients:
+        """All who can be asked about their sessions."""
+        return AllClients(front, self.clients)
+
+    async def start(self) -> None:
+        """Takes over what there was when the server ended, and connects."""
+        for door in (self._freeswitch_door, self._kamailio_door):
+            door.start()
+        await self.freeswitch.start()
+        await self.kamailio.start()
+        if self.clients:
+            log.info("agents.started", peers=[client.name for client in self.clients])
+
+    async def stop(self) -> None:
+        """Lets go of the switches; calls go on within the limits they are armed with."""
+        await asyncio.gather(self.freeswitch.drain(), self.kamailio.drain())
+
+
+def _names(settings: FreeswitchSettings | KamailioSettings) -> list[str]:
+    connections = settings.switches if isinstance(settings, FreeswitchSettings) else settings.connections
+    return [connection.name or "" for connection in connections]
