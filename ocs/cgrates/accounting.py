@@ -183,13 +183,19 @@ class CgratesAccounting:
             for run, money in zip(runs, stepped.runs, strict=True)
         )
         outcome = stepped.outcome
-        return Step(after, Outcome(refusal=str(outcome)) if isinstance(outcome, Refusal) else Outcome(outcome))
+        return Step(
+            after, Outcome(refusal=str(outcome)) if isinstance(outcome, Refusal) else Outcome(outcome)
+        )
 
     def _keep(self, run: Run, before: Context, after: Context) -> None:
         if after is not before:
             known = self._state.accounts
             self._state.put_accounts(
-                {key: account for key, account in after.snapshot.accounts.items() if known.get(key) is not account},
+                {
+                    key: account
+                    for key, account in after.snapshot.accounts.items()
+                    if known.get(key) is not account
+                },
                 _calls((run,)),
             )
 
@@ -254,10 +260,7 @@ def _calls(runs: Iterable[Run]) -> dict[str, Call]:
 
 def _payers(charges: Charges) -> set[str]:
     return {
-        steps.payment.account_id
-        for charge in charges
-        for steps in charge.steps
-        if steps.payment.account_id
+        steps.payment.account_id for charge in charges for steps in charge.steps if steps.payment.account_id
     }
 
 

@@ -56,4 +56,3 @@ class FrontClients:
             if client.peer.rpartition(":")[0] == peer:
                 return FrontClient(client)
         return None
-

@@ -187,7 +187,9 @@ class Unsupported(msgspec.Struct, frozen=True):
     meaning: str
 
 
-def load(folder: Path, variables: Mapping[str, str] | None = None) -> tuple[Settings, tuple[Unsupported, ...]]:
+def load(
+    folder: Path, variables: Mapping[str, str] | None = None
+) -> tuple[Settings, tuple[Unsupported, ...]]:
     """Settings of a folder. Raises ConfigError."""
     merged: dict[str, Any] = {}
     for path in _files(folder):

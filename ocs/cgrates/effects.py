@@ -96,7 +96,7 @@ class Effects:
             record = Cdr(
                 cgrid=cgrid,
                 run_id=str(move["RunID"]),
-                order_id=now_ns,
+                order_id=self._runtime.cdrs.next_order(),
                 origin_host=str(fields["OriginHost"]),
                 source=str(fields["Source"]),
                 origin_id=str(fields.get("OriginID") or cgrid),

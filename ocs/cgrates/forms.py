@@ -15,7 +15,9 @@ from ocs.sessions.values import moment_text
 Form = dict[str, Any]
 
 
-def call_cost_form(call: Call, cost: CallCost | PaidCall, owners: Mapping[str, Account] | None = None) -> Form:
+def call_cost_form(
+    call: Call, cost: CallCost | PaidCall, owners: Mapping[str, Account] | None = None
+) -> Form:
     """The outcome of a rating or a debit as a `CallCost`."""
     return {
         "Category": call.category,
@@ -142,4 +144,3 @@ def timing_form(timing: Timing) -> Form:
         "StartTime": timing.schedule or time_of_day(timing.start_ns),
         "EndTime": "",
     }
-

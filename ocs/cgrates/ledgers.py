@@ -53,7 +53,7 @@ def log_cdr(runtime: "Runtime", account_id: str, kind: str, nanos: int, action: 
     record = Cdr(
         cgrid=cgrid,
         run_id=action,
-        order_id=now_ns,
+        order_id=runtime.cdrs.next_order(),
         origin_host="127.0.0.1",
         source=CDRLOG,
         origin_id=cgrid,

@@ -41,7 +41,9 @@ class State:
         self.closed: dict[str, Session] = self.tables[Kind.CLOSED_SESSION]
         self.cdrs: dict[str, Cdr] = self.tables[Kind.CDR]
         self.watches: dict[str, Watch] = self.tables[Kind.WATCH]
-        self.on_accounts: AccountsChanged | None = None  # told the accounts before a change, and why it was made
+        self.on_accounts: AccountsChanged | None = (
+            None  # told the accounts before a change, and why it was made
+        )
         self.failure: JournalError | None = None
         self.book = ProfileBook()
         self._journal = journal or NoJournal()

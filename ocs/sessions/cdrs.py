@@ -57,13 +57,17 @@ class CdrService:
             self._store(event.tenant, cgrid, run, self._accounting.rate(run))
 
     def _store(self, tenant: str, cgrid: str, run: Run, rated: Rated) -> Cdr:
-        self._last_order += 1
         now_ns = self._wall_ns()
         cdr = cdr_of(tenant, cgrid, run, rated, now_ns)
-        cdr = msgspec.structs.replace(cdr, order_id=self._last_order, created_ns=now_ns, updated_ns=now_ns)
+        cdr = msgspec.structs.replace(cdr, order_id=self.next_order(), created_ns=now_ns, updated_ns=now_ns)
         if self._sessions.settings.store_cdrs:
             self._records.put_cdr(cdr)
         return cdr
+
+    def next_order(self) -> int:
+        """The order id of one more record."""
+        self._last_order += 1
+        return self._last_order
 
     def form(self, cdr: Cdr) -> dict[str, Any]:
         """A record as the API shows it."""

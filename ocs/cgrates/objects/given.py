@@ -100,6 +100,15 @@ class Given:
             raise Wrong(_kind(value), name, "float64")
         return nanos_of(number)
 
+    def nanos_list(self, name: str) -> tuple[int, ...]:
+        """A list of numbers as nanos."""
+        value = self.raw(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise Wrong(_kind(value), name, "[]float64")
+        return tuple(Given({name: item}).nanos(name) for item in value)
+
     def real(self, name: str, default: float = 0.0) -> float:
         """A double."""
         value = self.raw(name)

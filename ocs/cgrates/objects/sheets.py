@@ -83,7 +83,9 @@ class Sheet(msgspec.Struct, frozen=True):
 def _filled(blank: list[str], given: Given, members: Iterable[Member]) -> Cells:
     cells = list(blank)
     for member in members:
-        cells[member.column] = given.text(member.name) or member.default
+        is_list = isinstance(given.raw(member.name), list)
+        cell = ";".join(given.texts(member.name)) if is_list else given.text(member.name)
+        cells[member.column] = cell or member.default
     return tuple(cells)
 
 

@@ -12,7 +12,7 @@ from ocs.rpc.methods.cgrates import (
     actions,
     balances,
     caches,
-    cdrs,
+    cdr_queries,
     core,
     costs,
     ping,
@@ -26,8 +26,20 @@ from ocs.rpc.methods.cgrates import (
 from ocs.rpc.registry import Registry
 
 CGRATES = Registry()
-for _service in (sessions, cdrs, responder, ping):
+for _service in (sessions, responder, ping):
     _service.register(CGRATES)
-ADMINISTRATIVE = (accounts, balances, actions, triggers, tariff, plans, profiles, costs, core, caches)
+ADMINISTRATIVE = (
+    accounts,
+    balances,
+    actions,
+    triggers,
+    tariff,
+    plans,
+    profiles,
+    costs,
+    cdr_queries,
+    core,
+    caches,
+)
 for _module in ADMINISTRATIVE:
     _module.TABLE.register(CGRATES)

@@ -42,9 +42,8 @@ def _pairs(rows: tuple[tuple[str, ...], ...], given: Given) -> list[tuple[tuple[
 
 
 def _with_filters(cells: tuple[str, ...], row: Given) -> tuple[str, ...]:
-    """Filters may be a list, or be called `Filter` as older clients do."""
-    filters = row.texts("Filters") or row.texts("Filter")
-    return (*cells[:3], ";".join(filters), *cells[4:])
+    """Filters may be called `Filter`, as older clients do."""
+    return (*cells[:3], cells[3] or row.text("Filter"), *cells[4:])
 
 
 @TABLE.method("APIerSv1.GetActions", role=Role.READ)

@@ -1,0 +1,74 @@
+"""Call detail records found by filters: `CDRsV1`, and the external form of `APIerSv1` and `APIerSv2`."""
+
+from typing import Any
+
+import msgspec
+
+from ocs.cgrates.cdr_filter import CdrFilter, read_filter, read_old_filter
+from ocs.cgrates.objects.errors import not_found, server_error
+from ocs.cgrates.objects.given import Given
+from ocs.cgrates.objects.numbers import duration
+from ocs.cgrates.runtime import Runtime
+from ocs.charging.cgrates.call import VOICE
+from ocs.rpc.methods.cgrates.table import OK, Table
+from ocs.rpc.registry import Role
+from ocs.sessions.model import Cdr
+
+TABLE = Table()
+
+
+def _select(runtime: Runtime, wanted: CdrFilter) -> list[Cdr]:
+    return wanted.select(runtime.state.cdrs.values())
+
+
+def external_form(runtime: Runtime, cdr: Cdr) -> dict[str, Any]:
+    """A record with its usage as text and its cost details as JSON inside a text."""
+    form = runtime.cdrs.form(cdr)
+    details = form.get("CostDetails")
+    return {
+        **{name: value for name, value in form.items() if name != "Partial"},
+        "Usage": duration(cdr.usage) if cdr.tor == VOICE else str(cdr.usage),
+        "CostDetails": "" if details is None else msgspec.json.encode(details).decode(),
+    }
+
+
+@TABLE.method("CDRsV1.GetCDRs", role=Role.READ)
+def get_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
+    """Shows the records that a filter finds."""
+    found = _select(runtime, read_filter(given, runtime.wall_ns()))
+    if not found:
+        raise server_error("NOT_FOUND")
+    return [runtime.cdrs.form(cdr) for cdr in found]
+
+
+@TABLE.method("APIerSv2.GetCDRs", role=Role.READ)
+def get_external_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
+    """Shows the records that a filter finds, in their external form."""
+    found = _select(runtime, read_filter(given, runtime.wall_ns()))
+    if not found:
+        raise not_found()
+    return [external_form(runtime, cdr) for cdr in found]
+
+
+@TABLE.method("APIerSv1.GetCDRs", role=Role.READ)
+def get_external_cdrs_old(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
+    """Shows the records that a filter with the older names finds, in their external form."""
+    found = _select(runtime, read_old_filter(given, runtime.wall_ns()))
+    if not found:
+        raise server_error("NOT_FOUND")
+    return [external_form(runtime, cdr) for cdr in found]
+
+
+@TABLE.method("CDRsV1.GetCDRsCount", "APIerSv2.CountCDRs", role=Role.READ)
+def count_cdrs(runtime: Runtime, given: Given) -> int:
+    """Counts the records that a filter finds."""
+    return len(_select(runtime, read_filter(given, runtime.wall_ns())))
+
+
+@TABLE.method("APIerSv1.RemoveCDRs", role=Role.ADMINISTER, also_v2=True)
+def remove_cdrs(runtime: Runtime, given: Given) -> str:
+    """Removes the records that a filter finds."""
+    found = _select(runtime, read_filter(given, runtime.wall_ns()))
+    for cdr in found:
+        runtime.state.remove_cdr(cdr)
+    return OK
