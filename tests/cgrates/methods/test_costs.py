@@ -90,7 +90,10 @@ def test_records_are_found_counted_and_removed(rated: Api) -> None:
     for name, more in (("a", {}), ("b", {"Usage": "90s", "Carrier": "c1"}), ("c", {"Destination": "1"})):
         rated("SessionSv1.ProcessCDR", Tenant="cgrates.org", ID=name, Event=event(name, **more))
     assert rated("CDRsV1.GetCDRsCount") == 3
-    names = lambda **asked: [cdr["OriginID"] for cdr in rated("CDRsV1.GetCDRs", **asked)]  # noqa: E731
+
+    def names(**asked: Any) -> list[str]:
+        return [cdr["OriginID"] for cdr in rated("CDRsV1.GetCDRs", **asked)]
+
     assert names(OriginIDs=["a", "b"]) == ["a", "b"]
     assert names(NotOriginIDs=["a", "b"]) == ["c"]
     assert names(DestinationPrefixes=["49"], OrderBy="Usage;desc") == ["b", "a"]
