@@ -39,6 +39,7 @@ ENGINE_AND_BEYOND = (
 )
 OPERATIONS = (
     "ocs.charging.account",
+    "ocs.charging.actions",
     "ocs.charging.acts",
     "ocs.charging.decision",
     "ocs.charging.entry",
@@ -87,6 +88,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             "ocs.charging.actions.model",
             "ocs.charging.actions.reader",
+            "ocs.charging.actions.wording",
             "ocs.charging.enums",
             "ocs.charging.events",
             "ocs.charging.money",

@@ -79,13 +79,18 @@ def cgrates(commands: "Commands") -> None:
         "-data_dir", default="", metavar="DIR", help="where accounts and sessions are kept (default: nowhere)"
     )
     engine.add_argument(
-        "-logger", default="", metavar="NAME", help="*stdout logs to standard output (default: standard error)"
+        "-logger",
+        default="",
+        metavar="NAME",
+        help="*stdout logs to standard output (default: standard error)",
     )
-    engine.add_argument("-check_config", action="store_true", help="show what is wrong or has no effect, and end")
+    engine.add_argument(
+        "-check_config", action="store_true", help="show what is wrong or has no effect, and end"
+    )
 
 
 def account(commands: "Commands") -> None:
-    """Add `account show|topup|history|verify`."""
+    """Add `account show|topup|history|verify|plans|transfer`."""
     group = _group(commands, "account", "Look at accounts and their money.")
     show = _remote(group, "account", "show", "Show an account and its balances.", " 15550100001")
     topup = _remote(group, "account", "topup", "Add money to a balance.", " 15550100001 10.00")
@@ -103,6 +108,45 @@ def account(commands: "Commands") -> None:
     which = verify.add_mutually_exclusive_group(required=True)
     which.add_argument("account", nargs="?", help="account id, MSISDN or IMSI")
     which.add_argument("--all", action="store_true", help="every account")
+    plans = _remote(
+        group, "account", "plans", "Show the action plans and triggers of an account.", " 15550100001"
+    )
+    summary = "Move an amount to another account or balance."
+    transfer = _remote(group, "account", "transfer", summary, " 15550100001 15550100002 5.00")
+    for parser in (plans, transfer):
+        parser.add_argument("account", help="account id, MSISDN or IMSI")
+    transfer.add_argument("to", help="account id, MSISDN or IMSI")
+    transfer.add_argument("amount", help="10.00, 100MB, 5m or 3, as the unit asks")
+    transfer.add_argument("--unit", default="money", help="money, octets, time or events (%(default)s)")
+    transfer.add_argument("--balance", default="main", help="which one pays (%(default)s)")
+    transfer.add_argument("--to-balance", default="main", help="which one gets it (%(default)s)")
+    _booking(transfer)
+
+
+def _booking(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reference", help="the same reference is done once (default: a new one)")
+    parser.add_argument("--note", default="", help="free text kept with the entries")
+
+
+def action(commands: "Commands") -> None:
+    """Add `action ls|run`, `plan assign|unassign`, `trigger assign|unassign|reset`."""
+    group = _group(commands, "action", "What accounts do by themselves, and doing it now.")
+    _remote(group, "action", "ls", "List the actions, plans and triggers of the active tariff.", "")
+    run = _remote(group, "action", "run", "Do a set of actions on an account now.", " 15550100001 welcome")
+    run.add_argument("account", help="account id, MSISDN or IMSI")
+    run.add_argument("actions", help="name of the set in the tariff")
+    _booking(run)
+    plans = _group(commands, "plan", "Give accounts action plans.")
+    triggers = _group(commands, "trigger", "Let triggers watch accounts.")
+    for parser in (
+        _remote(plans, "plan", "assign", "Give an account an action plan.", " 15550100001 monthly"),
+        _remote(plans, "plan", "unassign", "Take an action plan from an account.", " 15550100001 monthly"),
+        _remote(triggers, "trigger", "assign", "Let a group watch an account.", " 15550100001 safety"),
+        _remote(triggers, "trigger", "unassign", "Take a group from an account.", " 15550100001 safety"),
+        _remote(triggers, "trigger", "reset", "Let a group run again.", " 15550100001 safety"),
+    ):
+        parser.add_argument("account", help="account id, MSISDN or IMSI")
+        parser.add_argument("name", help="as the tariff has it")
 
 
 def session(commands: "Commands") -> None:
@@ -134,7 +178,9 @@ def tariff(commands: "Commands") -> None:
     """Add `tariff lint|import|ls|diff|activate|rollback`."""
     group = _group(commands, "tariff", "Check tariffs, keep versions of them, and change between them.")
     lint = _tariff(group, "lint", "Show every problem of a tariff file or folder.", " tariffs.yaml")
-    imported = _tariff(group, "import", "Keep a tariff file or folder as a new version.", " folder --note 'May'")
+    imported = _tariff(
+        group, "import", "Keep a tariff file or folder as a new version.", " folder --note 'May'"
+    )
     for parser in (lint, imported):
         parser.add_argument("path", metavar="FILE|DIR", help="a YAML file or a CGRateS tariff folder")
         _folder(parser)
@@ -179,7 +225,9 @@ def rating(commands: "Commands") -> None:
     payer.add_argument("--account", help="the plan of this account")
     rate.add_argument("--service", choices=SERVICES, default="voice", help="(%(default)s)")
     rate.add_argument("--usage", required=True, metavar="AMOUNT", help="95s, 100MB or 1")
-    rate.add_argument("--used-before", default="0", metavar="AMOUNT", help="of the same session (%(default)s)")
+    rate.add_argument(
+        "--used-before", default="0", metavar="AMOUNT", help="of the same session (%(default)s)"
+    )
     rate.add_argument("--called", default="", help="called number")
     rate.add_argument("--at", metavar="TIME", help="2026-12-24T18:00:00+01:00 (default: now)")
     rate.add_argument("--rating-group", type=_number)
@@ -193,7 +241,9 @@ def rating(commands: "Commands") -> None:
     explain = _command(commands, "explain", "explain", summary, "explain --account 15550100001 --last")
     explain.add_argument("session", nargs="?", help="Session-Id")
     explain.add_argument("--account", help="account id, MSISDN or IMSI")
-    explain.add_argument("--last", action="store_true", help="the last session of the account that cost anything")
+    explain.add_argument(
+        "--last", action="store_true", help="the last session of the account that cost anything"
+    )
     explain.add_argument("--client", help="whose session, where two clients use one id")
     for parser in (rate, explain):
         help_text = "the running server (%(default)s)"
@@ -203,13 +253,17 @@ def rating(commands: "Commands") -> None:
 
 def key(commands: "Commands") -> None:
     """Add `key create|ls|revoke` and `audit`."""
-    group = _group(commands, "key", "Keys of programs that call from other machines, or may not do everything.")
+    group = _group(
+        commands, "key", "Keys of programs that call from other machines, or may not do everything."
+    )
     summary = "Make a key and print it, this once."
     create = _command(group, "create", "key create", summary, "key create portal --role read --role charge")
     create.add_argument("name", help="whose it is; the record of calls has it")
     create.add_argument("--role", action="append", choices=ROLES, required=True, help="may be repeated")
     listed = _command(group, "ls", "key ls", "List the keys, without their secrets.", "key ls")
-    revoke = _command(group, "revoke", "key revoke", "Make a key useless, at once.", "key revoke 1f2e3d4c5b6a")
+    revoke = _command(
+        group, "revoke", "key revoke", "Make a key useless, at once.", "key revoke 1f2e3d4c5b6a"
+    )
     revoke.add_argument("id", help="of `ocs key ls`")
     summary = "Show the last administrative calls, and whether the record is whole."
     audit = _command(commands, "audit", "audit", summary, "audit --limit 20")
@@ -279,4 +333,4 @@ def migrate(commands: "Commands") -> None:
     cgrates.add_argument("--json", action="store_true", help="print what was done as JSON")
 
 
-GROUPS = (server, cgrates, account, session, cdr, peer, tariff, rating, key, client, migrate)
+GROUPS = (server, cgrates, account, action, session, cdr, peer, tariff, rating, key, client, migrate)

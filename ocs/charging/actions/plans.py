@@ -78,7 +78,7 @@ def run_due(accounts: Mapping[str, Account], key: str, accounting: Accounting, n
     found = due(account, accounting, now_ns)
     if not found:
         return None
-    bench = Bench(accounts, ZoneInfo(accounting.time_zone))
+    bench = Bench(accounts, accounting.time_zone)
     runs = []
     for one in found:
         run = Run(run_id(one), key, one.plan, one.actions)

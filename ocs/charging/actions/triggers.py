@@ -7,7 +7,6 @@ ones; none runs twice for one change. A trigger whose set fails counts as run al
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -75,7 +74,7 @@ def follow(
         return None
     taken = [entry for entry in entries if entry.kind in (EntryKind.DEBIT, EntryKind.REFUND)]
     counted = _counted(account, taken, use, accounting, begins)
-    bench = Bench({**accounts, before.key: counted}, ZoneInfo(accounting.time_zone))
+    bench = Bench({**accounts, before.key: counted}, accounting.time_zone)
     fired: list[Fired] = []
     for group, trigger in _by_weight(counted, accounting):
         mark = _mark(bench.accounts[before.key], group, trigger.id)

@@ -4,7 +4,7 @@ A set is done as a whole or not at all; what it does is one posting per account,
 """
 
 from collections.abc import Callable, Mapping
-from datetime import tzinfo
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -28,12 +28,12 @@ class Notice(msgspec.Struct, frozen=True):
 class Bench:
     """Accounts under work by key; those of `accounts` not touched stay as they are."""
 
-    def __init__(self, accounts: Mapping[str, Account], zone: tzinfo) -> None:
+    def __init__(self, accounts: Mapping[str, Account], zone_name: str) -> None:
         self.accounts = dict(accounts)
         self.postings: list[Posting] = []
         self.notices: list[Notice] = []
         self._before = accounts
-        self._zone = zone
+        self._zone = ZoneInfo(zone_name)
 
     def run(self, key: str, actions: ActionSet, act: Act) -> None:
         """Does a set on an account. Raises ActError, and has done nothing then."""

@@ -13,6 +13,7 @@ import msgspec
 from ocs.charging.events import Unit
 from ocs.charging.money import DECIMALS, Rounding, format_nanos
 from ocs.charging.rating import CapStrategy, Rate, Slot
+from ocs.charging.tariff.accounting_difference import accounting_differences
 from ocs.charging.tariff.model import Choice, Plan, Rule, Tariff, Verdict
 from ocs.charging.tariff.windows import SECOND_NS
 
@@ -65,6 +66,7 @@ def differences(before: Tariff, after: Tariff) -> list[Change]:
     found += _rule_changes(old_rules, new_rules)
     found += _prefix_changes("destination", before.destinations, after.destinations)
     found += _prefix_changes("zone", before.zones, after.zones)
+    found += [Change(*one) for one in accounting_differences(before.accounting, after.accounting)]
     return found
 
 

@@ -22,7 +22,7 @@ ACT = Act("run-1", NOW_NS, "plan monthly", "bundle")
 def bench(*balances: Balance, **fields: Any) -> Bench:
     """An account `t:a` with balances, and an empty one `t:b`."""
     one = Account("t:a", "standard", balances, version=7, **fields)
-    return Bench({"t:a": one, "t:b": Account("t:b", "standard", version=3)}, ZONE)
+    return Bench({"t:a": one, "t:b": Account("t:b", "standard", version=3)}, "Europe/Berlin")
 
 
 def run(work: Bench, *actions: Action) -> Bench:

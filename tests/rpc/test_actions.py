@@ -1,0 +1,122 @@
+"""`OcsV1.Action...`, plans, triggers and transfers through a whole server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from ocs.charging.actions.model import (
+    Accounting,
+    Action,
+    ActionPlan,
+    ActionSet,
+    Do,
+    PlanEntry,
+    Trigger,
+    Watches,
+    When,
+)
+from ocs.charging.money import NANOS
+from ocs.charging.schedule import Calendar
+from ocs.charging.tariff.catalogue import Catalogue
+from tests.rpc.world import World, running
+
+SETS = {
+    "gift": ActionSet("gift", (Action(Do.TOP_UP, "gift", amount=5 * NANOS),)),
+    "fee": ActionSet("fee", (Action(Do.DEBIT, amount=500 * NANOS),)),
+}
+PLANS = {"yearly": ActionPlan("yearly", (PlanEntry(When(Calendar(months=(1,), month_days=(1,))), "gift"),))}
+TRIGGERS = {"safety": (Trigger("low", Watches.AT_MOST, "gift", amount=2 * NANOS),)}
+
+
+def equip(world: World) -> None:
+    """Give the server's tariff something to do."""
+    service = world.service
+    tariff = msgspec.structs.replace(
+        service.catalogue.tariff, accounting=Accounting(sets=SETS, plans=PLANS, triggers=TRIGGERS)
+    )
+    service.swap(Catalogue(tariff), service.policy)
+
+
+def check(body: Callable[[World], Awaitable[None]]) -> None:
+    """Run something against a server whose tariff has actions."""
+
+    async def whole() -> None:
+        async with running() as world:
+            equip(world)
+            await body(world)
+            assert (await world.call("AccountVerify"))["ok"] is True
+
+    asyncio.run(whole())
+
+
+def test_the_tariff_tells_what_it_has() -> None:
+    async def body(world: World) -> None:
+        rows = await world.call("ActionList")
+        assert rows["actions"][0] == {"name": "gift", "parts": ["top up 5.00 of gift"]}
+        assert rows["plans"] == [{"name": "yearly", "parts": ["gift: months 1, month_days 1"]}]
+        assert rows["triggers"][0]["parts"] == ["any money balance at most 2.00 -> gift"]
+
+    check(body)
+
+
+def test_a_set_is_done_once_per_reference_and_told_in_the_history() -> None:
+    async def body(world: World) -> None:
+        request = {"account": "1001", "actions": "gift", "reference": "r1", "note": "sorry", "by": "anna"}
+        ran = await world.call("ActionRun", **request)
+        assert await world.call("ActionRun", **request) == ran
+        assert (ran["actions"], [entry["balance"] for entry in ran["entries"]]) == ("gift", ["gift"])
+        [entry, _] = (await world.call("AccountHistory", account="1001"))["entries"]
+        assert (entry["by"], entry["reason"]) == ("anna", "sorry")
+        assert "was used for" in await world.fail("ActionRun", account="1001", actions="fee", reference="r1")
+
+    check(body)
+
+
+def test_a_set_that_fails_says_why_and_changes_nothing() -> None:
+    async def body(world: World) -> None:
+        error = await world.fail("ActionRun", account="1001", actions="fee")
+        assert error.startswith("fee: balance main has")
+        assert "no actions" in await world.fail("ActionRun", account="1001", actions="none")
+        assert (await world.call("AccountShow", account="1001"))["available_nanos"] == 10 * NANOS
+
+    check(body)
+
+
+def test_an_amount_moves_to_another_account_once() -> None:
+    async def body(world: World) -> None:
+        await world.add("1002", 0)
+        request = {"account": "1001", "to": "1002", "amount": "4", "reference": "t1"}
+        await world.call("AccountTransfer", **request)
+        await world.call("AccountTransfer", **request)
+        nanos = [
+            (await world.call("AccountShow", account=one))["available_nanos"] for one in ("1001", "1002")
+        ]
+        assert nanos == [6 * NANOS, 4 * NANOS]
+        error = await world.fail("AccountTransfer", account="1001", to="1002", amount="7")
+        assert "balance main has" in error
+        assert "no account" in await world.fail("AccountTransfer", account="1001", to="none", amount="1")
+        assert "more than zero" in await world.fail("AccountTransfer", account="1001", to="1002", amount="0")
+
+    check(body)
+
+
+def test_plans_and_triggers_are_given_and_taken() -> None:
+    async def body(world: World) -> None:
+        shown = await world.call("PlanAssign", account="1001", plan="yearly")
+        assert [plan["plan"] for plan in shown["plans"]] == ["yearly"]
+        assert shown["next_due_at_ns"] > shown["plans"][0]["set_at_ns"]
+        await world.call("TriggersAssign", account="1001", group="safety")
+        await world.call("AccountAdjust", account="1001", amount="-9")
+        shown = await world.call("AccountActions", account="1001")
+        assert [(one["trigger"], one["executed"]) for one in shown["triggers"]] == [("low", True)]
+        assert (await world.call("AccountShow", account="1001"))["available_nanos"] == 6 * NANOS
+        shown = await world.call("TriggersReset", account="1001", group="safety")
+        assert shown["triggers"] == []
+        await world.call("TriggersUnassign", account="1001", group="safety")
+        shown = await world.call("PlanUnassign", account="1001", plan="yearly")
+        assert (shown["plans"], shown["groups"], shown["next_due_at_ns"]) == ([], [], None)
+        assert "no action plan" in await world.fail("PlanAssign", account="1001", plan="none")
+        assert "no group" in await world.fail("TriggersAssign", account="1001", group="none")
+
+    check(body)
