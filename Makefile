@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 DATA ?= data
 CONFIG ?= ocs.yaml
 PYTEST_ARGS ?=
+# Many tests wait for real programs and real clocks: more processes than cores. A file stays in one process.
+TEST_PROCESSES ?= 3
+PARALLEL := -n $(TEST_PROCESSES) --dist loadfile
 
 # Real peers and stores that the tests talk to.
 TEST_PACKAGES := kamailio kamailio-extra-modules kamailio-json-modules kamailio-ims-modules sip-tester \
@@ -100,8 +103,8 @@ COMPILED_TESTS := tests/conformance tests/replay tests/simulation tests/charging
 	tests/charging/test_engine.py tests/charging/test_engine_time.py tests/charging/test_onetime.py
 
 test: test-packages lint install
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
-	$(BIN)/python -P -m pytest --import-mode=append -p no:cacheprovider -q $(COMPILED_TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	$(BIN)/python -P -m pytest --import-mode=append -p no:cacheprovider -q $(PARALLEL) $(COMPILED_TESTS)
 
 test-long: test-packages $(VENV)/.tools
 	$(BIN)/python -m pytest -m long --timeout 3600 $(PYTEST_ARGS)

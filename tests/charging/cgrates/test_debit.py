@@ -50,6 +50,7 @@ def _calls(before: Snapshot, units: int) -> int:
     ],
 )
 def test_work_of_a_debit_is_the_same_for_a_hundred_and_a_million_increments(before: Snapshot) -> None:
+    _calls(before, 100)  # what is looked up once only is looked up here
     assert _calls(before, 1_000_000) == _calls(before, 100)
 
 
