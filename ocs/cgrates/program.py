@@ -17,6 +17,7 @@ from ocs.cgrates.journal import Journal, JournalError, NoJournal, SqliteJournal
 from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import State
 from ocs.config.settings import Endpoint
+from ocs.rpc import reference
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor, Listeners
@@ -64,7 +65,8 @@ async def serve(
     front = FrontDoor(
         Dispatcher(CGRATES, runtime, EnvelopeLimits(message_octets=MESSAGE_OCTETS, objects=1_000_000)),
         listeners(settings),
-        limits=TcpLimits(in_flight=1_000),
+        reference.routes(CGRATES, is_alone=True),
+        TcpLimits(in_flight=1_000),
         path=settings.http.json_rpc_url,
     )
     agents = _agents(runtime)

@@ -1,8 +1,6 @@
-"""What `ocs serve` shows over HTTP beside JSON-RPC: metrics, health, the live page, its feed, the reference."""
+"""What `ocs serve` shows over HTTP beside JSON-RPC: metrics, health, the live page and its feed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -11,18 +9,10 @@ from ocs.charging.store import StoreError
 from ocs.metrics import CONTENT_TYPE
 from ocs.rpc.context import Context
 from ocs.rpc.feed import Feed
+from ocs.rpc.pages import PAGES, files
 
 log = structlog.get_logger()
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-WEB = Path(__file__).parent / "web"
-PAGES = {
-    "/": ("index.html", "text/html"),
-    "/app.js": ("app.js", "text/javascript"),
-    "/style.css": ("style.css", "text/css"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
 STORE_S = 1.0
 WRITE_S = 10.0
 METRICS_FRESH_NS = 1_000_000_000
@@ -45,7 +35,7 @@ class LivePages:
             web.get("/healthz", self._healthz),
             web.get("/readyz", self._readyz),
             web.get("/events", self._events),
-            *pages(PAGES),
+            *files(PAGES),
         ]
 
     def close(self) -> None:
@@ -90,15 +80,3 @@ class LivePages:
         finally:
             self._feed.leave(queue)
         return response
-
-
-def pages(files: dict[str, tuple[str, str]]) -> list[web.RouteDef]:
-    """Routes of files in the folder `web`: path to name and content type."""
-    return [web.get(path, _static((WEB / name).read_bytes(), kind)) for path, (name, kind) in files.items()]
-
-
-def _static(body: bytes, content_type: str) -> Handler:
-    async def show(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=body, content_type=content_type, charset="utf-8")
-
-    return show

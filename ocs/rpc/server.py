@@ -10,6 +10,7 @@ from ocs.charging.service import ChargingService
 from ocs.config.settings import RpcSettings, Settings
 from ocs.log import masked
 from ocs.metrics import Metrics
+from ocs.rpc import reference
 from ocs.rpc.activity import Activity
 from ocs.rpc.audit import Audit
 from ocs.rpc.clients import Clients
@@ -58,7 +59,7 @@ class RpcServer:
         self.front = FrontDoor(
             dispatcher,
             listeners(rpc),
-            self._pages.routes(),
+            [*self._pages.routes(), *reference.routes(REGISTRY)],
             tcp_limits
             or TcpLimits(
                 connections=rpc.connections,

@@ -1,4 +1,4 @@
-"""Connections that are open and idle cost next to nothing, and do not keep a client waiting, ten thousand of them."""
+"""Connections that are open and idle cost next to nothing, ten thousand of them."""
 
 import asyncio
 import resource

@@ -65,7 +65,7 @@ class Peers(msgspec.Struct, frozen=True):
     refused: list[RefusedView]
 
 
-async def status(context: Context, params: Nothing) -> Status:
+def status(context: Context, params: Nothing) -> Status:
     """Tell how the server is doing."""
     return status_now(context)
 
@@ -91,12 +91,12 @@ def status_now(context: Context) -> Status:
     )
 
 
-async def peers(context: Context, params: Nothing) -> Peers:
+def peers(context: Context, params: Nothing) -> Peers:
     """List Diameter peers, and those that were refused with the line that would let them in."""
     return peers_now(context)
 
 
-async def ping(context: Context, params: Nothing) -> str:
+def ping(context: Context, params: Nothing) -> str:
     """Answer Pong."""
     return "Pong"
 
