@@ -41,6 +41,9 @@ class CallFlow(CallCharges):
         self, client: str, settings: FreeswitchSettings, service: ChargingDoor, says_all: bool = False
     ) -> None:
         super().__init__(client, settings, service, says_all)
+        self.unclaimed: dict[
+            str, OpenSession
+        ] = {}  # of the process before this one, until their calls are heard of
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- work
@@ -52,6 +55,8 @@ class CallFlow(CallCharges):
 
     def take(self, event: SwitchEvent) -> None:
         """Deal with an event of a call, after those of the same call that came before it."""
+        if self.unclaimed:
+            self.claim(event)
         if event.name == HUNG_UP:
             self._start(self._hung_up(event))
         elif event.name in (PARKED, ANSWERED) and not mapping.is_ignored(event):
@@ -253,14 +258,16 @@ class CallFlow(CallCharges):
 
     async def close_session(self, session: OpenSession) -> None:
         """End a session of a time before this process whose call the switch has no more."""
+        self.unclaimed.pop(session.session_id, None)
         self._ended.add(session.session_id, ANY_TIME)
         extra = mapping.merged(session.context.extra, LAST_KNOWN)
         await self._report_event(mapping.termination(self.client, session.session_id, None, extra))
 
-    def resume_session(self, event: SwitchEvent, session: OpenSession) -> None:
-        """Go on with a session of a time before this process; `event` is about its call."""
-        call = self._call_of(event)
-        if call is None or call.stage is not Stage.NEW:
+    def claim(self, event: SwitchEvent) -> None:
+        """Go on with the session of a time before this process that an event is about, if there is one."""
+        session = self.unclaimed.pop(event.get("Unique-ID"), None)
+        call = None if session is None else self._call_of(event)
+        if session is None or call is None or call.stage is not Stage.NEW:
             return
         call.stage, call.has_session, call.is_through = Stage.OPEN, True, True
         call.reported_ns, call.updates, call.extra = session.used, session.last_update, session.context.extra

@@ -20,6 +20,7 @@ log = structlog.get_logger()
 EVENTS = (ANSWERED, HUNG_UP, PARKED, "BACKGROUND_JOB")
 BACKLOG_LIMIT = 50_000  # events that wait until it is known which calls there are
 DUMPED_AT_ONCE = 50
+RELIST_S = 10.0  # so soon a switch is asked again that did not say which calls it has
 MISSED_LISTS = 2  # a call's last event may be on its way while one list is made, but not two
 REFUSED_PAUSE_S = 30.0  # a wrong password does not become right by trying
 
@@ -48,7 +49,8 @@ class SwitchClient:
         self._password = password
         self._settings = settings
         self._service = service
-        self._has_resumed = False  # the sessions of the process before this one are taken over
+        self._has_asked = False  # which sessions the process before this one has left is known
+        self._lacks_list = False  # the switch did not say which calls it has: it is asked again soon
         self._backlog: list[esl.SwitchEvent] = []
 
     async def run(self) -> NoReturn:
@@ -99,7 +101,7 @@ class SwitchClient:
         interval_s = self._settings.sync_interval_ns / SECOND
         alive_s = self._settings.keep_alive_ns / SECOND
         loop = asyncio.get_running_loop()
-        next_sync_s = loop.time() + interval_s
+        next_sync_s = loop.time() + (min(interval_s, RELIST_S) if self._lacks_list else interval_s)
         while not link.closed.done():
             wait_s = max(0.0, min(next_sync_s - loop.time(), alive_s))
             with contextlib.suppress(TimeoutError):
@@ -108,8 +110,11 @@ class SwitchClient:
             if link.closed.done():
                 break
             if loop.time() >= next_sync_s:
-                await self._synchronise(link)
-                next_sync_s = loop.time() + interval_s
+                if self._lacks_list:
+                    await self._synchronise_at_once(link)
+                else:
+                    await self._synchronise(link)
+                next_sync_s = loop.time() + (min(interval_s, RELIST_S) if self._lacks_list else interval_s)
             elif loop.time() - link.heard_s >= alive_s:
                 await link.api("hostname")
         raise LinkLost(link.closed.result())
@@ -142,37 +147,45 @@ class SwitchClient:
     async def _synchronise_at_once(self, link: Link) -> None:
         """After connecting: calls that ended meanwhile are closed, those that go on are taken up again.
 
-        Events are kept back until then. A call that ended just now is settled by its own last event.
+        Events are kept back until then. A call that ended just now is settled by its own last event. Where the
+        switch does not say which calls it has nothing is concluded: sessions are taken up as their calls are heard of.
         """
+        self.is_synchronised = False
+        if not self._has_asked:
+            found = await self._service.sessions_of(self.name)
+            self.flow.unclaimed = {session.session_id: session for session in found}
+            self._has_asked = True
         channels = await self._channels(link)
-        if channels is None:
-            raise LinkLost("the switch does not say which calls it has")
+        self._lacks_list = channels is None
+        if channels is not None:
+            await self._compare(link, channels)
+        self.is_synchronised = True
+        self._release_backlog()
+
+    async def _compare(self, link: Link, channels: dict[str, Channel]) -> None:
+        """What is there and what is not, after a time without the switch."""
         there = [uuid for uuid, channel in channels.items() if channel.direction == "inbound"]
         dumps: list[esl.SwitchEvent] = []
         for start in range(0, len(there), DUMPED_AT_ONCE):
             dumps += await self._dumps(link, there[start : start + DUMPED_AT_ONCE])
-        if not self._has_resumed:
-            await self._resume_sessions(dumps)
+        await self._claim_sessions(dumps)
         kept = set(channels) | {event.get("Unique-ID") for event in self._backlog if event.name == HUNG_UP}
         for call in tuple(self.flow.calls.values()):
             if call.facts.uuid not in kept:
                 await self.flow.close_at_last_known(call)
         for dump in dumps:
             self.flow.find_again(dump)
-        self.is_synchronised = True
-        self._release_backlog()
 
-    async def _resume_sessions(self, dumps: list[esl.SwitchEvent]) -> None:
+    async def _claim_sessions(self, dumps: list[esl.SwitchEvent]) -> None:
         """Go on with the sessions that were open when this process began, or close them."""
         ends = [event for event in self._backlog if event.name == HUNG_UP]
         about = {event.get("Unique-ID"): event for event in (*dumps, *ends)}
-        for session in await self._service.sessions_of(self.name):
+        for session in tuple(self.flow.unclaimed.values()):
             event = about.get(session.session_id)
             if event is None:
                 await self.flow.close_session(session)
             else:
-                self.flow.resume_session(event, session)
-        self._has_resumed = True
+                self.flow.claim(event)
 
     async def _dumps(self, link: Link, uuids: list[str]) -> list[esl.SwitchEvent]:
         """What the switch knows of some calls; those that have ended meanwhile are left out."""

@@ -14,6 +14,7 @@ from ocs.agents.freeswitch.esl import Frame, FrameReader, Reply, SwitchEvent, Wi
 log = structlog.get_logger()
 
 COMMANDS_WAITING = 50_000  # a switch that answers none of so many is as good as gone
+LATE = "-ERR no answer in time"
 WRITE_LIMIT = 8 * 1024 * 1024
 
 
@@ -158,7 +159,12 @@ class Link(asyncio.Protocol):
         self._jobs[job_id] = done
         try:
             accepted = await self._within(self.send(f"bgapi {command}", Job_UUID=job_id))
-            return await self._within(done) if accepted.is_ok else accepted
+            if not accepted.is_ok:
+                return accepted
+            async with asyncio.timeout(self._timeout_s):
+                return await done
+        except TimeoutError:
+            return Reply(LATE)  # replies to commands still come in order: the connection is good
         finally:
             self._jobs.pop(job_id, None)
 

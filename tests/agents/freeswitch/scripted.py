@@ -259,6 +259,7 @@ class Scripted:
         self.is_down = False
         self.is_mute = False  # connections stay, but nothing is said any more
         self.answers: dict[str, str] = {}  # what to reply to commands that begin like this
+        self.slow_jobs_s = 0.0  # how long the switch takes for what it does in the background
         self.before_list: Callable[[], None] = lambda: None  # happens just before the list of calls is made
         self._begun = 0
         loop.switches[host, port] = self
@@ -326,7 +327,8 @@ class Scripted:
             said, _, job = rest.partition("\nJob-UUID: ")
             pipe.give(reply_bytes(f"+OK Job-UUID: {job}"))
             fields = {"Event-Name": "BACKGROUND_JOB", "Job-UUID": job}
-            pipe.give(event_bytes(fields, pipe.format, self.run(said)))
+            done = event_bytes(fields, pipe.format, self.run(said))
+            self.loop.call_later(self.slow_jobs_s, pipe.give, done)
         else:
             pipe.give(reply_bytes("-ERR command not found"))
 

@@ -132,6 +132,50 @@ async def test_a_list_that_is_none_ends_no_call(answer: str) -> None:
         assert made.left() == (1_000_000 - 40_000, 0)
 
 
+async def test_without_a_list_calls_are_charged_and_old_sessions_taken_up_as_they_are_heard_of() -> None:
+    async with world(grant_s=60) as (made, switch):
+        old = switch.call(Plan(talk_s=40.0))
+        await asyncio.sleep(5)
+        await made.agent.drain()
+        switch.answers["show channels"] = "-ERR no such command"
+        made.begin()
+        await made.agent.start()
+        await connected(made)
+        switch.call(Plan(talk_s=10.0))
+        await asyncio.sleep(60)
+        assert old.cause == "NORMAL_CLEARING"
+        assert made.left() == (1_000_000 - 50_000, 0)
+        assert sorted(record.session_id for record in made.records()) == ["call-1", "call-2"]
+
+
+async def test_a_list_that_comes_late_closes_what_has_ended_meanwhile() -> None:
+    async with world() as (made, switch):
+        gone = switch.call(Plan(talk_s=12.0))
+        await asyncio.sleep(5)
+        await made.agent.drain()
+        await asyncio.sleep(20)
+        switch.answers["show channels"] = "-ERR busy"
+        made.begin()
+        await made.agent.start()
+        await connected(made)
+        await asyncio.sleep(5)
+        assert made.left()[1] > 0, "nothing is concluded"
+        switch.answers.clear()
+        await asyncio.sleep(15)
+        assert gone.cause == "NORMAL_CLEARING"
+        assert made.left()[1] == 0
+
+
+async def test_a_list_the_switch_is_slow_with_does_not_cost_the_connection() -> None:
+    async with world(sync_interval_ns=10**9) as (made, switch):
+        switch.slow_jobs_s = 30.0
+        before = made.client.connections
+        switch.call(Plan(talk_s=20.0))
+        await asyncio.sleep(60)
+        assert made.client.connections == before
+        assert made.left() == (1_000_000 - 20_000, 0)
+
+
 async def test_a_call_whose_end_was_never_said_is_closed_after_two_lists() -> None:
     async with world(sync_interval_ns=10 * 10**9) as (made, switch):
         call = switch.call(Plan(talk_s=None))
