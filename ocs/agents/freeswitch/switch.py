@@ -148,7 +148,7 @@ class SwitchClient:
         """After connecting: calls that ended meanwhile are closed, those that go on are taken up again.
 
         Events are kept back until then. A call that ended just now is settled by its own last event. Where the
-        switch does not say which calls it has nothing is concluded: sessions are taken up as their calls are heard of.
+        switch does not say which calls it has nothing is concluded: sessions wait for news of their calls.
         """
         self.is_synchronised = False
         if not self._has_asked:
