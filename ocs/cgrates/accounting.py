@@ -61,6 +61,10 @@ class CgratesAccounting:
         self._settings = settings
         self._now_ns = now_ns
 
+    def use(self, settings: Settings) -> None:
+        """Goes on with other settings."""
+        self._settings = settings
+
     # --- runs
 
     def open(self, tenant: str, event: Event, usage: int, *, forces: bool = False) -> Money:

@@ -91,6 +91,14 @@ class Runtime(Tasks):
         """Settings and time for a change of balances; new balances get uids of their own."""
         return Moment(self.arithmetic, self.wall_ns(), self.new_id())
 
+    def reconfigure(self, settings: config.Settings) -> None:
+        """Goes on with other settings: rating, accounting and sessions at once, listeners at the next start."""
+        self.settings = settings
+        self.arithmetic = config.arithmetic(settings)
+        self.accounting.use(self.arithmetic)
+        self.sessions.settings = session_settings(settings)
+        log.info("config.changed")
+
     # --- accounts
 
     def account(self, account_id: str) -> Account:

@@ -13,6 +13,7 @@ from ocs.rpc.methods.cgrates import (
     balances,
     caches,
     cdr_queries,
+    configuration,
     core,
     costs,
     ping,
@@ -39,6 +40,7 @@ ADMINISTRATIVE = (
     costs,
     cdr_queries,
     core,
+    configuration,
     caches,
 )
 for _module in ADMINISTRATIVE:

@@ -1,0 +1,18 @@
+"""Free-form values for an answer. Pure."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Exact decimals become numbers again, also inside of maps and lists."""
+    match value:
+        case Decimal():
+            return int(value) if value == int(value) else float(value)
+        case Mapping():
+            return {name: plain(member) for name, member in value.items()}
+        case list() | tuple():
+            return [plain(each) for each in value]
+        case _:
+            return value
