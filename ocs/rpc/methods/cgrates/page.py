@@ -10,9 +10,9 @@ HEADING = """\
 # Methods of CGRateS
 
 What `ocs cgrates` answers of the JSON-RPC methods of CGRateS, made from its code by
-`python -m ocs.rpc.methods.cgrates.page`. Every method of `APIerSv1` answers under `APIerSv2` as well. Parameters and
-answers have the members of CGRateS; members may be written in any case, unknown ones are ignored. Whatever a method
-changes is on disk before its answer leaves. A method that is not there is answered as CGRateS answers it:
+`python -m ocs.rpc.methods.cgrates.page`. Every method of `APIerSv1` answers under `APIerSv2` as well. Parameters
+and answers have the members of CGRateS; members may be written in any case, unknown ones are ignored. Whatever a
+method changes is on disk before its answer leaves. A method that is not there is answered as CGRateS answers it:
 `rpc: can't find service X.Y` or `rpc: can't find method X.Y`.
 
 Different on purpose:
@@ -22,8 +22,8 @@ Different on purpose:
 - `GetAccount` shows no time of the last change: `UpdateTime` is the time before all others.
 - Runs of action plans that fall into a time at which the server is down are left out, as there.
 - Actions that reach outside: `*log`, `*cdrlog`, `*http_post` and its like (one attempt, ten seconds) and
-  `*cgr_rpc` to `*internal` are carried out; mails, exports, profiles set by actions and remote accounts are not, and a warning
-  says so each time.
+  `*cgr_rpc` to `*internal` are carried out; mails, exports, profiles set by actions and remote accounts are not,
+  and a warning says so each time.
 - `CoreSv1.StartCPUProfiling` writes a profile of Python, to be read with `pstats`.
 """
 
