@@ -6,6 +6,7 @@ what follows it may only follow from it.
 
 import json
 import sys
+from functools import cache
 from typing import Any, NamedTuple
 
 from tests.charging.cgrates import rating_replay
@@ -37,6 +38,7 @@ class Agreement(NamedTuple):
     differences: list[Difference]
 
 
+@cache
 def compare(kind: str, level: int, *, drifts: bool) -> Agreement:
     """Replays all worlds of a kind."""
     steps = equal = groups = 0

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.charging.cgrates.golden import EXCEPTIONS, compare
+from tests.charging.cgrates.golden_page import PAGE, page
 from tests.charging.cgrates.worlds import same
 
 STEPS = {"rating": 3682, "debit": 4069, "session": 3380, "action": 1055}
@@ -41,6 +42,10 @@ def test_exact_debts_differ_in_the_listed_groups_alone() -> None:
         assert difference.step == entry["step"]
         assert same(entry["ours"], difference.ours, 1e-9)
         assert list(entry["ours"]) == ["balances"], "only a debt may differ first"
+
+
+def test_the_page_tells_every_count_and_every_difference() -> None:
+    assert PAGE.read_text("utf-8") == page(), "python -m tests.charging.cgrates.golden_page writes it anew"
 
 
 def test_listed_differences_are_debts_that_are_smaller_with_us() -> None:

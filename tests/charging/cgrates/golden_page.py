@@ -1,0 +1,98 @@
+"""Writes docs/golden.md, how far we agree with recorded answers: `python -m tests.charging.cgrates.golden_page`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.charging.cgrates.golden import EXCEPTIONS, KINDS, compare
+
+PAGE = Path(__file__).parents[3] / "docs" / "golden.md"
+LEVELS = (("rating", 1), ("rating", 2), ("debit", 1), ("debit", 2), ("session", 1), ("action", 1))
+WHAT = {
+    "rating": "cost of a call, no account",
+    "debit": "usage, debits and authorizations on accounts with several balances",
+    "session": "sessions, messages, charging records",
+    "action": "action sets, balance calls, transfers, full account state",
+}
+INTRO = """# Agreement with CGRateS
+
+`rounding: cgrates`, and so `ocs cgrates`, gives the figures of CGRateS (v0.11 development head, June 2026).
+195 worlds were recorded on a running engine: a tariff folder, accounts made by seeded generators, and what
+the engine answered, step by step. They are in `tests/vectors/golden`; its README has the format. The tests
+replay every step and compare it on the grid of the engine's `rounding_decimals`:
+
+- *level 1*: errors, costs, usage, replies of session calls, every balance after the step, and charging
+  records but for their cost details;
+- *level 2*: also the increments (length, cost, count), their compression, the matched prefix, and the times
+  of spans.
+
+This page is written by `python -m tests.charging.cgrates.golden_page`; a test compares it with the
+recordings, and another fails on any difference that is not in the table below.
+"""
+RULE = """## What differs: debts
+
+**The engine's defect.** It keeps balances as doubles and rounds after every debit. The fraction of a
+negative number is negative, so each of its rounding methods takes a value below zero to the next *lower*
+step. Where a double lies a residue under the grid, -0.051 held as -5100.0000001 steps of 10^-5, it becomes
+-0.05101: a debt grows by up to one step per increment beyond its price. A voice debit of 9.95 in 1 000
+increments leaves `*default` at -9.95021.
+
+**Ours.** A debt is what was used: -9.95. Above zero the figures are the same.
+`plan.Settings.drifts_below_zero` copies the engine's loss as well, and with it every step of every group
+agrees; a test holds that, so that the table has this one cause and no other.
+
+Other defects of the engine are reproduced: connect fees that count once per merged span, `*free` caps that
+add their total again, later activations that do not change the price, reports and refunds distorted by
+shared increments, free use where a price rounds to zero, failing actions of a trigger that leave it
+executed. Where the engine itself ends (a price missing in the middle of a call, a plan without any
+interval), there is no recording; we answer `UNAUTHORIZED_DESTINATION`.
+
+"""
+
+
+def page() -> str:
+    """The whole text."""
+    entries = json.loads(EXCEPTIONS.read_text("utf-8"))
+    lines = [INTRO, "| recordings | level | steps | equal | groups | equal |", "|---|---|---|---|---|---|"]
+    lines += [_counts(kind, level) for kind, level in LEVELS]
+    groups = {kind: sum(entry["file"].startswith(kind) for entry in entries) for kind in KINDS}
+    told = ", ".join(f"{count} of {kind}" for kind, count in groups.items() if count)
+    lines += ["", RULE + f"The first difference of each of the {len(entries)} groups ({told}):", ""]
+    lines += [
+        "| recording | group | step | call | balance | CGRateS | ours |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [row for entry in entries for row in _rows(entry)]
+    return "\n".join(lines) + "\n"
+
+
+def _counts(kind: str, level: int) -> str:
+    found = compare(kind, level, drifts=False)
+    equal = found.groups - len(found.differences)
+    return (
+        f"| {kind}: {WHAT[kind]} | {level} | {found.steps} | {found.equal_steps} | {found.groups} | {equal} |"
+    )
+
+
+def _rows(entry: dict[str, Any]) -> list[str]:
+    theirs, ours = _values(entry["incumbent"]), _values(entry["ours"])
+    place = f"| `{entry['file']}` | {entry['group']} | {entry['step']} | {entry['call'].partition('.')[2]}"
+    return [
+        f"{place} | {account} `{kind}` `{name}` | {theirs[key]:.9g} | {ours[key]:.9g} |"
+        for key in ours
+        if abs(theirs[key] - ours[key]) > 1e-9
+        for account, kind, name, _ in [key]
+    ]
+
+
+def _values(answer: dict[str, Any]) -> dict[tuple[str, str, str, int], float]:
+    return {
+        (account, kind, name, place): float(value)
+        for account, held in answer["balances"].items()
+        for kind, rows in (held or {}).items()
+        for place, (name, value) in enumerate(rows)
+    }
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
