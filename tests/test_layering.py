@@ -110,6 +110,7 @@ TABLE: dict[str, Row] = {
             "ocs.charging.events",
             "ocs.charging.ledger",
             "ocs.charging.money",
+            "ocs.charging.profiles.csv_reader",
             "ocs.charging.rating",
             "ocs.charging.schedule",
             "ocs.charging.tariff",

@@ -202,3 +202,17 @@ def test_recorded_folders_with_accounts_load_without_an_error() -> None:
         assert tariff is not None, (world.name, findings)
         seen += len(tariff.accounting.accounts)
     assert seen
+
+
+def test_profile_files_are_read_and_listed() -> None:
+    files = {
+        **ACCOUNTING,
+        "Chargers.csv": "t,CH_A,,,*default,*none,0\nt,CH_B,,,*raw,*none,heavy\n",
+        "Resources.csv": "t,RS,,,-1,2,chan,false,true,10,*none\n",
+    }
+    accounting, findings = read(files)
+    assert accounting is not None, findings
+    told = "2 chargers (t:CH_A, t:CH_B); `ocs cgrates` serves them, no price depends on them"
+    assert f"Chargers.csv:1:1: not carried over: Tenant: {told}" in findings
+    assert any(one.startswith("Chargers.csv:2:7: warning: Weight:") for one in findings), findings
+    assert any("1 resources (t:RS)" in one for one in findings), findings

@@ -10,6 +10,7 @@ from ocs.charging.tariff.import_cgrates.accounting import read_accounting
 from ocs.charging.tariff.import_cgrates.balances import Names
 from ocs.charging.tariff.import_cgrates.cells import Cells, located
 from ocs.charging.tariff.import_cgrates.plans import read_rating_plans, read_timings
+from ocs.charging.tariff.import_cgrates.profile_files import list_profiles
 from ocs.charging.tariff.import_cgrates.profiles import Plans, read_profiles
 from ocs.charging.tariff.import_cgrates.rates import ANY, read_destinations, read_terms
 from ocs.charging.tariff.import_cgrates.unused import find_unused
@@ -50,6 +51,7 @@ def read_cgrates(
         cells.findings.append(Finding(severity, missing))
     tariff = _join(cells, rows, options, progress)
     find_unused(cells, rows)
+    list_profiles(cells, rows)
     findings = in_order(cells.findings)
     return (None if has_errors(findings) else tariff), findings
 
