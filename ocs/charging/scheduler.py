@@ -23,6 +23,7 @@ from ocs.charging.actions.triggers import Followed
 from ocs.charging.actions.work import Notice
 from ocs.charging.decision import Change
 from ocs.charging.entry import EntryKind, Posting
+from ocs.charging.events import Identity, IdentityKind
 from ocs.charging.service import ChargingService
 from ocs.charging.store import Query, StoreError, Table
 from ocs.charging.tariff.catalogue import Catalogue
@@ -77,16 +78,20 @@ class Scheduler:
         self._credited(followed.postings)
 
     async def run(self) -> None:
-        """Run what is due, for ever."""
+        """Look again and again, for ever."""
         while True:
-            try:
-                if self._catalogue is not self._service.catalogue:
-                    await self._begin()
-                await self._run_due()
-            except StoreError as error:
-                log.warning("scheduler.store_unavailable", error=str(error))
-                self._catalogue = None
+            await self.look()
             await self._sleep()
+
+    async def look(self) -> None:
+        """Take another tariff into account, and run what is due."""
+        try:
+            if self._catalogue is not self._service.catalogue:
+                await self._begin()
+            await self._run_due()
+        except StoreError as error:
+            log.warning("scheduler.store_unavailable", error=str(error))
+            self._catalogue = None
 
     async def stop(self) -> None:
         """Let go of clients that are still being asked."""
@@ -163,9 +168,11 @@ class Scheduler:
         """Open an account, or give it the plans, triggers and groups it lacks."""
         service = self._service
         if await service.account(wanted.key) is None:
+            identities = await self._number_of(wanted.key)
             new = acts.NewAccount(
                 wanted.key,
                 wanted.plan,
+                identities,
                 credit_limit_nanos=wanted.credit_limit_nanos,
                 standing=Standing.BARRED if wanted.is_barred else Standing.ACTIVE,
                 extras=Extras(groups=groups) if groups else None,
@@ -173,7 +180,8 @@ class Scheduler:
                 trigger_groups=wanted.trigger_groups,
             )
             account, posting = acts.create(new, acts.Act("tariff", service.now_ns(), "tariff"))
-            await service.create(Change(account, () if posting is None else (posting,)))
+            postings = () if posting is None else (posting,)
+            await service.create(Change(account, postings, has_new_identities=bool(identities)))
             return "opened"
 
         def act(account: Account) -> Change | None:
@@ -182,6 +190,13 @@ class Scheduler:
 
         before = await service.account(wanted.key)
         return "" if await service.apply(wanted.key, act) is before else "equipped"
+
+    async def _number_of(self, key: str) -> tuple[Identity, ...]:
+        """The number an account is named after, where its name is one that nobody has."""
+        name = key.rpartition(":")[2]
+        number = Identity(IdentityKind.E164, name)
+        is_number = name.isascii() and name.isdigit()
+        return (number,) if is_number and await self._service.find(number) is None else ()
 
     # --- what is due
 

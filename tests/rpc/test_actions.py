@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 
@@ -18,8 +19,11 @@ from ocs.charging.actions.model import (
 )
 from ocs.charging.money import NANOS
 from ocs.charging.schedule import Calendar
+from ocs.charging.scheduler import Scheduler
 from ocs.charging.tariff.catalogue import Catalogue
-from tests.rpc.world import World, running
+from ocs.charging.tariff.sources import CGRATES, Source, read_source
+from ocs.tariffs import Tariffs
+from tests.rpc.world import KIB_NANOS, MSISDN, World, running, settings
 
 SETS = {
     "gift": ActionSet("gift", (Action(Do.TOP_UP, "gift", amount=5 * NANOS),)),
@@ -118,5 +122,54 @@ def test_plans_and_triggers_are_given_and_taken() -> None:
         assert (shown["plans"], shown["groups"], shown["next_due_at_ns"]) == ([], [], None)
         assert "no action plan" in await world.fail("PlanAssign", account="1001", plan="none")
         assert "no group" in await world.fail("TriggersAssign", account="1001", group="none")
+
+    check(body)
+
+
+FOLDER = {
+    "Destinations.csv": "DE,49\n",
+    "Rates.csv": "R,0,0.6,60s,1s,0s\n",
+    "DestinationRates.csv": "DR,DE,R,*up,4,0,\n",
+    "RatingPlans.csv": "RP,DR,*any,10\n",
+    "RatingProfiles.csv": "t,call,*any,2026-01-01T00:00:00Z,RP,\n",
+    "Actions.csv": (
+        "WELCOME,*topup_reset,,,main,*monetary,,*any,,,*unlimited,,25,10,false,false,10\n"
+        "SMALL,*topup,,,gift,*monetary,,,,,+24h,,1,20,,,10\n"
+    ),
+    "ActionPlans.csv": "AP,WELCOME,*asap,10\nAP,SMALL,*monthly,10\n",
+    "ActionTriggers.csv": "TR,low,*min_balance,20,false,0,,,main,*monetary,,,,,,,,,,SMALL,10\n",
+    "AccountActions.csv": "t,1001,AP,TR,,\nt,1002,AP,,,true\n",
+}
+
+
+def test_a_folder_that_is_activated_opens_its_accounts_while_sessions_go_on(tmp_path: Path) -> None:
+    """The switch itself is at once; accounts, plans and triggers follow, and are done once."""
+
+    async def body(world: World) -> None:
+        tariffs = Tariffs(settings(), tmp_path)
+        source = Source(CGRATES, tuple(FOLDER.items()))
+        tariff, findings = read_source(source)
+        assert tariff is not None, findings
+        tariffs.versions.add(source, tariff, findings, "", "test", 1)
+        world.server.context.tariffs = tariffs
+        scheduler = Scheduler(world.service)
+        data = {"session": "d;1", "service": "data", "rating_group": 10, "requested": "1MiB"}
+        await world.call("Charge", kind="INITIAL", subscriber=MSISDN, **data)
+        await world.call("TariffActivate", version=1)
+        answer = await world.call("Charge", kind="UPDATE", event=1, used="10KiB", **data)
+        assert answer["grants"][0]["cost_nanos"] == 10 * KIB_NANOS, "paid by the tariff it was opened under"
+        for _ in range(2):
+            await scheduler.look()
+        shown = await world.call("AccountShow", account="t:1001")
+        assert (shown["available_nanos"], shown["plan"]) == (25 * NANOS, "t:*any")
+        assert (await world.call("AccountShow", account="t:1002"))["standing"] == "BARRED"
+        plans = await world.call("AccountActions", account="t:1001")
+        assert (plans["plans"][0]["plan"], plans["groups"]) == ("AP", ["TR"])
+        call = {"session": "v;1", "service": "voice", "subscriber": "1001", "called": "4930"}
+        await world.call("Charge", kind="INITIAL", requested="10m", **call)
+        answer = await world.call("Charge", kind="TERMINATION", event=1, used="10m", **call)
+        assert answer["cost_nanos"] == 6 * NANOS
+        assert (await world.call("AccountShow", account="t:1001"))["available_nanos"] == 20 * NANOS
+        await scheduler.stop()
 
     check(body)
