@@ -12,6 +12,7 @@ from ocs.charging.cgrates import cdr, event_cost, session
 from ocs.charging.cgrates.account import Account, all_balances
 from ocs.charging.cgrates.authorize import authorize, default_usage
 from ocs.charging.cgrates.call import Call, Refusal
+from ocs.charging.cgrates.cost import call_cost
 from ocs.charging.cgrates.event_cost import Charges
 from ocs.charging.cgrates.plan import Settings
 from ocs.charging.cgrates.session import Context, Stepped
@@ -67,10 +68,12 @@ class CgratesAccounting:
 
     # --- runs
 
-    def open(self, tenant: str, event: Event, usage: int, *, forces: bool = False) -> Money:
+    def open(
+        self, tenant: str, event: Event, usage: int, *, forces: bool = False, request_type: str = ""
+    ) -> Money:
         """The money of a new run. Raises ValueError for a bad member."""
         call = call_of_event(tenant, event, usage, self._now_ns(), forces=forces)
-        run = session.Run(values.text(event.get("RunID")), values.text(event.get("RequestType")), call)
+        run = session.Run(values.text(event.get("RunID")), request_type, call)
         return Money(run, call)
 
     def restore(self, stored: Any) -> Money:
@@ -80,6 +83,10 @@ class CgratesAccounting:
     def default_usage(self, tor: str) -> int:
         """Usage of an event that names none."""
         return default_usage(tor, self._settings)
+
+    def period(self, run: Run) -> int:
+        """Usage of the event a run was opened for."""
+        return int(run.money.first.duration_ns)
 
     def used(self, run: Run) -> int:
         """Usage of a run so far."""
@@ -149,6 +156,16 @@ class CgratesAccounting:
             context.snapshot, found.charges, found.kind, self._settings, is_partial=False
         )
         self._state.put_accounts(books.changed(), _calls((run,)))
+
+    def price(self, run: Run) -> Rated:
+        """What a run's usage costs by price alone."""
+        call: Call = run.money.first
+        cost = call_cost(self._state.tariff, call, self._settings)
+        if isinstance(cost, Refusal):
+            return Rated(call.duration_ns, cdr.UNRATED_NANOS, "", str(cost))
+        charges = event_cost.unpaid_charges(cost)
+        details = Details(charges, call.start_ns, call.offset_ns, call.kind)
+        return Rated(call.duration_ns, cost.cost_nanos, cdr.CDRS, details=details)
 
     def details_of(self, run: Run) -> Any:
         """Who paid what of a session's run so far."""

@@ -225,6 +225,7 @@ def arithmetic(settings: Settings) -> plan.Settings:
         fallback_depth=rals.fallback_depth,
         subject_prefix_matching=rals.rp_subject_prefix_matching,
         remove_expired=rals.remove_expired,
+        drifts_below_zero=True,
         max_usage={**plan.MAX_USAGE, **rals.max_computed_usage},
         default_usage={**plan.DEFAULT_USAGE, **settings.sessions.default_usage},
         default_subject={**plan.DEFAULT_SUBJECT, **rals.balance_rating_subject},

@@ -15,6 +15,7 @@ from ocs.charging.cgrates.actions_model import Action, ActionTrigger
 from ocs.charging.cgrates.plan import Activation, RatingPlan, SharedGroup
 from ocs.charging.cgrates.timings import Timing
 from ocs.charging.cgrates.triggers import Watch
+from ocs.charging.profiles import resources, thresholds
 from ocs.sessions.model import Cdr, Session
 
 
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     ACTION_PLAN = "action_plan"  # id
     ACTION_TRIGGERS = "action_triggers"  # id
     SESSION = "session"  # cgrid
+    PASSIVE_SESSION = "passive_session"  # cgrid: kept, and not charged
     CLOSED_SESSION = "closed_session"  # cgrid: ended, and remembered for its record
     CDR = "cdr"  # cgrid:run id
     WATCH = "watch"  # tenant:account: its triggers with their state, and its counters
@@ -40,12 +42,12 @@ class Kind(StrEnum):
     ATTRIBUTE = "attribute"
     FILTER = "filter"
     RESOURCE = "resource"
-    RESOURCE_USAGE = "resource_usage"
+    RESOURCE_USAGE = "resource_usage"  # tenant:resource:usage
     IP = "ip"
     IP_ALLOCATION = "ip_allocation"
     ROUTE = "route"
     STAT = "stat"
-    STAT_QUEUE = "stat_queue"
+    STAT_QUEUE = "stat_queue"  # tenant:queue:sequence: raw, see `stat_records`
     THRESHOLD = "threshold"
     THRESHOLD_HITS = "threshold_hits"
     TREND = "trend"
@@ -87,8 +89,11 @@ TYPES: Mapping[Kind, Any] = {
     Kind.WATCH: Watch,
     Kind.SESSION: Session,
     Kind.PROMISE: Session,
+    Kind.PASSIVE_SESSION: Session,
     Kind.CLOSED_SESSION: Session,
     Kind.CDR: Cdr,
+    Kind.RESOURCE_USAGE: resources.Change,
+    Kind.THRESHOLD_HITS: thresholds.Hits,
 }
 
 # Kinds the compiled tariff is made of.

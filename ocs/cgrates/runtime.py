@@ -27,13 +27,19 @@ from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.actions import Changed, Moment
 from ocs.charging.cgrates.csv_folder import Problem
 from ocs.charging.cgrates.triggers import Fired
+from ocs.charging.profiles import thresholds
 from ocs.rpc.errors import RpcError
 from ocs.rpc.tasks import Tasks
+from ocs.sessions import values
+from ocs.sessions.cdr_steps import CdrSteps
 from ocs.sessions.cdrs import CdrService
 from ocs.sessions.clients import Clients, NoClients
-from ocs.sessions.model import Session
+from ocs.sessions.events import EventProcessor
+from ocs.sessions.model import CgrEvent, Session
+from ocs.sessions.pipeline import EventPipeline
 from ocs.sessions.service import SessionService
 from ocs.sessions.settings import SessionSettings
+from ocs.sessions.timers import SessionTimers
 
 log = structlog.get_logger()
 
@@ -58,21 +64,27 @@ class Runtime(Tasks):
         self.started_at_ns = wall_ns()
         self.clients = clients or NoClients()
         self.accounting = CgratesAccounting(self.state, self.arithmetic, wall_ns)
+        self.surroundings = ProfileSurroundings(self.state, self.arithmetic, wall_ns)
+        self.surroundings.restore()
+        self.surroundings.fire = self._fire
         self.sessions = SessionService(
             session_settings(settings),
             self.accounting,
             self.state,
-            ProfileSurroundings(self.state, wall_ns),
+            self.surroundings,
             self.clients,
             wall_ns,
         )
-        self.cdrs = CdrService(self.sessions, self.accounting, self.state, wall_ns)
+        self.cdrs = CdrService(self.sessions, self.accounting, self.state, wall_ns, cdr_steps(settings))
         self.state.on_accounts = partial(watching.changed, self)
         self.scheduler = Scheduler(self, settings.general.default_timezone)
         self.effects = Effects(self)
         self.locks = Locks()
         self.methods: Callable[[str, object], Awaitable[object]] | None = None
         self._scheduling: asyncio.Task[None] | None = None
+        self.timers = SessionTimers(self.sessions, self.cdrs, self.spawn, self.state.durable)
+        self.pipeline = EventPipeline(self.sessions, self.cdrs, self.surroundings, connected(settings))
+        self.events = EventProcessor(self.pipeline)
 
     def use_clients(self, clients: Clients) -> None:
         """The connections that can be asked about their sessions."""
@@ -134,6 +146,14 @@ class Runtime(Tasks):
             raise RpcError("NOT_IMPLEMENTED")
         return await self.methods(method, params)
 
+    def _fire(self, event: CgrEvent, fired: thresholds.Fired) -> None:
+        """Runs the action sets of a threshold on the account of the event."""
+        account_id = f"{event.tenant}:{values.text(event.event.get('Account'))}"
+        for actions_id in fired.action_ids:
+            error = self.execute(account_id, actions_id)
+            if error:
+                log.warning("threshold.action_failed", threshold=fired.threshold_id, error=error)
+
     # --- tariff folders
 
     async def load_folder(self, folder: Path) -> tuple[Problem, ...]:
@@ -162,9 +182,12 @@ class Runtime(Tasks):
             self.state.put_session(self._restored(session))
         for session in list(self.state.closed.values()):
             self.state.put(Kind.CLOSED_SESSION, session.cgrid, self._restored(session))
-        await self.sessions.start()
         if self.settings.schedulers.enabled:
             self._scheduling = self.spawn(self.scheduler.run())
+        for kind in (Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION):
+            for session in list(self.state.tables[kind].values()):
+                self.state.put(kind, session.cgrid, self._restored(session))
+        await self.timers.start()
 
     def _restored(self, session: Session) -> Session:
         """A session of the journal with the money of its runs in the core's own form."""
@@ -177,9 +200,35 @@ class Runtime(Tasks):
         """Ends timers, lets requests under way finish, makes everything durable."""
         if self._scheduling is not None:
             self._scheduling.cancel()
-        await self.sessions.stop()
+        await self.timers.stop()
         await self.finish(longest_s)
         await self.state.close()
+
+
+def connected(settings: config.Settings) -> frozenset[str]:
+    """Subsystems that sessions may use."""
+    told = settings.sessions
+    wired = {
+        "AttributeS": told.attributes_conns,
+        "ResourceS": told.resources_conns,
+        "RouteS": told.routes_conns,
+        "ThresholdS": told.thresholds_conns,
+        "StatS": told.stats_conns,
+    }
+    return frozenset(name for name, connections in wired.items() if connections)
+
+
+def cdr_steps(settings: config.Settings) -> CdrSteps:
+    """What is done to a record without flags."""
+    told = settings.cdrs
+    return CdrSteps(
+        attributes=bool(told.attributes_conns),
+        chargers=bool(told.chargers_conns),
+        stores=told.store_cdrs,
+        exports=bool(told.online_cdr_exports),
+        thresholds=bool(told.thresholds_conns),
+        stats=bool(told.stats_conns),
+    )
 
 
 def session_settings(settings: config.Settings) -> SessionSettings:
@@ -200,6 +249,7 @@ def session_settings(settings: config.Settings) -> SessionSettings:
         channel_sync_timeout_ns=told.channel_sync_timeout,
         stale_max_extra_usage=told.stale_chan_max_extra_usage,
         terminate_attempts=told.terminate_attempts,
+        client_protocol=told.client_protocol,
         alterable_fields=frozenset(told.alterable_fields),
         min_dur_low_balance_ns=told.min_dur_low_balance,
         reply_timeout_ns=settings.general.reply_timeout,

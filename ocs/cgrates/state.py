@@ -38,6 +38,7 @@ class State:
         self.accounts: dict[str, Account] = self.tables[Kind.ACCOUNT]
         self.members: dict[str, tuple[str, ...]] = self.tables[Kind.MEMBERS]
         self.sessions: dict[str, Session] = self.tables[Kind.SESSION]
+        self.passive: dict[str, Session] = self.tables[Kind.PASSIVE_SESSION]
         self.closed: dict[str, Session] = self.tables[Kind.CLOSED_SESSION]
         self.cdrs: dict[str, Cdr] = self.tables[Kind.CDR]
         self.watches: dict[str, Watch] = self.tables[Kind.WATCH]
@@ -136,6 +137,13 @@ class State:
     def put_session(self, session: Session) -> None:
         """Adds or replaces an active session."""
         self.put(Kind.SESSION, session.cgrid, session)
+        if self.passive:
+            self.delete(Kind.PASSIVE_SESSION, session.cgrid)
+
+    def set_passive(self, session: Session) -> None:
+        """A session that is kept and not charged."""
+        self.delete(Kind.SESSION, session.cgrid)
+        self.put(Kind.PASSIVE_SESSION, session.cgrid, session)
 
     def close_session(self, session: Session) -> None:
         """A session that has ended: no longer active, remembered for its record."""

@@ -1,41 +1,254 @@
-"""The profiles of a state as the event pipeline sees them."""
+"""The profiles of a state as the event pipeline and the subsystem methods see them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
 
+import structlog
+
+from ocs.cgrates.kinds import Kind
+from ocs.cgrates.route_sources import StateSources
+from ocs.cgrates.stat_records import change_of, record_of
 from ocs.cgrates.state import State
-from ocs.charging.profiles import chargers, filters
-from ocs.charging.profiles.attributes import AttributeFailed
+from ocs.charging.cgrates.plan import Settings
+from ocs.charging.cgrates.timings import is_active
+from ocs.charging.profiles import attributes, chargers, filters, resources, routes, stats, thresholds
 from ocs.charging.profiles.view import View
-from ocs.sessions.errors import NOT_FOUND, ServiceError, wrapped
+from ocs.sessions import values
+from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
-from ocs.sessions.surroundings import Forked
+from ocs.sessions.surroundings import Altered, Forked, Routed, RouteOptions
 from ocs.sessions.values import Event
+
+log = structlog.get_logger()
+
+EVENT_COST = "*event_cost"
+Fire = Callable[[CgrEvent, thresholds.Fired], None]
 
 
 class ProfileSurroundings:
-    """Chargers and filters of a state."""
+    """Profiles of all kinds with their states; `fire` does what a threshold wants done."""
 
-    def __init__(self, state: State, now_ns: Callable[[], int]) -> None:
+    def __init__(self, state: State, settings: Settings, now_ns: Callable[[], int]) -> None:
         self._state = state
-        self._now_ns = now_ns
+        self._now_ns = self.now_ns = now_ns
+        self.resources = resources.ResourceBook(state.book.resources, records_in_full=True)
+        self.stats_book = stats.StatBook(state.book.stats, state.book.filters)
+        self.thresholds_book = thresholds.ThresholdBook(state.book.thresholds)
+        self._sources = StateSources(state, settings, self)
+        self.fire: Fire = _logged
+
+    def view(self, event: CgrEvent, options: Event | None = None) -> View:
+        """An event as rules see it."""
+        return View(
+            event.event,
+            event.options if options is None else options,
+            tenant=event.tenant,
+            now_ns=self._now_ns(),
+            lookups=self,
+        )
+
+    # --- what an event becomes
 
     def fork(self, event: CgrEvent) -> tuple[Forked, ...]:
         """The event once per matching charger, heaviest first."""
         book = self._state.book
-        view = self._view(event.tenant, event.event, event.options)
         try:
-            runs = chargers.runs_of(book.chargers, book.attributes, view)
-        except AttributeFailed as error:
-            raise wrapped("CHARGERS", str(error)) from None
-        return tuple([Forked(run.run_id, run.event) for run in runs])
+            runs = chargers.runs_of(book.chargers, book.attributes, self.view(event))
+        except ValueError as error:
+            raise ServiceError(f"SERVER_ERROR: {error}") from None
+        return tuple(
+            [Forked(run.run_id, run.event, run.charger_id, run.attribute_ids, run.altered) for run in runs]
+        )
+
+    def attributes(self, event: CgrEvent, ids: tuple[str, ...], context: str) -> Altered:
+        """The event after its attributes."""
+        options = {**event.options, "*subsys": "*sessions"}
+        if ids:
+            options["*attrProfileIDs"] = list(ids)
+        named = options.get("*context")
+        try:
+            found = self._state.book.attributes.process(
+                self.view(event, options), context=named if isinstance(named, str) and named else context
+            )
+        except attributes.AttributeFailed as error:
+            raise ServiceError(f"SERVER_ERROR: {error}") from None
+        if found is None:
+            raise ServiceError(NOT_FOUND)
+        altered = CgrEvent(found.tenant, found.event, found.opts, event.event_id, event.time)
+        return Altered(altered, found.matched, found.altered, found.digest())
 
     def passes(self, filter_ids: list[str], tenant: str, event: Event) -> bool:
         """Whether an event passes filters, by id or inline."""
         try:
             rules = self._state.book.filters.rules(tenant, filter_ids)
-        except ValueError:
-            raise ServiceError(NOT_FOUND) from None
-        return filters.passes(rules, self._view(tenant, event, {}))
+        except ValueError as error:
+            raise ServiceError(NOT_FOUND if "inline" not in str(error) else str(error)) from None
+        return filters.passes(rules, self.view(CgrEvent(tenant, event)))
 
-    def _view(self, tenant: str, event: Event, options: Event) -> View:
-        return View(event, options, tenant=tenant, now_ns=self._now_ns())
+    # --- resources
+
+    def authorize_resources(self, event: CgrEvent) -> str:
+        """The message an allocation would have."""
+        message: str = self._resource(event, self.resources.authorize, "RESOURCE_UNAUTHORIZED")
+        return message
+
+    def allocate_resources(self, event: CgrEvent) -> str:
+        """Records a usage; the message of the first resource with room."""
+        done: resources.Allocation = self._resource(event, self.resources.allocate, "RESOURCE_UNAVAILABLE")
+        self._keep_usages(done.changes)
+        return done.message
+
+    def release_resources(self, event: CgrEvent) -> None:
+        """Forgets a usage."""
+        view, wanted = self.view(event), self._usage_wanted(event)
+        if not self.resources.matching(view, wanted.usage_id):
+            raise ServiceError(NOT_FOUND)
+        self._keep_usages(self.resources.release(view, wanted.usage_id))
+
+    def _resource(self, event: CgrEvent, ask: Callable[[View, resources.Request], Any], full: str) -> Any:
+        try:
+            return ask(self.view(event), self._usage_wanted(event))
+        except resources.NoResource:
+            raise ServiceError(NOT_FOUND) from None
+        except resources.ResourceFull:
+            raise ServiceError(full) from None
+
+    def _usage_wanted(self, event: CgrEvent) -> resources.Request:
+        try:
+            return resources.request_of(event.options, values.text(event.event.get("OriginID")))
+        except ValueError as error:
+            raise ServiceError(f"SERVER_ERROR: {error}") from None
+
+    def _keep_usages(self, changes: Sequence[resources.Change]) -> None:
+        for change in changes:
+            key = f"{change.tenant}:{change.resource_id}:{change.usage_id}"
+            if change.usage is None:
+                self._state.delete(Kind.RESOURCE_USAGE, key)
+            else:
+                self._state.put(Kind.RESOURCE_USAGE, key, change)
+
+    # --- routes
+
+    def routes(self, event: CgrEvent, options: RouteOptions) -> Routed:
+        """The routes of an event, best first."""
+        book = self._state.book
+        wanted = routes.Options(
+            limit=options.limit,
+            offset=options.offset,
+            max_cost=self._max_cost(event, options.max_cost),
+            ignores_errors=options.ignores_errors,
+        )
+        try:
+            found = routes.routes_for(book.routes, book.filters, self.view(event), self._sources, wanted)
+        except routes.RouteFailed as error:
+            raise ServiceError(str(error)) from None
+        found = [each for each in found if each.routes]
+        if not found:
+            raise ServiceError(NOT_FOUND)
+        return Routed([_route_form(each) for each in found], routes.digest(found))
+
+    def _max_cost(self, event: CgrEvent, text: str) -> Decimal | None:
+        if not text:
+            return None
+        if text == EVENT_COST:
+            return self._sources.event_cost(self.view(event))
+        try:
+            return Decimal(text)
+        except ArithmeticError:
+            raise ServiceError(f"SERVER_ERROR: not a cost: {text[:40]}") from None
+
+    # --- what counts events
+
+    def thresholds(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
+        """Counts an event; the thresholds it hit."""
+        found = self.thresholds_book.process(self.view(event), ids)
+        if not found.threshold_ids:
+            raise ServiceError(NOT_FOUND)
+        for hits in found.changes:
+            self._state.put(Kind.THRESHOLD_HITS, f"{hits.tenant}:{hits.id}", hits)
+        for fired in found.fired:
+            self.fire(event, fired)
+        return list(found.threshold_ids)
+
+    def stats(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
+        """Counts an event; the queues it went into."""
+        found = self.stats_book.process(self.view(event), event.event_id, ids)
+        if not found.queue_ids:
+            raise ServiceError(NOT_FOUND)
+        for change in found.changes:
+            key = f"{change.tenant}:{change.queue_id}:{change.sequence}"
+            if change.item is None and change.totals is None:
+                self._state.delete(Kind.STAT_QUEUE, key)
+            else:
+                self._state.put(Kind.STAT_QUEUE, key, record_of(change))
+        return list(found.queue_ids)
+
+    def restore(self) -> None:
+        """Takes over usages, hits and queues that the state has kept."""
+        tables = self._state.tables
+        self.resources.restore(list(tables[Kind.RESOURCE_USAGE].values()))
+        for hits in tables[Kind.THRESHOLD_HITS].values():
+            self.thresholds_book.restore(hits)
+        items: dict[tuple[str, str], list[stats.Item]] = {}
+        for change in map(change_of, tables[Kind.STAT_QUEUE].values()):
+            if change.totals is not None:
+                self.stats_book.restore_totals(change.tenant, change.queue_id, change.totals)
+            elif change.item is not None:
+                items.setdefault((change.tenant, change.queue_id), []).append(change.item)
+        for (tenant, queue_id), found in items.items():
+            self.stats_book.restore(tenant, queue_id, found)
+
+    # --- what rules may look up (`ocs.charging.profiles.view.Lookups`)
+
+    def value(self, kind: str, path: Sequence[str], tenant: str) -> object | None:
+        """`*stats.QUEUE.*metric`, `*resources.ID.TotalUsage`, `*accounts.ID.BalanceMap...`."""
+        if len(path) < 2:
+            return None
+        match kind:
+            case "*stats":
+                return self.stats_book.numbers(tenant, path[0], self._now_ns()).get(path[1])
+            case "*resources":
+                return self.resources.usage(tenant, path[0], self._now_ns()) if path[1] == "TotalUsage" else None
+        return None
+
+    def destinations(self, number: str) -> frozenset[str]:
+        """Ids of the destinations that hold a prefix of the number."""
+        known = self._state.tariff.destinations
+        return frozenset(
+            name for length in range(1, len(number) + 1) for name in known.get(number[:length], ())
+        )
+
+    def is_timed(self, timing: str, at_ns: int) -> bool | None:
+        """Whether a timing holds at a moment."""
+        found = self._state.tariff.timings.get(timing)
+        return None if found is None else is_active(found, at_ns)
+
+
+def _logged(event: CgrEvent, fired: thresholds.Fired) -> None:
+    log.info("threshold.fired", threshold=fired.threshold_id, actions=fired.action_ids)
+
+
+def _route_form(decision: routes.Decision) -> dict[str, Any]:
+    return {
+        "ProfileID": decision.profile_id,
+        "Sorting": decision.sorting,
+        "Routes": [
+            {
+                "RouteID": each.route.id,
+                "RouteParameters": each.route.parameters,
+                "SortingData": _numbers(each.data),
+            }
+            for each in decision.routes
+        ],
+    }
+
+
+def _numbers(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Sorting data with its decimals as numbers."""
+    return {
+        name: (int(value) if value == int(value) else float(value)) if isinstance(value, Decimal) else value
+        for name, value in data.items()
+    }
+
+

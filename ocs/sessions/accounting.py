@@ -57,7 +57,9 @@ class Rated(msgspec.Struct, frozen=True):
 class Accounting(Protocol):
     """One charging core."""
 
-    def open(self, tenant: str, event: Event, usage: int, *, forces: bool = False) -> Money:
+    def open(
+        self, tenant: str, event: Event, usage: int, *, forces: bool = False, request_type: str = ""
+    ) -> Money:
         """The money of a new run that nothing was charged for yet. Raises ValueError for a bad member."""
 
     def restore(self, stored: Any) -> Money:
@@ -87,6 +89,9 @@ class Accounting(Protocol):
     def refund(self, run: Run, details: Any) -> None:
         """Gives back what a record's details say was taken."""
 
+    def period(self, run: Run) -> int:
+        """Usage of the event a run was opened for."""
+
     def used(self, run: Run) -> int:
         """Usage of a run so far."""
 
@@ -96,6 +101,9 @@ class Accounting(Protocol):
     def told(self, run: Run) -> dict[str, Any]:
         """Members of an external session that are the core's: LoopIndex, DurationIndex, MaxRate, MaxRateUnit,
         MaxCostSoFar."""
+
+    def price(self, run: Run) -> Rated:
+        """What a run's usage costs by price alone; nobody pays. A refusal is the `extra_info`."""
 
     def cost_details(self, cgrid: str, run_id: str, details: Any) -> dict[str, Any]:
         """A record's details as the `EventCost` of the API."""

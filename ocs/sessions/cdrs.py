@@ -1,30 +1,53 @@
-"""Call detail records: made of sessions or of events, rated, kept once, found again."""
+"""Call detail records: made of sessions or of events, rated, kept once, found again.
+
+A record goes through the steps its flags name: attributes, one run per charger, a refund of what it had cost
+before, rating, storing, thresholds and statistics.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import structlog
 
 from ocs.sessions import values
 from ocs.sessions.accounting import Accounting, Rated
-from ocs.sessions.errors import EXISTS, PARTIALLY_EXECUTED, ServiceError
+from ocs.sessions.cdr_steps import CdrSteps
+from ocs.sessions.errors import EXISTS, NOT_FOUND, PARTIALLY_EXECUTED, ServiceError, wrapped
 from ocs.sessions.model import NOT_EXTRA, Cdr, CgrEvent, Run, Session, cgrid_of
 from ocs.sessions.records import Records
 from ocs.sessions.service import SessionService
 from ocs.sessions.values import Event
 
+log = structlog.get_logger()
+
+UNRATED_NANOS = -1_000_000_000
+DEFAULT_RUN = "*default"
+CONTEXT = "*cdrs"
+FREE = "*none"
+WITH_DETAILS = frozenset(("*prepaid", "*postpaid", "*pseudoprepaid", "*dynaprepaid"))
+
 
 class CdrService:
-    """Records of one server."""
+    """Records of one server. `steps` is what its configuration has done to a record without flags."""
 
     def __init__(
-        self, sessions: SessionService, accounting: Accounting, records: Records, wall_ns: Callable[[], int]
+        self,
+        sessions: SessionService,
+        accounting: Accounting,
+        records: Records,
+        wall_ns: Callable[[], int],
+        steps: CdrSteps | None = None,
     ) -> None:
+        self.steps = steps or CdrSteps()
         self._sessions = sessions
         self._accounting = accounting
         self._records = records
         self._wall_ns = wall_ns
         self._last_order = max((cdr.order_id for cdr in records.cdrs.values()), default=0)
+        self.exported: Callable[[Cdr], None] = _not_exported
+
+    # --- from sessions
 
     def process(self, event: CgrEvent) -> None:
         """`SessionSv1.ProcessCDR`: the records of a session, or of an event that has none."""
@@ -33,7 +56,7 @@ class CdrService:
         if session is not None:
             self.of_session(session)
         else:
-            self.of_event(event)
+            self.of_event(event, self.steps.with_flags(("*rals",)))
 
     def of_session(self, session: Session) -> None:
         """One record per run, at the session's usage and cost."""
@@ -43,31 +66,138 @@ class CdrService:
                 is_partial = True
                 continue
             rated = self._accounting.rate_session(run)
-            self._store(session.tenant, session.cgrid, run, rated)
+            self._finish(session.tenant, session.cgrid, run, rated, self.steps)
         if is_partial:
             raise ServiceError(PARTIALLY_EXECUTED)
 
-    def of_event(self, event: CgrEvent) -> None:
-        """One record per charger, rated anew."""
-        cgrid = cgrid_of(event.event)
-        runs = self._sessions.open_runs(event, 0)
-        if any(f"{cgrid}:{run.run_id}" in self._records.cdrs for run in runs):
-            raise ServiceError(EXISTS)
-        for run in runs:
-            self._store(event.tenant, cgrid, run, self._accounting.rate(run))
+    # --- from events
 
-    def _store(self, tenant: str, cgrid: str, run: Run, rated: Rated) -> Cdr:
+    def of_event(self, event: CgrEvent, steps: CdrSteps) -> list[Cdr]:
+        """The records of an event; EXISTS where one of them is there, and may not be replaced."""
+        event = self._altered(event) if steps.attributes else event
+        cgrid = cgrid_of(event.event)
+        runs = self._runs(event, steps)
+        known = [self._records.cdrs.get(f"{cgrid}:{run.run_id}") for run in runs]
+        if any(known) and not steps.reprocesses:
+            raise ServiceError(EXISTS)
+        made = []
+        for run, old in zip(runs, known, strict=True):
+            if steps.refunds:
+                self._refund(run, old)
+            rated = self._rated(run, steps, old)
+            made.append(self._finish(event.tenant, cgrid, run, rated, steps, old))
+        return made
+
+    def _altered(self, event: CgrEvent) -> CgrEvent:
+        try:
+            return self._sessions.surroundings.attributes(event, (), CONTEXT).event
+        except ServiceError as error:
+            if str(error) == NOT_FOUND:
+                return event
+            raise wrapped("ATTRIBUTES", str(error)) from None
+
+    def _runs(self, event: CgrEvent, steps: CdrSteps) -> tuple[Run, ...]:
+        named = self._completed(event)
+        if steps.chargers:
+            return self._sessions.open_runs(msgspec.structs.replace(event, event=named), 0)
+        return (self._sessions.open_run(event.tenant, values.text(named["RunID"]), named, 0),)
+
+    def _completed(self, event: CgrEvent) -> Event:
+        """An event that no charger looked at, with what a record must have."""
+        settings = self._sessions.settings
+        return {
+            "RunID": DEFAULT_RUN,
+            "ToR": "*voice",
+            "Category": settings.default_category,
+            "RequestType": settings.default_request_type,
+            **{name: value for name, value in event.event.items() if value not in (None, "")},
+        }
+
+    def _refund(self, run: Run, old: Cdr | None) -> None:
+        details = run.event.get("CostDetails") or (old.cost_details if old is not None else None)
+        if details and run.request_type in WITH_DETAILS:
+            try:
+                self._accounting.refund(run, details)
+            except ValueError as error:
+                raise ServiceError(f"SERVER_ERROR: {error}") from None
+
+    def _rated(self, run: Run, steps: CdrSteps, old: Cdr | None) -> Rated:
+        """The cost of a run; one that is not rated keeps what it came with."""
+        if steps.rates and not (values.flag(run.event.get("PreRated")) and not steps.reprocesses):
+            return self._accounting.rate(run, is_rerate=steps.reprocesses)
+        usage = self._accounting.period(run)
+        given = run.event.get("Cost")
+        if given is None:
+            return Rated(usage, UNRATED_NANOS, "")
+        try:
+            return Rated(usage, values.nanos(given), values.text(run.event.get("CostSource")))
+        except ValueError as error:
+            raise ServiceError(f"SERVER_ERROR: {error}") from None
+
+    def _finish(
+        self, tenant: str, cgrid: str, run: Run, rated: Rated, steps: CdrSteps, old: Cdr | None = None
+    ) -> Cdr:
+        """Makes the record, keeps it, and tells those that count records."""
         now_ns = self._wall_ns()
-        cdr = cdr_of(tenant, cgrid, run, rated, now_ns)
-        cdr = msgspec.structs.replace(cdr, order_id=self.next_order(), created_ns=now_ns, updated_ns=now_ns)
-        if self._sessions.settings.store_cdrs:
+        cdr = msgspec.structs.replace(
+            cdr_of(tenant, cgrid, run, rated, now_ns),
+            order_id=self.next_order() if old is None else old.order_id,
+            created_ns=now_ns if old is None else old.created_ns,
+            updated_ns=now_ns,
+        )
+        if steps.stores:
             self._records.put_cdr(cdr)
+        if steps.exports:
+            self.exported(cdr)
+        self._count(cdr, steps)
         return cdr
 
     def next_order(self) -> int:
         """The order id of one more record."""
         self._last_order += 1
         return self._last_order
+
+    def _count(self, cdr: Cdr, steps: CdrSteps) -> None:
+        """Thresholds and statistics of a record; what fails there is not its fault."""
+        surroundings = self._sessions.surroundings
+        event = self.event(cdr)
+        for is_wanted, count in ((steps.thresholds, surroundings.thresholds), (steps.stats, surroundings.stats)):
+            if not is_wanted:
+                continue
+            try:
+                count(event, ())
+            except ServiceError as error:
+                if str(error) != NOT_FOUND:
+                    log.warning("cdr.not_counted", error=str(error))
+
+    # --- records that are there
+
+    def rate_again(self, cdr: Cdr, steps: CdrSteps) -> list[Cdr]:
+        """Refunds what a record had cost and rates it anew, by the tariff of now."""
+        return self.of_event(self.event(cdr), steps)
+
+    def event(self, cdr: Cdr) -> CgrEvent:
+        """A record as the event it was made of, with its cost."""
+        event: Event = {
+            **cdr.extra_fields,
+            "CGRID": cdr.cgrid,
+            "RunID": cdr.run_id,
+            "OriginHost": cdr.origin_host,
+            "Source": cdr.source,
+            "OriginID": cdr.origin_id,
+            "ToR": cdr.tor,
+            "RequestType": cdr.request_type,
+            "Tenant": cdr.tenant,
+            "Category": cdr.category,
+            "Account": cdr.account,
+            "Subject": cdr.subject,
+            "Destination": cdr.destination,
+            "SetupTime": values.moment_text(cdr.setup) if cdr.setup[0] else "",
+            "AnswerTime": values.moment_text(cdr.answer) if cdr.answer[0] else "",
+            "Usage": cdr.usage,
+            "Cost": values.number(cdr.cost_nanos),
+        }
+        return CgrEvent(cdr.tenant, event, {}, f"{cdr.cgrid}:{cdr.run_id}")
 
     def form(self, cdr: Cdr) -> dict[str, Any]:
         """A record as the API shows it."""
@@ -121,13 +251,15 @@ def cdr_of(tenant: str, cgrid: str, run: Run, rated: Rated, now_ns: int) -> Cdr:
         setup=values.moment(event.get("SetupTime"), now_ns),
         answer=values.moment(event.get("AnswerTime"), now_ns),
         usage=rated.usage,
-        extra_fields=_extra_fields(event),
-        extra_info=rated.extra_info,
+        extra_fields={name: text(value) for name, value in event.items() if name not in NOT_EXTRA},
+        extra_info=rated.extra_info or text(event.get("ExtraInfo")),
+        is_partial=values.flag(event.get("Partial")),
+        is_pre_rated=values.flag(event.get("PreRated")),
         cost_source=rated.source,
         cost_nanos=rated.cost_nanos,
         cost_details=rated.details,
     )
 
 
-def _extra_fields(event: Event) -> dict[str, str]:
-    return {name: values.text(value) for name, value in event.items() if name not in NOT_EXTRA}
+def _not_exported(cdr: Cdr) -> None:
+    """There are no exporters."""

@@ -93,3 +93,10 @@ def cgrid_of(event: Event) -> str:
         return str(named)
     joined = f"{event.get('OriginID') or ''}{event.get('OriginHost') or ''}"
     return hashlib.sha1(joined.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def with_cgrid(event: CgrEvent) -> CgrEvent:
+    """The event with the id of its session among its members."""
+    if event.event.get("CGRID"):
+        return event
+    return msgspec.structs.replace(event, event={**event.event, "CGRID": cgrid_of(event.event)})

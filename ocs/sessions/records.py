@@ -19,6 +19,9 @@ class Records(Protocol):
     def put_session(self, session: Session) -> None:
         """Adds or replaces an active session."""
 
+    def set_passive(self, session: Session) -> None:
+        """A session that is kept and not charged; putting it as active ends that."""
+
     def close_session(self, session: Session) -> None:
         """A session that has ended: no longer active, remembered for its record."""
 

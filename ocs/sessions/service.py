@@ -5,9 +5,9 @@ Nothing here waits: a method changes memory and returns, and whoever called it a
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
-import structlog
 
 from ocs.sessions import values
 from ocs.sessions.accounting import Accounting, Outcome, Report
@@ -19,12 +19,36 @@ from ocs.sessions.settings import SessionSettings
 from ocs.sessions.surroundings import Surroundings
 from ocs.sessions.values import Event
 
-log = structlog.get_logger()
-
 MILLISECOND_S = 0.001
 # Members of a later event that never replace those of the session.
 FIXED = frozenset(("CGRID", "OriginHost", "OriginID", "Usage"))
 FREE_TYPES = frozenset(("*postpaid", "*rated"))  # whose messages end at the event's own usage
+
+
+class Watch(Protocol):
+    """Who keeps the timers of sessions."""
+
+    def opened(self, session: Session) -> None:
+        """A session has begun."""
+
+    def touched(self, session: Session) -> None:
+        """A session was updated."""
+
+    def ended(self, cgrid: str) -> None:
+        """A session is no longer active."""
+
+
+class Unwatched:
+    """No timers."""
+
+    def opened(self, session: Session) -> None:
+        """Nothing to do."""
+
+    def touched(self, session: Session) -> None:
+        """Nothing to do."""
+
+    def ended(self, cgrid: str) -> None:
+        """Nothing to do."""
 
 
 class SessionService:
@@ -45,12 +69,14 @@ class SessionService:
         self.surroundings = surroundings
         self.clients = clients
         self.wall_ns = wall_ns
+        self.watch: Watch = Unwatched()
 
     # --- the methods
 
     def authorize(self, event: CgrEvent, *, forces: bool = False) -> int:
         """How much of its usage an event may have: the least of its runs, -1 for no limit."""
-        wanted = self._usage(event.event)
+        self._need_chargers()
+        wanted = self.usage_of(event.event)
         grants = []
         for run in self.open_runs(event, wanted, forces=forces):
             outcome = self.accounting.authorize(run)
@@ -71,19 +97,20 @@ class SessionService:
             session = self._opened(event, forces=forces, client=client)
         else:
             session = self._merged(session, event)
+            self.watch.touched(session)
         if session.debit_interval_ns:
             self.records.put_session(session)
-            return self._usage(event.event)
+            return self.usage_of(event.event)
         return self._granted(self._step(session, event))
 
     def terminate(self, event: CgrEvent, *, forces: bool = False) -> None:
         """Ends a session; an unknown one is charged as a message."""
         session = self._session_of(event)
         if session is None:
-            self._whole(event, _duration(event.event, "Usage"), forces=forces)
+            self._whole(event, duration_in(event.event, "Usage"), forces=forces)
             return
         merged = self._merged(session, event)
-        outcome = self.end(merged, _duration(event.event, "Usage"), _duration(event.event, "LastUsed"))
+        outcome = self.end(merged, duration_in(event.event, "Usage"), duration_in(event.event, "LastUsed"))
         if outcome.refusal:
             raise wrapped("RALS", outcome.refusal)
 
@@ -91,7 +118,7 @@ class SessionService:
         """A session of one call; what it was granted."""
         usage = None
         if values.text(event.event.get("RequestType")) in FREE_TYPES:
-            usage = self._usage(event.event)
+            usage = self.usage_of(event.event)
         try:
             return self._whole(event, usage, forces=forces)
         except Refused as refusal:
@@ -104,6 +131,7 @@ class SessionService:
         step = self.accounting.terminate(session.runs, usage, last_used)
         ended = msgspec.structs.replace(session, runs=step.runs, updated_ns=self.wall_ns())
         self.records.close_session(ended)
+        self.watch.ended(session.cgrid)
         return step.outcome
 
     def _first_debit(self, session: Session, event: CgrEvent) -> int:
@@ -145,9 +173,11 @@ class SessionService:
         session = self._new_session(event, forces=forces, client=client)
         self.records.forget_closed(session.cgrid)
         self.records.put_session(session)
+        self.watch.opened(session)
         return session
 
     def _new_session(self, event: CgrEvent, *, forces: bool, client: Client | None = None) -> Session:
+        self._need_chargers()
         return Session(
             cgrid=cgrid_of(event.event),
             tenant=event.tenant,
@@ -160,6 +190,10 @@ class SessionService:
             is_chargeable=_chargeable(event.options, True),
             updated_ns=self.wall_ns(),
         )
+
+    def _need_chargers(self) -> None:
+        if not self.settings.has_chargers:
+            raise ServiceError("NOT_CONNECTED: ChargerS")
 
     def _session_of(self, event: CgrEvent) -> Session | None:
         """The active session of an event, under its new name where the event moves it."""
@@ -176,6 +210,7 @@ class SessionService:
     def _relocated(self, old: Session, event: Event) -> Session:
         moved = {**old.event, "OriginID": event.get("OriginID"), "CGRID": cgrid_of(event)}
         self.records.drop_session(old.cgrid)
+        self.watch.ended(old.cgrid)
         return msgspec.structs.replace(old, cgrid=cgrid_of(event), event=moved)
 
     async def opened(self, event: CgrEvent) -> None:
@@ -211,48 +246,41 @@ class SessionService:
 
     def open_runs(self, event: CgrEvent, missing_usage: int, *, forces: bool = False) -> tuple[Run, ...]:
         """One run per charger; their period is that of the event's usage, or of what stands for it."""
-        if not self.settings.has_chargers:
-            raise ServiceError("NOT_CONNECTED: ChargerS")
         forked = self.surroundings.fork(event)
         if not forked:
             raise wrapped("CHARGERS", NOT_FOUND)
-        usage = _duration(event.event, "Usage")
+        return tuple(
+            [
+                self.open_run(event.tenant, each.run_id, each.event, missing_usage, forces=forces)
+                for each in forked
+            ]
+        )
+
+    def open_run(
+        self, tenant: str, run_id: str, event: Event, missing_usage: int, *, forces: bool = False
+    ) -> Run:
+        """One run of an event."""
+        usage = duration_in(event, "Usage")
+        kind = values.text(event.get("RequestType")) or self.settings.default_request_type
         try:
-            return tuple(
-                [
-                    Run(
-                        each.run_id,
-                        each.event,
-                        values.text(each.event.get("RequestType")) or self.settings.default_request_type,
-                        self.accounting.open(
-                            event.tenant, each.event, missing_usage if usage is None else usage, forces=forces
-                        ),
-                    )
-                    for each in forked
-                ]
+            money = self.accounting.open(
+                tenant, event, missing_usage if usage is None else usage, forces=forces, request_type=kind
             )
         except ValueError as error:
             raise ServiceError(f"SERVER_ERROR: {error}") from None
+        return Run(run_id, event, kind, money)
 
     def _report(self, event: Event) -> Report:
-        return Report(self._usage(event), _duration(event, "LastUsed"), _duration(event, "TotalUsage"))
+        return Report(self.usage_of(event), duration_in(event, "LastUsed"), duration_in(event, "TotalUsage"))
 
-    def _usage(self, event: Event) -> int:
+    def usage_of(self, event: Event) -> int:
         """The usage an event asks for, or the default of its kind of service."""
-        found = _duration(event, "Usage")
+        found = duration_in(event, "Usage")
         return self.accounting.default_usage(values.text(event.get("ToR"))) if found is None else found
 
     def _debit_interval(self, options: Event) -> int:
-        given = _duration(options, "*sessionsDebitInterval")
+        given = duration_in(options, "*sessionsDebitInterval")
         return self.settings.debit_interval_ns if given is None else given
-
-    # --- life
-
-    async def start(self) -> None:
-        """Goes on with the sessions that were active."""
-
-    async def stop(self) -> None:
-        """Ends the timers; sessions stay active."""
 
 
 class Refused(ServiceError):
@@ -272,7 +300,8 @@ def _origin(session: Session) -> str:
     return values.text(session.event.get("OriginID"))
 
 
-def _duration(event: Event, name: str) -> int | None:
+def duration_in(event: Event, name: str) -> int | None:
+    """A member as ns or units, None where it is missing. Raises ServiceError."""
     try:
         return values.optional_duration(event, name)
     except ValueError as error:

@@ -1,6 +1,10 @@
-"""What the event pipeline asks of the profiles around charging."""
+"""What the event pipeline asks of the profiles around charging.
 
-from typing import Protocol
+Every method may raise ServiceError with the subsystem's own word (`NOT_FOUND`, `RESOURCE_UNAVAILABLE`); the
+pipeline puts the subsystem's name in front of it.
+"""
+
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,6 +17,34 @@ class Forked(msgspec.Struct, frozen=True):
 
     run_id: str
     event: Event
+    charger_id: str = ""
+    attribute_ids: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+
+
+class Altered(msgspec.Struct, frozen=True):
+    """An event after its attributes; `matched` are `tenant:id`, `digest` is `Field:Value,Field2:Value2`."""
+
+    event: CgrEvent
+    matched: tuple[str, ...]
+    altered: tuple[str, ...]
+    digest: str
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """The routes of an event, as the API shows them and as digest."""
+
+    profiles: list[dict[str, Any]]
+    digest: str
+
+
+class RouteOptions(msgspec.Struct, frozen=True):
+    """What a caller wants of routes; `max_cost` is a number or `*event_cost`."""
+
+    max_cost: str = ""
+    ignores_errors: bool = False
+    limit: int | None = None
+    offset: int = 0
 
 
 class Surroundings(Protocol):
@@ -21,5 +53,26 @@ class Surroundings(Protocol):
     def fork(self, event: CgrEvent) -> tuple[Forked, ...]:
         """The event once per matching charger, heaviest first; empty where none matches."""
 
+    def attributes(self, event: CgrEvent, ids: tuple[str, ...], context: str) -> Altered:
+        """The event after its attributes."""
+
+    def authorize_resources(self, event: CgrEvent) -> str:
+        """The message an allocation would have."""
+
+    def allocate_resources(self, event: CgrEvent) -> str:
+        """Records a usage; the message of the first resource with room."""
+
+    def release_resources(self, event: CgrEvent) -> None:
+        """Forgets a usage."""
+
+    def routes(self, event: CgrEvent, options: RouteOptions) -> Routed:
+        """The routes of an event, best first."""
+
+    def thresholds(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
+        """Counts an event; the thresholds it hit."""
+
+    def stats(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
+        """Counts an event; the queues it went into."""
+
     def passes(self, filter_ids: list[str], tenant: str, event: Event) -> bool:
-        """Whether an event passes filters, by id or inline. Raises ServiceError for an unknown one."""
+        """Whether an event passes filters, by id or inline."""

@@ -13,9 +13,11 @@ from ocs.rpc.methods.cgrates import (
     balances,
     caches,
     cdr_queries,
+    cdrs,
     configuration,
     core,
     costs,
+    live_sessions,
     ping,
     plans,
     profiles,
@@ -27,7 +29,7 @@ from ocs.rpc.methods.cgrates import (
 from ocs.rpc.registry import Registry
 
 CGRATES = Registry()
-for _service in (sessions, responder, ping):
+for _service in (sessions, live_sessions, cdrs, responder, ping):
     _service.register(CGRATES)
 ADMINISTRATIVE = (
     accounts,

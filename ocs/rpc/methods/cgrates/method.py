@@ -31,10 +31,15 @@ def method(registry: Registry, name: str, role: Role) -> Callable[[Function], Fu
             else _plain(function, takes_caller)
         )
         made.__doc__ = function.__doc__
-        registry.method(name, role, read=Given)(made)
+        registry.method(name, role, read=_given)(made)
         return function
 
     return add
+
+
+def _given(value: object) -> Given:
+    """The parameters; an empty text, as some calls have it, stands for none."""
+    return Given(None if value == "" else value)
 
 
 def _plain(function: Function, takes_caller: bool) -> Function:

@@ -1,0 +1,179 @@
+"""The session methods whole: charging by the session service, and around it what the profiles say.
+
+Attributes may rewrite the event before anything else; what fails before charging ends the request, what fails
+behind it (thresholds, statistics) makes the answer PARTIALLY_EXECUTED.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from ocs.sessions.cdrs import CdrService
+from ocs.sessions.clients import Client
+from ocs.sessions.errors import NOT_FOUND, PARTIALLY_EXECUTED, ServiceError, missing, wrapped
+from ocs.sessions.flags import Flags
+from ocs.sessions.model import CgrEvent, with_cgrid
+from ocs.sessions.service import SessionService
+from ocs.sessions.surroundings import Surroundings
+from ocs.sessions.wanted import Answer, Wanted
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+SESSIONS = "*sessions"
+
+
+class EventPipeline:
+    """One per server."""
+
+    def __init__(
+        self,
+        sessions: SessionService,
+        cdrs: CdrService,
+        surroundings: Surroundings,
+        connected: frozenset[str],
+    ) -> None:
+        self.sessions = sessions
+        self.cdrs = cdrs
+        self.surroundings = surroundings
+        self._connected = connected
+
+    # --- the methods
+
+    def authorize(self, event: CgrEvent, wanted: Wanted) -> Answer:
+        """Attributes, usage, resources, routes, thresholds, statistics: nothing is taken."""
+        answer = Answer()
+        event = self._begin(event, wanted, answer)
+        if wanted.charges:
+            answer.usage = self.sessions.authorize(event, forces=wanted.forces)
+        if wanted.resources:
+            answer.resources = self._asked("ResourceS", "RESOURCES", self.surroundings.authorize_resources, event)
+        self._route(event, wanted, answer)
+        self._count(event, wanted, answer)
+        return answer
+
+    def initiate(self, event: CgrEvent, wanted: Wanted, client: Client | None) -> Answer:
+        """Attributes, resources, the session, thresholds, statistics."""
+        answer = Answer()
+        event = self._begin(with_cgrid(event), wanted, answer)
+        if wanted.resources:
+            answer.resources = self._asked("ResourceS", "RESOURCES", self.surroundings.allocate_resources, event)
+        if wanted.charges:
+            answer.usage = self.sessions.initiate(event, forces=wanted.forces, client=client)
+        self._count(event, wanted, answer)
+        return answer
+
+    def update(self, event: CgrEvent, wanted: Wanted, client: Client | None) -> Answer:
+        """Attributes, the session, thresholds, statistics."""
+        answer = Answer()
+        event = self._begin(with_cgrid(event), wanted, answer)
+        if wanted.charges:
+            answer.usage = self.sessions.update(event, forces=wanted.forces, client=client)
+        self._count(event, wanted, answer)
+        return answer
+
+    def terminate(self, event: CgrEvent, wanted: Wanted) -> Answer:
+        """The session, resources, thresholds, statistics."""
+        if wanted.is_empty:
+            raise missing("Subsystems")
+        answer = Answer()
+        if wanted.charges:
+            self.sessions.terminate(event, forces=wanted.forces)
+        if wanted.resources:
+            self._asked("ResourceS", "RESOURCES", self.surroundings.release_resources, event)
+        self._count(event, wanted, answer)
+        return answer
+
+    def message(self, event: CgrEvent, wanted: Wanted) -> Answer:
+        """A session of one call with all that goes around it."""
+        answer = Answer()
+        event = self._begin(with_cgrid(event), wanted, answer)
+        if wanted.resources:
+            answer.resources = self._asked("ResourceS", "RESOURCES", self.surroundings.allocate_resources, event)
+        self._route(event, wanted, answer)
+        if wanted.charges:
+            answer.usage = self.sessions.message(event, forces=wanted.forces)
+        self._count(event, wanted, answer)
+        return answer
+
+    # --- one subsystem alone
+
+    def thresholds(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
+        """The thresholds an event hit."""
+        return self._asked("ThresholdS", "THRESHOLDS", lambda one: self.surroundings.thresholds(one, ids), event)
+
+    def stats(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
+        """The queues an event went into."""
+        return self._asked("StatS", "STATS", lambda one: self.surroundings.stats(one, ids), event)
+
+    def resources(self, event: CgrEvent, flags: Flags) -> str | None:
+        """What `*resources` names; None where it only releases."""
+        message: str | None = None
+        if flags.has("*resources", "*authorize"):
+            message = self._asked("ResourceS", "RESOURCES", self.surroundings.authorize_resources, event)
+        if flags.has("*resources", "*allocate"):
+            message = self._asked("ResourceS", "RESOURCES", self.surroundings.allocate_resources, event)
+        if flags.has("*resources", "*release"):
+            self._asked("ResourceS", "RESOURCES", self.surroundings.release_resources, event)
+        return message
+
+    # --- what they share
+
+    def attributes(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> CgrEvent:
+        """The event after its attributes; one that no profile matches stays as it is."""
+        if "AttributeS" not in self._connected:
+            raise ServiceError("NOT_CONNECTED: AttributeS")
+        try:
+            answer.attributes = self.surroundings.attributes(event, wanted.attribute_ids, SESSIONS)
+        except ServiceError as error:
+            if str(error) == NOT_FOUND:
+                return event
+            raise wrapped("ATTRIBUTES", str(error)) from None
+        return answer.attributes.event
+
+    def _begin(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> CgrEvent:
+        if wanted.is_empty:
+            raise missing("Subsystems")
+        if wanted.ips:
+            raise ServiceError("NOT_CONNECTED: IPs")
+        return self.attributes(event, wanted, answer) if wanted.attributes else event
+
+    def _asked(self, name: str, prefix: str, ask: Callable[[CgrEvent], T], event: CgrEvent) -> T:
+        if name not in self._connected:
+            raise ServiceError(f"NOT_CONNECTED: {name}")
+        try:
+            return ask(event)
+        except ServiceError as error:
+            raise wrapped(prefix, str(error)) from None
+
+    def _route(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> None:
+        if wanted.routes:
+            answer.routes = self._asked(
+                "RouteS", "ROUTES", lambda each: self.surroundings.routes(each, wanted.route_options), event
+            )
+
+    def _count(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> None:
+        """Thresholds and statistics; PARTIALLY_EXECUTED where one of them failed."""
+        if wanted.thresholds:
+            answer.threshold_ids = self._counted(
+                "ThresholdS", lambda: self.surroundings.thresholds(event, wanted.threshold_ids), answer
+            )
+        if wanted.stats:
+            answer.stat_ids = self._counted(
+                "StatS", lambda: self.surroundings.stats(event, wanted.stat_ids), answer
+            )
+        if answer.is_partial:
+            raise ServiceError(PARTIALLY_EXECUTED)
+
+    def _counted(self, name: str, count: Callable[[], list[str]], answer: Answer) -> list[str] | None:
+        if name not in self._connected:
+            raise ServiceError(f"NOT_CONNECTED: {name}")
+        try:
+            return count()
+        except ServiceError as error:
+            if str(error) != NOT_FOUND:
+                log.warning("session.not_counted", subsystem=name, error=str(error))
+                answer.is_partial = True
+            return None
+

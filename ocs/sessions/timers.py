@@ -1,0 +1,307 @@
+"""What happens to sessions by itself: debit loops, lifetimes, the comparison with what clients say is active.
+
+A session that ends here gets its record at once, its resources back, and its client is asked to end the call.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import msgspec
+import structlog
+
+from ocs.sessions.accounting import Outcome, Report
+from ocs.sessions.cdrs import CdrService
+from ocs.sessions.clients import Client, ClientError
+from ocs.sessions.errors import ServiceError
+from ocs.sessions.model import CgrEvent, Run, Session, cgrid_of
+from ocs.sessions.service import SessionService, duration_in
+
+log = structlog.get_logger()
+
+SECOND_NS = 1_000_000_000
+MILLISECOND_S = 0.001
+SWEEP_S = 60.0
+INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
+UNAUTHORIZED_DESTINATION = "UNAUTHORIZED_DESTINATION"
+SERVER_ERROR = "SERVER_ERROR"
+NO_ACTIVE_SESSION = "NO_ACTIVE_SESSION"
+DEBITING = frozenset(("*prepaid", "*dynaprepaid"))
+
+Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
+
+
+class SessionTimers:
+    """The timers of all sessions; they run on the loop's clock."""
+
+    def __init__(
+        self,
+        sessions: SessionService,
+        cdrs: CdrService,
+        spawn: Spawn,
+        durable: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._sessions = sessions
+        self._cdrs = cdrs
+        self._spawn = spawn
+        self._durable = durable
+        self._loops: dict[str, asyncio.Task[Any]] = {}
+        self._lifetimes: dict[str, asyncio.TimerHandle] = {}
+        self._periodic: list[asyncio.Task[Any]] = []
+
+    async def start(self) -> None:
+        """Goes on with the sessions that were active, and begins what is done from time to time."""
+        self._sessions.watch = self
+        for session in list(self._sessions.records.sessions.values()):
+            self.opened(session)
+        interval_ns = self._sessions.settings.channel_sync_interval_ns
+        if interval_ns > 0:
+            self._periodic.append(asyncio.create_task(self._every(interval_ns / SECOND_NS, self.sync)))
+        self._periodic.append(asyncio.create_task(self._every(SWEEP_S, self.forget_closed)))
+
+    async def stop(self) -> None:
+        """Ends the timers; sessions stay active."""
+        tasks = [*self._periodic, *self._loops.values()]
+        for handle in self._lifetimes.values():
+            handle.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._periodic.clear()
+        self._loops.clear()
+        self._lifetimes.clear()
+
+    # --- what the session service tells
+
+    def opened(self, session: Session) -> None:
+        """A session has begun, or is there again after a restart."""
+        if session.debit_interval_ns > 0 and any(run.request_type in DEBITING for run in session.runs):
+            self._loops[session.cgrid] = self._spawn(self._debit_loop(session.cgrid))
+        self.touched(session)
+
+    def touched(self, session: Session) -> None:
+        """A session was updated: its lifetime begins anew."""
+        lifetime_ns = self._lifetime(session)
+        old = self._lifetimes.pop(session.cgrid, None)
+        if old is not None:
+            old.cancel()
+        if lifetime_ns > 0:
+            loop = asyncio.get_running_loop()
+            self._lifetimes[session.cgrid] = loop.call_later(
+                lifetime_ns / SECOND_NS, lambda: self._spawn(self._expired(session.cgrid))
+            )
+
+    def ended(self, cgrid: str) -> None:
+        """A session is no longer active."""
+        handle = self._lifetimes.pop(cgrid, None)
+        if handle is not None:
+            handle.cancel()
+        task = self._loops.pop(cgrid, None)
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    def deactivate(self, session: Session) -> None:
+        """Keeps a session without charging it."""
+        self.ended(session.cgrid)
+        self._sessions.records.set_passive(session)
+
+    def activate(self, session: Session) -> None:
+        """Charges a passive session again."""
+        self._sessions.records.put_session(session)
+        self.opened(session)
+
+    # --- debit loop
+
+    async def _debit_loop(self, cgrid: str) -> None:
+        """Takes the credit of each interval at its start; ends when there is none, or with the session."""
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
+        while True:
+            session = self._sessions.records.sessions.get(cgrid)
+            if session is None:
+                return
+            outcome = self._debit(session)
+            await self._durable()
+            if outcome.refusal:
+                known = outcome.refusal == UNAUTHORIZED_DESTINATION
+                await self.disconnect(cgrid, UNAUTHORIZED_DESTINATION if known else SERVER_ERROR)
+                return
+            if 0 <= outcome.usage < session.debit_interval_ns:
+                await asyncio.sleep(max(0.0, due_s + outcome.usage / SECOND_NS - loop.time()))
+                await self.disconnect(cgrid, INSUFFICIENT_CREDIT)
+                return
+            due_s += session.debit_interval_ns / SECOND_NS
+            await asyncio.sleep(max(0.0, due_s - loop.time()))
+
+    def _debit(self, session: Session) -> Outcome:
+        """One interval of the runs that take credit."""
+        service = self._sessions
+        debiting = tuple([run for run in session.runs if run.request_type in DEBITING])
+        step = service.accounting.update(
+            debiting, Report(session.debit_interval_ns), is_paused=not session.is_chargeable
+        )
+        after = {run.run_id: run for run in step.runs}
+        runs: tuple[Run, ...] = tuple([after.get(run.run_id, run) for run in session.runs])
+        service.records.put_session(
+            msgspec.structs.replace(session, runs=runs, updated_ns=service.wall_ns())
+        )
+        return step.outcome
+
+    # --- ending what its client should end
+
+    async def disconnect(self, cgrid: str, reason: str) -> bool:
+        """Asks the client to end a session; one that cannot be asked is ended here. False where it was."""
+        session = self._sessions.records.sessions.get(cgrid)
+        if session is None:
+            return True
+        if await self._asked(session, reason):
+            return True
+        if cgrid in self._sessions.records.sessions:
+            self.force_end(self._sessions.records.sessions[cgrid], None, None)
+            await self._durable()
+        return False
+
+    async def _asked(self, session: Session, reason: str) -> bool:
+        settings, pauses = self._sessions.settings, (1, 1)
+        for attempt in range(max(1, settings.terminate_attempts)):
+            client = self._sessions.clients.of_session(session.client, session.peer)
+            if client is None:
+                return False
+            try:
+                await client.call(
+                    "SessionSv1.DisconnectSession",
+                    disconnect_params(session, reason, settings.client_protocol),
+                    settings.reply_timeout_ns,
+                )
+                return True
+            except ClientError as error:
+                log.info("session.not_disconnected", cgrid=session.cgrid, attempt=attempt, error=str(error))
+            await asyncio.sleep(pauses[0] * MILLISECOND_S)
+            pauses = (pauses[1], sum(pauses))
+        return False
+
+    def force_end(self, session: Session, usage: int | None, last_used: int | None) -> None:
+        """Ends a session without its client: debits what is missing, records it, gives resources back."""
+        service = self._sessions
+        service.end(session, usage, last_used)
+        ended = service.records.closed[session.cgrid]
+        if service.settings.has_cdrs:
+            try:
+                self._cdrs.of_session(ended)
+            except ServiceError as error:
+                log.warning("session.not_recorded", cgrid=session.cgrid, error=str(error))
+        self._released(session)
+        log.info("session.ended_by_server", cgrid=session.cgrid)
+
+    def _released(self, session: Session) -> None:
+        try:
+            self._sessions.surroundings.release_resources(
+                CgrEvent(session.tenant, session.event, session.options)
+            )
+        except ServiceError:
+            return  # it held none
+
+    # --- lifetimes
+
+    def _lifetime(self, session: Session) -> int:
+        settings = self._sessions.settings
+        given = duration_in(session.options, "*sessionsTTL")
+        lifetime_ns = settings.session_ttl_ns if given is None else given
+        most = duration_in(session.options, "*sessionsTTLMaxDelay")
+        most_ns = settings.session_ttl_max_delay_ns if most is None else most
+        return lifetime_ns + (random.randrange(most_ns) if lifetime_ns > 0 and most_ns > 0 else 0)
+
+    async def _expired(self, cgrid: str) -> None:
+        """A session was silent for too long."""
+        session = self._sessions.records.sessions.get(cgrid)
+        self._lifetimes.pop(cgrid, None)
+        if session is None:
+            return
+        settings = self._sessions.settings
+        usage = _first(duration_in(session.options, "*sessionsTTLUsage"), settings.session_ttl_usage)
+        more = _first(duration_in(session.options, "*sessionsTTLLastUsage"), settings.session_ttl_last_usage)
+        last = _first(duration_in(session.options, "*sessionsTTLLastUsed"), settings.session_ttl_last_used)
+        if usage is None and more is not None:
+            usage = self._sessions.accounting.used(session.runs[0]) + more
+        self.force_end(session, usage, last)
+        await self._durable()
+        await self._asked(session, "SESSION_TIMEOUT")
+
+    # --- what is active
+
+    async def sync(self) -> None:
+        """Asks every client what is active, and ends sessions that their own client no longer has.
+
+        Sessions that nobody can be asked about (they came over the one-way ports) are left alone, and so are those
+        of a client that does not answer or answers with an error.
+        """
+        before_ns = self._sessions.wall_ns()
+        clients = list(self._sessions.clients)
+        answers = await asyncio.gather(*(self._active(client) for client in clients))
+        active: set[str] = set()
+        silent: set[str] = set()
+        for client, found in zip(clients, answers, strict=True):
+            if found is None:
+                silent.add(client.peer)
+            else:
+                active |= found
+        extra = self._sessions.settings.stale_max_extra_usage
+        for session in list(self._sessions.records.sessions.values()):
+            if not session.peer or session.peer in silent or session.cgrid in active:
+                continue
+            if session.updated_ns >= before_ns:
+                continue
+            used = self._sessions.accounting.used(session.runs[0]) if session.runs else 0
+            self.force_end(session, used + extra if extra else None, None)
+        await self._durable()
+
+    async def _active(self, client: Client) -> set[str] | None:
+        """Ids of a client's sessions; None where it does not tell."""
+        timeout_ns = self._sessions.settings.channel_sync_timeout_ns
+        try:
+            found = await client.call("SessionSv1.GetActiveSessionIDs", "", timeout_ns)
+        except ClientError as error:
+            if str(error) == NO_ACTIVE_SESSION:
+                return set()
+            log.info("session.sync_unanswered", peer=client.peer, error=str(error))
+            return None
+        if not isinstance(found, list):
+            return None
+        return {cgrid_of(each) for each in found if isinstance(each, dict)}
+
+    # --- from time to time
+
+    async def forget_closed(self) -> None:
+        """Forgets ended sessions whose record nobody asks for any more."""
+        service = self._sessions
+        oldest_ns = service.wall_ns() - service.settings.closed_sessions_ns
+        for session in list(service.records.closed.values()):
+            if session.updated_ns < oldest_ns:
+                service.records.forget_closed(session.cgrid)
+        await self._durable()
+
+    async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except Exception:
+                log.exception("session.periodic_work_failed")
+
+
+def disconnect_params(session: Session, reason: str, protocol: float) -> dict[str, Any]:
+    """What a client is told to end: the event of the session, in the form of its protocol."""
+    if protocol < 2:
+        return {"EventStart": session.event, "Reason": reason}
+    return {
+        "Tenant": session.tenant,
+        "ID": session.cgrid,
+        "Time": None,
+        "Event": {**session.event, "DisconnectCause": reason},
+        "APIOpts": session.options,
+    }
+
+
+def _first(*found: int | None) -> int | None:
+    return next((each for each in found if each is not None), None)

@@ -1,0 +1,39 @@
+"""What a session method is asked to do around charging, and what came of it. Pure."""
+
+import msgspec
+
+from ocs.sessions.surroundings import Altered, Routed, RouteOptions
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """The flags of a request. `charges` is its own step: max usage, init, update, terminate or debit."""
+
+    charges: bool = False
+    forces: bool = False
+    attributes: bool = False
+    attribute_ids: tuple[str, ...] = ()
+    resources: bool = False
+    ips: bool = False
+    routes: bool = False
+    route_options: RouteOptions = RouteOptions()
+    thresholds: bool = False
+    threshold_ids: tuple[str, ...] = ()
+    stats: bool = False
+    stat_ids: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked for that counts alone; thresholds and statistics do not."""
+        return not (self.charges or self.attributes or self.resources or self.ips or self.routes)
+
+
+class Answer(msgspec.Struct):
+    """What was done; None where it was not asked for."""
+
+    attributes: Altered | None = None
+    resources: str | None = None
+    usage: int | None = None
+    routes: Routed | None = None
+    threshold_ids: list[str] | None = None
+    stat_ids: list[str] | None = None
+    is_partial: bool = False
