@@ -79,7 +79,8 @@ class Door(Memory):
         key = session_key(event.client, event.session_id)
         if event.kind is not EventKind.EVENT and key not in self._waiting:
             account = self._accounts.get(self._known_account_key(key, event) or "")
-            if account is not None and (account.extras is None or self._has_members(account)):
+            is_here = account is not None and (account.extras is None or self._has_members(account))
+            if account is not None and is_here and not names_strangers(account, event):
                 self._take_turn(account, pending)
                 return
         self._wait(key, pending)
@@ -309,6 +310,9 @@ class Door(Memory):
                     account = await self._verified(account.key)
                 if account is not None and account.extras is not None:
                     account = await self._with_members(account)
+                if account is not None and await self._names_somebody_else(account, event):
+                    self._finish(pending, ChargingAnswer(Result.CONTRADICTION, failed="identities"))
+                    return
                 if event.kind is EventKind.EVENT and account is not None:
                     await self._serve_one_time(account.key, pending)
                     return
@@ -320,6 +324,17 @@ class Door(Memory):
             self._finish(pending, _nobody(event))
         else:
             self._take_turn(account, pending)
+
+    async def _names_somebody_else(self, account: Account, event: ChargingEvent) -> bool:
+        """Whether one of the identities belongs to another account: who is to pay is not certain then."""
+        if not names_strangers(account, event):
+            return False
+        for identity in event.identities:
+            if identity not in account.identities:
+                owner = self._identities.get(identity) or await self.store.find(identity)
+                if owner is not None and owner != account.key:
+                    return True
+        return False
 
     async def _serve_one_time(self, account_key: str, pending: Pending) -> None:
         """A repeat of a one-time event gets the stored answer; a refund first finds what it takes back.
@@ -339,7 +354,7 @@ class Door(Memory):
             refundable = None
             token = event.refund_token
             if token is not None and await self._kept_answer(onetime.refund_key(token)) is None:
-                debit = await self._kept_answer(token.decode("utf-8", "surrogateescape"))
+                debit = await self._kept_answer(onetime.token_text(token))
                 refundable = None if debit is None else debit.posting
             if self._accounts.get(account_key) is account and self._has_members(account):
                 self._take_turn(account, pending, refundable)
@@ -389,6 +404,15 @@ class Door(Memory):
         """The account of an identity."""
         key = self._identities.get(identity) or await self.store.find(identity)
         return None if key is None else await self._account(key)
+
+
+def names_strangers(account: Account, event: ChargingEvent) -> bool:
+    """Whether what begins something names, beside the account's identities, some that it does not have."""
+    names = event.identities
+    if len(names) < 2 or event.account or event.kind in (EventKind.UPDATE, EventKind.TERMINATION):
+        return False
+    known = account.identities
+    return any(name not in known for name in names)
 
 
 def let_go(before: Account, after: Account) -> tuple[str, ...]:

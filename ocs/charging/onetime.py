@@ -39,7 +39,12 @@ def answer_key(event: ChargingEvent) -> str:
 
 def refund_key(token: bytes) -> str:
     """Where it is kept that a debit has been refunded."""
-    return f"refund|{token.decode('utf-8', 'surrogateescape')}"
+    return f"refund|{token_text(token)}"
+
+
+def token_text(token: bytes) -> str:
+    """A refund token as text that any store takes; it is the key of the answer it came with."""
+    return token.decode("utf-8", "backslashreplace")
 
 
 def decide(
@@ -118,7 +123,7 @@ def _debit(turn: Turn) -> Decision:
         tuple(grants),
         nanos,
         turn.ledger.money_free_nanos(),
-        refund_token=key.encode("utf-8", "surrogateescape"),
+        refund_token=key.encode("utf-8", "backslashreplace"),
     )
     return _done(turn, answer, nanos, tuple(grants), CAUSE_EVENT)
 

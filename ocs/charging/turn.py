@@ -474,7 +474,9 @@ class Turn:
                 room = max(rate.cap_nanos - price(rate, position), 0)
                 budget = room if budget is None else min(room, budget)
             if budget is not None and piece_nanos > budget:
-                part_units = affordable(rate, position, budget) or 0
+                # Who owes is given nothing, not even the rest of an increment that is paid for.
+                is_owing = available is not None and available < 0
+                part_units = 0 if is_owing else affordable(rate, position, budget) or 0
                 nanos += cost(rate, position, part_units)
                 units += part_units
                 break

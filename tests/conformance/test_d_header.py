@@ -7,7 +7,16 @@ import pytest
 from ocs.config.settings import ChargingSettings, DiameterSettings
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_i32, encode_octets, encode_u32, encode_utf8, group
-from tests.conformance.client import CLIENT, EVENT, INITIAL, TERMINATION, UPDATE, ccr, message
+from tests.conformance.client import (
+    CLIENT,
+    EVENT,
+    INITIAL,
+    TERMINATION,
+    UPDATE,
+    ccr,
+    message,
+    subscription,
+)
 from tests.conformance.decoded import ERROR
 from tests.conformance.world import RULES, World, served
 from tests.support.gy import requested, service, total, used
@@ -304,3 +313,58 @@ async def test_076_every_error_answer_has_its_identity_proxies_bits_and_number(
     assert [group(avps.PROXY_INFO, (each,)) for each in answer.all(avps.PROXY_INFO)] == PROXIES
     if code // 1000 != 3:
         assert (answer.number(avps.CC_REQUEST_TYPE), answer.number(avps.CC_REQUEST_NUMBER)) == (kind, 7)
+
+
+@pytest.mark.parametrize("kind", [INITIAL, EVENT])
+@pytest.mark.parametrize("known", [True, False])
+@served(durable=True)
+async def test_068_two_subscribers_with_accounts_of_their_own_are_5007(
+    world: World, known: bool, kind: int
+) -> None:
+    await world.add("bob", imsi="001010000000002", msisdn="15550100002")
+    if not known:
+        await world.restart()
+    client = await world.open()
+    action = encode_u32(avps.REQUESTED_ACTION, 0)
+    answer = await client.ask(ccr(ASKING, action, subscription(0, "15550100002"), kind=kind))
+    assert (answer.code, answer.failed.keys) == (5007, [avps.SUBSCRIPTION_ID])
+    assert await world.spent() == (0, 0)
+    answer = await client.ask(ccr(ASKING, action, subscription(0, "15550109999"), kind=kind, session="s;2"))
+    assert answer.code == 2001, "a number that nobody has is no contradiction"
+
+
+@pytest.mark.parametrize("kind", [INITIAL, UPDATE, TERMINATION])
+@served(DiameterSettings(strict=True))
+async def test_151_strictly_an_action_in_a_session_is_5007(world: World, kind: int) -> None:
+    client = await world.open()
+    answer = await client.ask(ccr(ASKING, encode_u32(avps.REQUESTED_ACTION, 0), kind=kind))
+    assert (answer.code, answer.failed.keys) == (5007, [avps.REQUESTED_ACTION])
+
+
+@served()
+async def test_069_of_repeated_members_the_first_counts(world: World) -> None:
+    client = await world.open()
+    first = encode_u32(avps.RATING_GROUP, 10), requested(total(1_000), total(9_000))
+    other = encode_u32(avps.RATING_GROUP, 31), requested(total(5_000))
+    answer = await client.initial(group(avps.MULTIPLE_SERVICES_CREDIT_CONTROL, (*first, *other)))
+    assert answer.said == "2001 10=1000"
+    answer = await client.update(1, service(10, used(total(700), total(900))))
+    assert answer.said == "2001 10=ok"
+    assert await world.spent() == (700_000, 0)
+
+
+@served()
+async def test_047_auth_application_id_of_another_size_is_5014(world: World) -> None:
+    client = await world.open()
+    short = {avps.AUTH_APPLICATION_ID: encode_octets(avps.AUTH_APPLICATION_ID, b"\0\4")}
+    answer = await client.initial(ASKING, replaced=short)
+    assert (answer.code, answer.failed.keys) == (5014, [avps.AUTH_APPLICATION_ID])
+
+
+@served(charging=ChargingSettings(quotas=RULES, sessions_per_account=2))
+async def test_076_a_session_beyond_those_of_an_account_is_5006(world: World) -> None:
+    client = await world.open()
+    said = [(await client.initial(ASKING, session=f"s;{number}")).code for number in range(3)]
+    assert said == [2001, 2001, 5006]
+    assert (await client.terminate(1, session="s;0")).code == 2001
+    assert (await client.initial(ASKING, session="s;4")).code == 2001

@@ -136,6 +136,23 @@ async def test_148_a_token_that_was_never_given_out_is_refused(world: World, tok
     assert await world.spent() == (0, 0)
 
 
+@served(durable=True)
+async def test_148_a_token_that_is_no_text_is_refused_by_every_store(world: World) -> None:
+    client = await world.open()
+    refund = service(None, encode_octets(avps.REFUND_INFORMATION, b"\0\xff\xed\xa0\x80"))
+    assert (await send(client, REFUND, refund)).code == 5004
+    assert await world.spent() == (0, 0)
+
+
+@pytest.mark.parametrize("services", [(), (service(None),), (service(None, used(events(1))),)])
+@served()
+async def test_148_a_refund_of_nothing_named_is_5005(world: World, services: tuple[bytes, ...]) -> None:
+    client = await world.open()
+    answer = await send(client, REFUND, *services)
+    assert (answer.code, answer.failed.keys) == (5005, [avps.REQUESTED_SERVICE_UNIT])
+    assert await world.spent() == (0, 0), "nobody is given anything"
+
+
 @pytest.mark.parametrize(("wanted", "result"), [(1, 0), (2_001, 1)])
 @served()
 async def test_149_a_balance_check_changes_nothing(world: World, wanted: int, result: int) -> None:

@@ -185,6 +185,15 @@ async def test_168_a_balance_below_zero_gets_4012(world: World) -> None:
     assert (await client.initial(ASKING, who=BOB, session="s;2")).said == "4012 10=4012"
 
 
+@served()
+async def test_168_who_owes_is_not_given_the_rest_of_an_increment(world: World) -> None:
+    await world.add("bob", EUR, imsi="001010000000002")
+    client = await world.open()
+    await client.initial(service(70, requested(total(MB))), who=BOB)
+    report = service(70, used(total(3_000_123)), requested(total(MB)))
+    assert (await client.update(1, report)).said == "2001 70=4012"
+
+
 @served(charging=ChargingSettings(quotas=RULES, overdraft_floor_nanos=-EUR))
 async def test_168_a_floor_is_respected(world: World) -> None:
     await world.add("bob", EUR, imsi="001010000000002")

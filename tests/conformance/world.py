@@ -64,6 +64,7 @@ plans:
       - {rating_group: 31, denied: true}
       - {rating_group: 40, rate: data, windows: [{during: evening, rate: dear}]}
       - {rating_group: 50, rate: call, unit: time}
+      - {rating_group: 70, rate: {price: "1.00", per: 1MB, increment: 1kB}}
       - {rating_group: 60-69, rat: [NR, eutran], rate: dear}
       - {rating_group: 60-69, facts: {rule_base: gold, qci: [5, 6]}, rate: data_abroad}
       - {rating_group: [none, 1-99], apn: corporate, rate: dear}

@@ -190,7 +190,8 @@ def test_the_event_timestamp_counts_within_a_week_back_and_an_hour_ahead(
 
 @pytest.mark.parametrize("action", [action for action in Action if action is not Action.AUTHORIZE])
 def test_an_event_says_what_to_do(action: Action) -> None:
-    assert event_of(ccr(encode_i32(436, action), kind=4)).action is action
+    asking = service(None, requested(events(1)))
+    assert event_of(ccr(asking, encode_i32(436, action), kind=4)).action is action
 
 
 def test_an_event_without_action_is_5005_and_with_an_unknown_one_5004() -> None:

@@ -68,6 +68,7 @@ from ocs.diameter.message import Message, proxy_infos
 _u32: Final = Struct(">I").unpack_from
 _session_id: Final = octets_encoder(avps.SESSION_ID)
 _EVENT: Final = EventKind.EVENT  # before Python 3.12 looking a member up in its class is slow
+_REFUND: Final = Action.REFUND_ACCOUNT
 _KINDS: Final = {kind.to_bytes(4, "big"): kind for kind in EventKind}
 _ACTIONS: Final = {action.value: action for action in Action if action <= Action.PRICE_ENQUIRY}
 _REASON_KEYS: Final = (avps.REPORTING_REASON, VODAFONE_REPORTING_REASON)
@@ -146,7 +147,7 @@ class GyReader:
             identities = _further_identities(frame, single, identities, further, profile)
         reports = tuple(mapped.reports)
         reports = per_recipient(reports, recipients) if len(recipients) > 1 else reports
-        action = _action(frame, single) if kind is _EVENT else None
+        action = _action(frame, single, mapped) if kind is _EVENT else None
         money = _money(reports) if kind is _EVENT and root_level and not services else None
         advice = _advice(frame, single) if profile.advice_of_charge else 0
         event = ChargingEvent(
@@ -186,7 +187,7 @@ class GyReader:
         request.ignored = ignored + _unknown(single, KNOWN_AT_ROOT)
         application = single.get(avps.AUTH_APPLICATION_ID)
         if application is not None and message.frame[application[2] : application[3]] != _GY:
-            request.is_misnamed = True
+            request.is_misnamed = decode_u32(message.frame, application) != CREDIT_CONTROL_APPLICATION
         if avps.OC_SUPPORTED_FEATURES in single:
             request.knows_overload = True
         if avps.PROXY_INFO in single:
@@ -297,11 +298,12 @@ class GyReader:
         for member in members:
             key = member[0]
             if key == _RATING_GROUP:
-                rating_group = decode_u32(frame, member)
+                number = decode_u32(frame, member)
+                rating_group = number if rating_group is None else rating_group
             elif key == _IDENTIFIER:
                 identifiers += (decode_u32(frame, member),)
             elif key == _REQUESTED:
-                wanted = self._wanted(message, member, service)
+                wanted = wanted or self._wanted(message, member, service)
             elif key == _USED:
                 usage = measured(message, member, self.options.currency_code)
                 used = used + usage.used if used else usage.used
@@ -441,12 +443,15 @@ def _kind(frame: bytes, single: dict[int, RawAvp]) -> EventKind:
     return kind
 
 
-def _action(frame: bytes, single: dict[int, RawAvp]) -> Action:
-    """Requested-Action, which only a one-time event has; clients send it in all requests."""
+def _action(frame: bytes, single: dict[int, RawAvp], mapped: _Services) -> Action:
+    """Requested-Action, which only a one-time event has; a refund says of what (RFC 8506 6.4)."""
     avp = single.get(avps.REQUESTED_ACTION) or _missing(frame, avps.REQUESTED_ACTION)
     action = _ACTIONS.get(decode_i32(frame, avp))
     if action is None:
         raise invalid_value(frame, avp)
+    is_named = mapped.refund_token is not None or any(each.requested for each in mapped.reports)
+    if action is _REFUND and not is_named:
+        raise missing(frame, avps.REQUESTED_SERVICE_UNIT)
     return action
 
 

@@ -26,6 +26,7 @@ _WALKED: Final = frozenset(
     )
 )  # fmt: skip
 
+_EVENT: Final = b"\0\0\0\4"  # CC-Request-Type
 _ANSWERS_ONLY: Final = frozenset(
     (avps.GRANTED_SERVICE_UNIT, avps.COST_INFORMATION, avps.CHECK_BALANCE_RESULT, avps.CC_SESSION_FAILOVER)
 )
@@ -99,8 +100,11 @@ def require_route(message: Message, single: dict[int, RawAvp], options: GyOption
 def refuse_unknown(message: Message) -> None:
     """5001 for the first AVP with the M bit that no dictionary of this server has, its groups around it.
 
-    5008 for what only an answer may have.
+    5008 for what only an answer may have, 5007 for a Requested-Action in a session.
     """
+    action = message.first(avps.REQUESTED_ACTION)
+    if action is not None and message.octets(avps.CC_REQUEST_TYPE) != _EVENT:
+        raise fault(ResultCode.CONTRADICTING_AVPS, message.frame, action, "is for one-time events")
     waiting = [(avp, 0) for avp in reversed(message.avps)]
     while waiting:
         avp, depth = waiting.pop()

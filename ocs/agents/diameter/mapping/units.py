@@ -79,7 +79,8 @@ class Amounts:
             elif key == _TOTAL:
                 if size != 8:
                     raise wrong_size(frame, member)
-                total = word(frame, start) << 32 | word(frame, start + 4)
+                if total is None:
+                    total = word(frame, start) << 32 | word(frame, start + 4)
             elif key == _INPUT:
                 if size != 8:
                     raise wrong_size(frame, member)
