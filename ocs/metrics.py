@@ -84,6 +84,7 @@ class Metrics:
         self._decode_errors: Counter[str] = Counter()
         self._ignored_avps = dict.fromkeys(IGNORED, 0)
         self._refused = dict.fromkeys(REFUSALS, 0)
+        self._forgotten = 0
         self._duplicates = self._late = self._shed = self._expired = 0
         self._sessions = self._connections = self._peers = self._queued = 0
         self._batch = Histogram(BATCH_BOUNDS)
@@ -100,6 +101,10 @@ class Metrics:
     def duplicate_answered(self) -> None:
         """A repeat got the stored answer."""
         self._duplicates += 1
+
+    def answer_forgotten(self) -> None:
+        """The oldest kept answer of a one-time event was let go of in memory, as there were too many."""
+        self._forgotten += 1
 
     def late_answer_dropped(self) -> None:
         """An answer was ready after its deadline, or its connection was gone."""
@@ -183,6 +188,7 @@ class Metrics:
         yield _labelled("ocs_debited_nanos", help_debited, "service", self._debited)
         yield _labelled("ocs_refunded_nanos", "Money given back, in nanos.", "service", self._refunded)
         yield CounterMetricFamily("ocs_duplicates", "Repeats given the stored answer.", self._duplicates)
+        yield CounterMetricFamily("ocs_forgotten_answers", "Answers memory let go of.", self._forgotten)
         yield CounterMetricFamily("ocs_late_answers", "Answers dropped as too late.", self._late)
         yield CounterMetricFamily("ocs_shed_requests", "Requests answered too busy.", self._shed)
         yield CounterMetricFamily("ocs_expired_sessions", "Sessions whose client fell silent.", self._expired)

@@ -103,11 +103,15 @@ class Quota(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The answer to one event of a session, kept for its repeats; `answer` is an encoded `ChargingAnswer`."""
+    """The answer to one event of a session, kept for its repeats; `answer` is an encoded `ChargingAnswer`.
+
+    `used` adds up what the event reported, of whatever unit: a repeat that says something else is told by it.
+    """
 
     kind: EventKind
     event_id: int | str
     answer: bytes
+    used: int = -1  # not known
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):

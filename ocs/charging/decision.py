@@ -28,6 +28,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     closed_keys: tuple[str, ...] = ()
     answered: EventAnswer | None = None
     is_repeat: bool = False
+    is_contradicting: bool = False  # the repeat says that something else was used
     deadline_ns: int | None = None  # of the event's session, where it is open
     others: tuple[Account, ...] = ()  # members of a shared group that paid or hold something for it
     other_postings: tuple[Posting, ...] = ()

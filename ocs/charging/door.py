@@ -157,6 +157,8 @@ class Door(Memory):
             return
         if decision.is_repeat:
             self.observer.duplicate_answered()
+            if decision.is_contradicting:
+                log.warning("charging.duplicate_contradicted", **_named(pending.event))
         elif decision.answer.result is Result.UNKNOWN_SESSION:
             self._log_orphan(pending.event)
         if before is None:
@@ -203,6 +205,7 @@ class Door(Memory):
 
     def _keep_answer(self, answered: EventAnswer) -> None:
         if len(self._answers) >= self.limits.answers:
+            self.observer.answer_forgotten()
             del self._answers[next(iter(self._answers))]
         self._answers[answered.key] = answered
         self._fresh_answers.setdefault(answered.account, []).append(answered.key)
@@ -404,6 +407,11 @@ class Door(Memory):
         """The account of an identity."""
         key = self._identities.get(identity) or await self.store.find(identity)
         return None if key is None else await self._account(key)
+
+
+def _named(event: ChargingEvent) -> dict[str, object]:
+    """An event in a line of the log."""
+    return {"session": event.session_id, "client": event.client, "number": event.event_id}
 
 
 def names_strangers(account: Account, event: ChargingEvent) -> bool:

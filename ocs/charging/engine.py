@@ -29,6 +29,7 @@ from ocs.charging.quota import ChargingPolicy
 from ocs.charging.session import (
     Admission,
     admit,
+    contradicts,
     find,
     is_somebody_else,
     merged_reports,
@@ -39,6 +40,7 @@ from ocs.charging.session import (
     same_bearer,
     see,
     stored_answer,
+    used_sum,
     with_session,
     without_session,
 )
@@ -256,7 +258,8 @@ def _repeat(account: Account, session: Session | None, event: ChargingEvent) -> 
     assert session is not None, "only an event of a known session is a repeat"
     stored = stored_answer(session, event.kind, event.event_id)
     if stored is not None:
-        return Decision(account, decode_answer(stored), is_repeat=True)
+        is_other = contradicts(session, event)
+        return Decision(account, decode_answer(stored), is_repeat=True, is_contradicting=is_other)
     grants = tuple(
         Grant(
             quota.rating_group,
@@ -438,7 +441,7 @@ def _after(
         event.origin or session.origin,
         turn.context,
         turn.quotas(),
-        remember(session.answers, event.kind, event_id, encode_answer(answer)),
+        remember(session.answers, event.kind, event_id, encode_answer(answer), used_sum(event)),
         see(session.seen, event_id) if is_numbered and isinstance(event_id, int) else session.seen,
         session.cost_nanos + cost_nanos,
         session.closed_at_ns,

@@ -89,10 +89,27 @@ def stored_answer(session: Session, kind: EventKind, event_id: int | str) -> byt
 
 
 def remember(
-    answers: tuple[StoredAnswer, ...], kind: EventKind, event_id: int | str, answer: bytes
+    answers: tuple[StoredAnswer, ...], kind: EventKind, event_id: int | str, answer: bytes, used: int = -1
 ) -> tuple[StoredAnswer, ...]:
     """The kept answers with one more, the oldest let go."""
-    return (*answers[1 - KEPT_ANSWERS :], StoredAnswer(kind, event_id, answer))
+    return (*answers[1 - KEPT_ANSWERS :], StoredAnswer(kind, event_id, answer, used))
+
+
+def used_sum(event: ChargingEvent) -> int:
+    """What an event reports, of all units together: enough to tell a repeat from another report."""
+    total = 0
+    for report in event.reports:
+        for used in report.used:
+            total += used.amount
+    return total
+
+
+def contradicts(session: Session, event: ChargingEvent) -> bool:
+    """Whether an event has the number of one that reported something else, as far as that is remembered."""
+    for stored in session.answers:
+        if stored.kind is event.kind and stored.event_id == event.event_id:
+            return stored.used >= 0 and stored.used != used_sum(event)
+    return False
 
 
 def is_seen(seen: tuple[tuple[int, int], ...], number: int) -> bool:

@@ -5,10 +5,10 @@ import pytest
 from ocs.charging.account import Standing
 from ocs.charging.supervision import SessionRef
 from ocs.charging.tariff.catalogue import Catalogue
-from ocs.config.settings import ChargingSettings, QuotaRule, Supervision
+from ocs.config.settings import ChargingSettings, DiameterSettings, Peer, Profile, QuotaRule, Supervision
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_i32, encode_octets, encode_u32, encode_utf8, group
-from tests.conformance.client import ALICE_MSISDN, UPDATE, VOICE, Client, imsi, subscription
+from tests.conformance.client import ALICE_MSISDN, CLIENT, UPDATE, VOICE, Client, imsi, subscription
 from tests.conformance.world import EUR, MB, TARIFF, World, served, tariff
 from tests.support.gy import requested, seconds, service, split, total, used
 
@@ -220,6 +220,20 @@ NUMBER, IMSI = subscription(0, ALICE_MSISDN), imsi()
 async def test_101_102_every_form_of_a_subscriber_is_one_account(world: World, who: bytes) -> None:
     client = await world.open()
     assert (await client.initial(ASKING, who=who)).said == GRANTED
+    assert await world.spent() == (0, EUR)
+
+
+HOME = DiameterSettings(
+    peers=(Peer(CLIENT, profile="home"),), profiles={"home": Profile(country_code=1, trunk_prefix="0")}
+)
+
+
+@pytest.mark.parametrize("number", ["05550100001", "0015550100001", "+15550100001", "15550100001"])
+@served(HOME)
+async def test_102_national_numbers_are_completed_by_the_profile(world: World, number: str) -> None:
+    client = await world.open()
+    inside = group(avps.SERVICE_INFORMATION, [subscription(0, number)])
+    assert (await client.initial(ASKING, inside, who=subscription(0, number))).said == GRANTED
     assert await world.spent() == (0, EUR)
 
 

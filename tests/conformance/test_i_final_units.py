@@ -153,6 +153,30 @@ async def test_137_a_client_that_says_2001_and_does_nothing_is_not_asked_for_eve
     assert await client.alive(), "nothing else came before the watchdog's answer"
 
 
+@pytest.mark.parametrize("reports", [False, True])
+@served(charging=REDIRECT)
+async def test_137_a_report_that_was_promised_and_does_not_come_is_asked_for_once_more(
+    world: World, reports: bool
+) -> None:
+    await poor(world)
+    world.agent.report_wait_s = 5.0 if reports else 0.01
+    client = await world.open()
+    await client.initial(asking(), who=BOB)
+    await client.update(1, asking(MB, used(total(500_000))))
+    topping = asyncio.create_task(world.top_up(EUR, POOR))
+    client.send(reply(await client.receive(), 2002))
+    await topping
+    if reports:
+        assert (await client.update(2, asking(MB))).said == "2001 10=1000000"
+        assert not world.agent._promised, "the promise is kept"
+        return
+    again = await client.receive()
+    assert (again.command, again.text(avps.SESSION_ID)) == (258, SESSION)
+    client.send(reply(again, 2002))
+    assert await client.alive()
+    assert not world.agent._promised, "not a third time"
+
+
 @served(DiameterSettings(peers=(Peer(CLIENT, profile="open5gs"),)), charging=REDIRECT)
 async def test_137_a_client_known_to_ignore_it_is_not_asked_at_all(world: World) -> None:
     await poor(world)

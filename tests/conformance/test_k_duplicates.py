@@ -72,6 +72,19 @@ async def test_157_the_same_number_with_other_usage_gets_the_first_result(world:
     assert await world.spent() == (300 * MB, 2 * EUR)
 
 
+@served()
+async def test_157_the_contradiction_is_logged_and_a_plain_copy_is_not(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = await world.open()
+    await client.initial(ASKING)
+    await client.update(1, REPORT)
+    await client.update(1, REPORT)
+    assert "duplicate_contradicted" not in capsys.readouterr().out
+    await client.update(1, service(10, requested(total(MB)), used(total(900_000))))
+    assert "duplicate_contradicted" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("kind", [INITIAL, UPDATE, TERMINATION, EVENT])
 @served(durable=True)
 async def test_158_a_copy_after_a_crash_gets_the_stored_answer(world: World, kind: int) -> None:
@@ -143,6 +156,7 @@ async def test_161_a_full_table_of_answers_lets_the_oldest_go(world: World) -> N
         body = DEBIT, ONE, to("15550100002")
         assert (await client.credit(EVENT, 0, *body, context=SMS, session=f"e;{number}")).code == 2001
     assert len(world.service._answers) <= 10
+    assert world.counter("ocs_forgotten_answers_total") == 20
     again = await client.credit(EVENT, 0, DEBIT, ONE, to("15550100002"), context=SMS, session="e;0")
     assert again.code == 2001
     assert await world.spent() == (30 * EUR // 20, 0), "what memory let go the store still has"

@@ -38,11 +38,15 @@ class Counts:
 
     duplicates: int = 0
     shed: int = 0
+    forgotten: int = 0
     expired: int = 0
     depths: list[int] = field(default_factory=list)
 
     def duplicate_answered(self) -> None:
         self.duplicates += 1
+
+    def answer_forgotten(self) -> None:
+        self.forgotten += 1
 
     def request_shed(self) -> None:
         self.shed += 1

@@ -4,7 +4,7 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 import msgspec
@@ -40,6 +40,8 @@ log = structlog.get_logger()
 NAME = "diameter"
 REQUESTS_AT_ONCE = 64  # of this node, over all peers
 PATHS_TRIED = 2
+REPORT_WAIT_S = 10.0  # from a RAA of 2002 to the report it announces
+MOST_PROMISES = 100_000
 JITTER_NS = 2 * SECOND  # of the watchdog (RFC 3539 3.4.1)
 RESTART_S = 60.0
 WATCH_GRACE_S = 1.0
@@ -109,6 +111,8 @@ class DiameterAgent:
         self._per_address: dict[str, int] = {}
         self._pace = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self.report_wait_s = REPORT_WAIT_S
+        self._promised: dict[tuple[str, str], asyncio.TimerHandle] = {}  # reports that RAA announced
         self._deferred: dict[str, list[PendingAnswer]] = {}  # until the lost sessions are closed
 
     # --- life
@@ -134,6 +138,8 @@ class DiameterAgent:
         """Stop in order: no new connections, answers out, DPR (cause REBOOTING), DPA, close."""
         self._stop_listening()
         await asyncio.gather(*[self._leave(peer) for peer in list(self._connections)])
+        for promise in self._promised.values():
+            promise.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -248,6 +254,10 @@ class DiameterAgent:
     def submit(self, pending: PendingAnswer) -> None:
         """Hand a mapped request to the core, behind the closing of its client's lost sessions."""
         request = pending.request
+        if self._promised:
+            promise = self._promised.pop((request.event.client, request.event.session_id), None)
+            if promise is not None:
+                promise.cancel()
         if request.restarted:
             self._restart(request.client)
         if self._deferred and request.client.name in self._deferred:
@@ -259,9 +269,7 @@ class DiameterAgent:
         if client.name in self._deferred:
             return
         self._deferred[client.name] = []
-        task = asyncio.get_running_loop().create_task(self._close_lost_sessions(client))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._start(self._close_lost_sessions(client))
 
     async def _close_lost_sessions(self, client: Client) -> None:
         try:
@@ -276,13 +284,36 @@ class DiameterAgent:
 
     # --- requests to clients
 
-    async def reauthorize(self, session: SessionAddress) -> ControlResult:
+    async def reauthorize(self, session: SessionAddress, is_reminder: bool = False) -> ControlResult:
         """Ask for a new report by RAR."""
         client = self._client(session)
         if not self._profile(client, session).rar:
             return ControlResult.UNSUPPORTED
         parts = re_auth_request(session, self.writer.identity, client.realm)
-        return await self._ask(Command.RE_AUTH, session, parts)
+        result = await self._ask(Command.RE_AUTH, session, parts)
+        if result is ControlResult.ACCEPTED and not is_reminder:
+            self._await_report(session)
+        return result
+
+    def _await_report(self, session: SessionAddress) -> None:
+        """A client that promised a report (RAA 2002) and sends none is asked once more; then it is left to Tcc."""
+        key = session.client, session.session_id
+        if key not in self._promised and len(self._promised) < MOST_PROMISES:
+            loop = asyncio.get_running_loop()
+            self._promised[key] = loop.call_later(self.report_wait_s, self._remind, session)
+
+    def _remind(self, session: SessionAddress) -> None:
+        self._promised.pop((session.client, session.session_id), None)
+        log.warning("session.report_missing", client=session.client, session=session.session_id)
+        self._start(self._reauthorize_again(session))
+
+    async def _reauthorize_again(self, session: SessionAddress) -> None:
+        await self.reauthorize(session, is_reminder=True)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         """End the session by ASR; `cause` goes to the log only."""

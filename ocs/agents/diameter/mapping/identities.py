@@ -8,6 +8,7 @@ from ocs.diameter.avp import RawAvp, decode_i32, invalid_value, missing
 from ocs.diameter.message import Message
 
 LONGEST_IDENTITY = 256
+INTERNATIONAL_PREFIX = "00"
 _SEPARATORS = str.maketrans("", "", "-.() ")
 _EXTENSION_KINDS = {
     avps.SUBSCRIPTION_ID_E164: IdentityKind.E164,
@@ -109,6 +110,24 @@ def _identities(frame: bytes, data: RawAvp, kind: IdentityKind) -> tuple[Identit
     if not text.strip() or len(text) > LONGEST_IDENTITY:
         raise invalid_value(frame, data)
     return normalised(kind, text)
+
+
+def completed(found: Iterable[Identity], country_code: str, trunk_prefix: str) -> list[Identity]:
+    """Telephone numbers in their international form: 0049... and, of that country, 0... become 49..."""
+    return [
+        Identity(each.kind, _international(each.value, country_code, trunk_prefix))
+        if each.kind is IdentityKind.E164
+        else each
+        for each in found
+    ]
+
+
+def _international(number: str, country_code: str, trunk_prefix: str) -> str:
+    if number.startswith(INTERNATIONAL_PREFIX):
+        return number.removeprefix(INTERNATIONAL_PREFIX)
+    if number.startswith(trunk_prefix):
+        return country_code + number.removeprefix(trunk_prefix)
+    return number
 
 
 def ordered(found: Iterable[Identity], priority: tuple[IdentityKind, ...]) -> tuple[Identity, ...]:

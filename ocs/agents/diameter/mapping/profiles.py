@@ -46,6 +46,8 @@ class ClientProfile(msgspec.Struct, frozen=True, gc=False):
     command_level_units: bool = True
     denies_per_service: bool = False
     priority: tuple[IdentityKind, ...] = tuple(_KINDS.values())
+    country_code: str = ""  # of national numbers, which begin with `trunk_prefix`
+    trunk_prefix: str = "0"
     strict: bool = False
     validity_ns: int | None = None
     failure_handling: int = 0
@@ -91,6 +93,8 @@ def client_profile(name: str, settings: Profile) -> ClientProfile:
         command_level_units=settings.command_level_units,
         denies_per_service=settings.all_denied == "service",
         priority=tuple(_KINDS[kind] for kind in settings.subscription_priority),
+        country_code="" if settings.country_code is None else str(settings.country_code),
+        trunk_prefix=settings.trunk_prefix,
         strict=settings.strict,
         validity_ns=settings.validity_ns,
         failure_handling=_FAILURE_HANDLING[settings.ccfh],

@@ -10,6 +10,7 @@ from typing import Final, NoReturn, TypeVar
 from ocs.agents.diameter.mapping.context import ROOT_FACTS, Facts, collect
 from ocs.agents.diameter.mapping.credit_control import Client, CreditControlRequest, ServiceKey, note_state
 from ocs.agents.diameter.mapping.identities import (
+    completed,
     ordered,
     subscription_id,
     subscription_id_extension,
@@ -238,6 +239,8 @@ class GyReader:
         for avp in groups:
             read = subscription_id if avp[0] == avps.SUBSCRIPTION_ID else subscription_id_extension
             found += read(message, avp)
+        if profile.country_code:
+            found = completed(found, profile.country_code, profile.trunk_prefix)
         return remember(table, self.options.remembered, octets, ordered(found, profile.priority))
 
     # --- what
@@ -415,6 +418,8 @@ def _further_identities(
 ) -> tuple[Identity, ...]:
     """Identities of Service-Information join those of the root; User-Name is the last resort."""
     if further:
+        if profile.country_code:
+            further = tuple(completed(further, profile.country_code, profile.trunk_prefix))
         identities = ordered((*identities, *further), profile.priority)
     if not identities and avps.USER_NAME in single:
         return user_name(frame, single[avps.USER_NAME])
