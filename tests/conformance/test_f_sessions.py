@@ -275,7 +275,11 @@ async def test_104_a_silent_session_is_closed_and_its_reservation_released(world
     await _silent(world, client)
     assert await world.spent() == (0, 0)
     assert [record.cause for record in await world.cdrs()] == ["client silent"]
-    assert world.counter("ocs_expired_sessions_total") == 1
+
+    async def is_counted() -> bool:
+        return world.counter("ocs_expired_sessions_total") == 1
+
+    await world.until(is_counted)
     answer = await client.update(1, service(10, requested(total(MB)), used(total(400_000))))
     assert answer.said == "5002"
     assert await world.spent() == (400 * MB, 0), "what was used before is charged within the grace"
