@@ -19,6 +19,7 @@ MODULES = (
     "ocs/agents/diameter/mapping/answer.py",
     "ocs/agents/diameter/mapping/context.py",
     "ocs/agents/diameter/mapping/identities.py",
+    "ocs/agents/diameter/mapping/remembered.py",
     "ocs/agents/diameter/mapping/request.py",
     "ocs/agents/diameter/mapping/rules.py",
     "ocs/agents/diameter/mapping/units.py",

@@ -1,13 +1,14 @@
 """The processes of a measurement, each on the core it is given: the load generator and what it is aimed at."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from types import TracebackType
 from typing import Any
 
-from bench.load.server import ROOT, Usage, free_port, on_core, usage
+from bench.load.server import ROOT, Usage, free_port, on_core, program_folder, usage
 
 CLIENT = "load{:02d}.load.test"
 READY_S = 20.0
@@ -83,9 +84,12 @@ class Target:
 
     def __init__(self, module: str, core: int | None, client: str, groups: tuple[int, ...]) -> None:
         self.port = free_port()
-        command = [sys.executable, "-m", module, str(self.port), client, *map(str, groups)]
+        command = [sys.executable, "-P", "-m", module, str(self.port), client, *map(str, groups)]
+        path = os.pathsep.join((str(program_folder()), str(ROOT)))  # the same `ocs` as that of the server
         with on_core(core):
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}
+            )
         assert self.process.stdout is not None
         started = time.monotonic()
         while self.process.stdout.readline().strip() != b"ready":

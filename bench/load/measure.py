@@ -1,11 +1,12 @@
 """How many credit-control requests a second: CCR-U with two rating groups, rated, durable before every answer.
 
     .venv/bin/python bench/gy.py                      the windows, the comparisons, memory of a session
-    .venv/bin/python bench/gy.py --accounts 1000000   the same, and with so many accounts
+    .venv/bin/python bench/gy.py --accounts 1000000   the same, and with so many accounts against a thousand
     .venv/bin/python bench/gy.py --profile gy.prof    one long window under cProfile
 
-Three servers get the same frames from the same generator in one run: `ocs serve` on SQLite with fsync; an echo
-that only frames and copies; a python-diameter node that answers a constant. Each server with all its threads is
+Four servers get the same frames from the same generator in one run: `ocs serve` on SQLite with fsync; an echo
+that only frames and copies; the transport of `ocs serve` alone, copying the same answer; a python-diameter node
+that answers a constant. Each server with all its threads is
 held to one core, the generator to another. An answer counts when it says 2001 and grants both rating groups.
 """
 
@@ -136,6 +137,8 @@ def comparisons(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     client = "load00.load.test"
     with Target("bench.load.echo", options.server_core, client, FINE) as echo:
         found["echo"] = windows(echo, echo.port, options, options.requests * 10)
+    with Target("bench.load.transport", options.server_core, client, FINE) as transport:
+        found["transport"] = windows(transport, transport.port, options, options.requests * 4)
     with running(SESSIONS, options.server_core, options.folder) as server:
         found["ocs"] = windows(server, server.diameter_port, options, options.requests)
     if not options.no_constant:
@@ -190,8 +193,23 @@ def variants(options: argparse.Namespace) -> dict[str, dict[str, float]]:
                 generator.__exit__(None, None, None)
 
 
-def many_accounts(options: argparse.Namespace) -> dict[str, Any]:
-    """The cost of a request with very many accounts, and what a start costs with them."""
+def account_costs(options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """The same number of sessions on as many accounts as there are sessions, and on a few of very many."""
+    found = {}
+    for count in (SESSIONS, options.accounts):
+        with (
+            running(count, options.server_core, options.folder) as server,
+            Generator(options.client_core, server.diameter_port, FINE) as generator,
+        ):
+            generator.open(SESSIONS, count)
+            generator.update(SESSIONS, 64, 700_123)
+            name = f"{count:,} accounts"
+            found[name] = costs(server, [(name, generator, 700_123)], options.requests // 2)[name]
+    return found
+
+
+def many_sessions(options: argparse.Namespace) -> dict[str, Any]:
+    """The cost of a request with very many accounts and sessions, and what a start costs with them."""
     with running(options.accounts, options.server_core, options.folder) as server:
         filled_s, filled_octets = server.started_s, server.usage().resident_octets
         with Generator(options.client_core, server.diameter_port, FINE) as generator:
@@ -222,7 +240,8 @@ def all_costs(options: argparse.Namespace) -> dict[str, Any]:
     """The variants, and very many accounts where that is asked for."""
     return {
         "variants": variants(options),
-        "many": many_accounts(options) if options.accounts else None,
+        "accounts": account_costs(options) if options.accounts else {},
+        "many": many_sessions(options) if options.accounts else None,
     }
 
 
@@ -276,16 +295,17 @@ def _fsync_ms(folder: Path | None) -> float:
 
 
 def print_windows(found: dict[str, list[dict[str, Any]]]) -> None:
-    """The three servers side by side."""
+    """The servers side by side."""
     print(
         f"\n{'server':<16}{'window':>7}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'us CPU':>9}{'of echo':>9}"
+        f"{'of transport':>14}{'ns loop':>9}"
     )
     for name, rows in found.items():
-        for row, echo in zip(rows, found["echo"], strict=True):
-            ratio = row["per_s"] / echo["per_s"]
+        for row, echo, transport in zip(rows, found["echo"], found["transport"], strict=True):
             print(
                 f"{name:<16}{row['window']:>7}{row['per_s']:>12,.0f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}"
-                f"{row['cpu_us']:>9.1f}{ratio:>9.1%}{row['loop_ns']:>9.0f}"
+                f"{row['cpu_us']:>9.1f}{row['per_s'] / echo['per_s']:>9.1%}"
+                f"{row['per_s'] / transport['per_s']:>14.1%}{row['loop_ns']:>9.0f}"
                 + (
                     f"   generator {row['generator_cpu_share']:.0%} busy"
                     if row["generator_cpu_share"] > 0.7
@@ -303,21 +323,26 @@ def print_costs(found: dict[str, Any]) -> None:
     """What a request costs, and how much more than the first kind."""
     print(f"\n{'window 64':<26}{'us CPU':>9}{'ratio':>8}{'requests/s':>12}{'p99 ms':>9}{'ns loop':>9}")
     many = found["many"]
-    rows: list[tuple[str, dict[str, Any]]] = list(found["variants"].items())
-    if many is not None:
-        rows.append((f"{many['accounts']:,} accounts", many))
-    base = rows[0][1]["cpu_us"]
-    for name, row in rows:
-        print(
-            f"{name:<26}{row['cpu_us']:>9.1f}{row['cpu_us'] / base:>8.2f}"
-            f"{row['per_s']:>12,.0f}{row['p99_ms']:>9.2f}{row['loop_ns']:>9.0f}"
-        )
+    print_rows(list(found["variants"].items()))
+    if found["accounts"]:
+        rows: list[tuple[str, dict[str, Any]]] = list(found["accounts"].items())
+        print_rows([*rows, (f"... {many['sessions']:,} sessions", many)])
     if many is not None:
         print(
             f"\n{many['accounts']:,} accounts, {many['sessions']:,} sessions: made in {many['filled_s']:.0f} s,"
             f" {many['filled_octets'] / 1e6:,.0f} MB resident after that, {many['resident_octets'] / 1e6:,.0f} MB"
             f" after the load, {many['database_octets'] / 1e6:,.0f} MB on disk;"
             f" kill -9 to first answer {many['restart_to_first_answer_s']:.2f} s"
+        )
+
+
+def print_rows(rows: list[tuple[str, dict[str, Any]]]) -> None:
+    """Costs, each against the first of them."""
+    base = rows[0][1]["cpu_us"]
+    for name, row in rows:
+        print(
+            f"{name:<26}{row['cpu_us']:>9.1f}{row['cpu_us'] / base:>8.2f}"
+            f"{row['per_s']:>12,.0f}{row['p99_ms']:>9.2f}{row['loop_ns']:>9.0f}"
         )
 
 

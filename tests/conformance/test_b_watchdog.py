@@ -169,3 +169,12 @@ async def test_028_a_peer_that_never_reads_is_closed_at_the_bound(world: World) 
     await world.until(closed)
     other = await world.open("other.example.net")
     assert await other.alive()
+
+
+@served()
+async def test_022_three_watchdogs_at_once_after_a_reconnection_are_answered(world: World) -> None:
+    """Open5GS sends them before it uses a connection again that it lost."""
+    (await world.open()).abort()
+    client = await world.open()
+    assert [answer.code for answer in await client.ask_all(dwr(), dwr(), dwr())] == [2001] * 3
+    assert await client.alive()

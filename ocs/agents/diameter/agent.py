@@ -122,12 +122,16 @@ class DiameterAgent:
         loop = asyncio.get_running_loop()
         try:
             for listener in self.settings.listen:
-                server = await listen(loop, listener, lambda: PeerProtocol(self, loop))
+                server = await listen(loop, listener, lambda: self.new_peer(loop))
                 self._servers.append(server)
                 log.info("diameter.listening", address=listener.address, transport=listener.transport)
         except BaseException:
             self._stop_listening()
             raise
+
+    def new_peer(self, loop: asyncio.AbstractEventLoop) -> PeerProtocol:
+        """The protocol of a transport that is about to be accepted."""
+        return PeerProtocol(self, loop)
 
     def addresses(self) -> list[tuple[str, int]]:
         """Where the listeners are, as the system bound them."""

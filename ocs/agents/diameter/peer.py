@@ -47,6 +47,7 @@ log = structlog.get_logger()
 
 LATEST_ANSWER_NS: Final = 6_500_000_000  # Open5GS aborts on an answer after 7.5 s
 CLOSING_S: Final = 2.0  # what is written has so long to leave
+_TOO_BUSY: Final = Result.TOO_BUSY
 _monotonic_ns = time.monotonic_ns
 
 
@@ -80,7 +81,10 @@ class PendingAnswer:
 class PeerProtocol(asyncio.Protocol):
     """Bytes to events and back for one transport; the agent keeps all of these."""
 
-    def __init__(self, agent: "DiameterAgent", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, agent: "DiameterAgent", loop: asyncio.AbstractEventLoop, serve: "Serve | None" = None
+    ) -> None:
+        """`serve` answers requests in the place of mapping and core: what the transport alone costs."""
         self.agent = agent
         self.name = ""
         self.address = ""
@@ -93,6 +97,7 @@ class PeerProtocol(asyncio.Protocol):
         self.drained: asyncio.Future[None] | None = None
         self.connection: Connection | None = None
         self._loop = loop
+        self._serve = serve
         self._transport: asyncio.Transport | None = None
         self._tls_names: frozenset[str] = frozenset()
         self._timer: asyncio.TimerHandle | None = None
@@ -267,7 +272,7 @@ class PeerProtocol(asyncio.Protocol):
     def _encoded(self, pending: PendingAnswer, answer: ChargingAnswer) -> bytes:
         """The answer's octets; clients that know of overload hear of it in every one."""
         agent, request, said = self.agent, pending.request, b""
-        if answer.result is Result.TOO_BUSY:
+        if answer.result is _TOO_BUSY:
             agent.overload.shed(_monotonic_ns())
         if request.knows_overload:
             said = agent.overload.said(_monotonic_ns())
@@ -292,9 +297,13 @@ class PeerProtocol(asyncio.Protocol):
         self._set_timer()
 
     def _handle_all(self, events: list[Event], now_ns: int | None = None) -> None:
+        serve = self._serve
         for event in events:
             if type(event) is RequestReceived:
-                self._receive(event.message, _monotonic_ns() if now_ns is None else now_ns)
+                if serve is None:
+                    self._receive(event.message, _monotonic_ns() if now_ns is None else now_ns)
+                else:
+                    serve(self, event.message)
             else:
                 self._handle(event)
 
@@ -434,6 +443,7 @@ class PeerProtocol(asyncio.Protocol):
 
 
 Factory = Callable[[], PeerProtocol]
+Serve = Callable[[PeerProtocol, Message], None]
 
 
 def _certificate_names(tls: SSLObject | None) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ocs.agents.diameter.mapping.remembered import LONGEST, MOST_OCTETS, Remembered
 from ocs.agents.diameter.mapping.request import GyReader
 from ocs.charging.events import (
     Action,
@@ -258,4 +259,13 @@ def test_a_full_table_of_remembered_groups_starts_afresh() -> None:
         one = {avps.SUBSCRIPTION_ID: subscription(0, f"1555010000{index}")}
         event = reader.read(Message.decode(ccr(replaced=one)), "peer", None, NOW_NS).event
         assert event.identities == (Identity(IdentityKind.E164, f"1555010000{index}"),)
-    assert all(len(table) <= 2 for table in reader._subscribers.values())
+    assert all(len(table.known) <= 2 for table in reader._subscribers.values())
+
+
+def test_what_is_remembered_is_bounded_by_octets_and_long_keys_are_not_kept() -> None:
+    table: Remembered[int] = Remembered(1_000_000)
+    assert table.keep(bytes(LONGEST + 1), 1) == 1
+    assert table.known == {}
+    for number in range(3 * MOST_OCTETS // LONGEST):
+        table.keep(number.to_bytes(LONGEST, "big"), number)
+    assert len(table.known) * LONGEST <= MOST_OCTETS

@@ -5,7 +5,7 @@ information, the units asked for) are decoded once and remembered by their bytes
 """
 
 from struct import Struct
-from typing import Final, NoReturn, TypeVar
+from typing import Final, NoReturn
 
 from ocs.agents.diameter.mapping.context import ROOT_FACTS, Facts, collect
 from ocs.agents.diameter.mapping.credit_control import Client, CreditControlRequest, ServiceKey, note_state
@@ -20,6 +20,7 @@ from ocs.agents.diameter.mapping.identities import (
 from ocs.agents.diameter.mapping.options import GyOptions
 from ocs.agents.diameter.mapping.profiles import ClientProfile
 from ocs.agents.diameter.mapping.recipients import per_recipient
+from ocs.agents.diameter.mapping.remembered import Remembered
 from ocs.agents.diameter.mapping.rules import (
     KNOWN_AT_ROOT,
     KNOWN_IN_SERVICE,
@@ -79,12 +80,14 @@ _IDENTIFIER: Final = avps.SERVICE_IDENTIFIER
 _REQUESTED: Final = avps.REQUESTED_SERVICE_UNIT
 _USED: Final = avps.USED_SERVICE_UNIT
 _SUBSCRIPTIONS: Final = (avps.SUBSCRIPTION_ID, avps.SUBSCRIPTION_ID_EXTENSION)
-_LONGEST_REMEMBERED: Final = 1_024  # octets of a group worth remembering: bounds what a peer can fill
+_SERVICES_REMEMBERED: Final = 1_024
 
 _GY: Final = CREDIT_CONTROL_APPLICATION.to_bytes(4, "big")
 _TARIFF_ADVICE: Final = (1, 3)  # AoC-Request-Type: AoC_FULL, AoC_TARIFF_ONLY
 
-_V = TypeVar("_V")
+
+# Of a Service-Information: context, further identities, recipients.
+_Context = tuple[ChargingContext | None, tuple[Identity, ...], tuple[str, ...]]
 
 
 class _Services:
@@ -100,25 +103,17 @@ class _Services:
         self.contradictions = 0  # totals that are not the sum of their parts
 
 
-def remember(table: dict[bytes, _V], limit: int, key: bytes, value: _V) -> _V:
-    """Keep a decoded group; a full table starts afresh."""
-    if len(table) >= limit:
-        table.clear()
-    if len(key) <= _LONGEST_REMEMBERED:
-        table[key] = value
-    return value
-
-
 class GyReader:
     """Maps requests by the rules of `options`; holds nothing but decoded groups and the names of clients."""
 
     def __init__(self, options: GyOptions) -> None:
         self.options = options
-        self.clients: dict[bytes, Client] = {}
-        self._services: dict[bytes, str] = {}
-        self._subscribers: dict[str, dict[bytes, tuple[Identity, ...]]] = {}
-        self._contexts: dict[bytes, tuple[ChargingContext, tuple[Identity, ...], tuple[str, ...]]] = {}
-        self._asked: dict[str, dict[bytes, Asked]] = {}
+        most = options.remembered
+        self._clients: Remembered[Client] = Remembered(most)
+        self._services: Remembered[str] = Remembered(_SERVICES_REMEMBERED)
+        self._subscribers: dict[str, Remembered[tuple[Identity, ...]]] = {}
+        self._contexts: Remembered[_Context] = Remembered(most)
+        self._asked: dict[str, Remembered[Asked]] = {}
 
     def read(
         self, message: Message, origin: str, connection_profile: ClientProfile | None, now_ns: int
@@ -203,7 +198,7 @@ class GyReader:
         host = single.get(avps.ORIGIN_HOST) or _missing(frame, avps.ORIGIN_HOST)
         realm = single.get(avps.ORIGIN_REALM) or _missing(frame, avps.ORIGIN_REALM)
         octets = frame[host[2] : host[3]]
-        client = self.clients.get(octets)
+        client = self._clients.known.get(octets)
         if client is None:
             for name in (host, realm):
                 if not 0 < name[3] - name[2] <= LONGEST_IDENTITY:
@@ -214,10 +209,10 @@ class GyReader:
     def client(self, name: str, realm: str, octets: bytes | None = None) -> Client:
         """The client of that Origin-Host, new ones included."""
         octets = name.encode("utf-8", "replace") if octets is None else octets
-        client = self.clients.get(octets)
+        client = self._clients.known.get(octets)
         if client is None:
             own = self.options.profiles.configured(name)
-            client = remember(self.clients, self.options.remembered, octets, Client(name, realm, own))
+            client = self._clients.keep(octets, Client(name, realm, own))
         return client
 
     def _identities(
@@ -230,9 +225,9 @@ class GyReader:
             raise invalid_value(message.frame, groups[self.options.subscription_ids])
         table = self._subscribers.get(profile.name)
         if table is None:
-            table = self._subscribers[profile.name] = {}
+            table = self._subscribers[profile.name] = Remembered(self.options.remembered)
         octets = b"".join([message.frame[avp[2] - 8 : avp[3]] for avp in groups])
-        known = table.get(octets)
+        known = table.known.get(octets)
         if known is not None:
             return known
         found: list[Identity] = []
@@ -241,14 +236,14 @@ class GyReader:
             found += read(message, avp)
         if profile.country_code:
             found = completed(found, profile.country_code, profile.trunk_prefix)
-        return remember(table, self.options.remembered, octets, ordered(found, profile.priority))
+        return table.keep(octets, ordered(found, profile.priority))
 
     # --- what
 
     def _service(self, frame: bytes, single: dict[int, RawAvp]) -> str:
         avp = single.get(avps.SERVICE_CONTEXT_ID) or _missing(frame, avps.SERVICE_CONTEXT_ID)
         octets = frame[avp[2] : avp[3]]
-        service = self._services.get(octets)
+        service = self._services.known.get(octets)
         if service is not None:
             return service
         name = text_key(octets)
@@ -256,18 +251,16 @@ class GyReader:
         found = found or self.options.unknown_context
         if found is None:
             raise fault(ResultCode.RATING_FAILED, frame, avp, "service context is not served")
-        return remember(self._services, 1_024, octets, found)
+        return self._services.keep(octets, found)
 
-    def _context(
-        self, message: Message, single: dict[int, RawAvp]
-    ) -> tuple[ChargingContext | None, tuple[Identity, ...], tuple[str, ...]]:
+    def _context(self, message: Message, single: dict[int, RawAvp]) -> _Context:
         information = single.get(avps.SERVICE_INFORMATION)
         at_root = not ROOT_FACTS.isdisjoint(single)
         if information is None and not at_root:
             return None, (), ()
         octets = b"" if information is None else message.frame[information[2] : information[3]]
         if not at_root:
-            known = self._contexts.get(octets)
+            known = self._contexts.known.get(octets)
             if known is not None:
                 return known
         facts = Facts()
@@ -276,7 +269,7 @@ class GyReader:
         if at_root:
             collect(message, [avp for key, avp in single.items() if key in ROOT_FACTS], facts)
         found = facts.context(), tuple(facts.identities), tuple(facts.recipients)
-        return found if at_root else remember(self._contexts, self.options.remembered, octets, found)
+        return found if at_root else self._contexts.keep(octets, found)
 
     def _map_services(self, message: Message, groups: list[RawAvp], service: str) -> _Services:
         mapped = _Services()
@@ -366,13 +359,13 @@ class GyReader:
     def _wanted(self, message: Message, avp: RawAvp, service: str) -> Asked:
         table = self._asked.get(service)
         if table is None:
-            table = self._asked[service] = {}
+            table = self._asked[service] = Remembered(self.options.remembered)
         octets = message.frame[avp[2] : avp[3]]
-        known = table.get(octets)
+        known = table.known.get(octets)
         if known is not None:
             return known
         found = asked(message, avp, service, self.options.currency_code)
-        return remember(table, self.options.remembered, octets, found)
+        return table.keep(octets, found)
 
     def _occurred_at(self, frame: bytes, single: dict[int, RawAvp], now_ns: int) -> int | None:
         """Event-Timestamp where it is believable; clients have been seen to send times never set."""
