@@ -30,9 +30,19 @@ HANDLERS = {
     "trigger assign": "ocs.cli.actions:trigger_assign",
     "trigger unassign": "ocs.cli.actions:trigger_unassign",
     "trigger reset": "ocs.cli.actions:trigger_reset",
+    "account ls": "ocs.cli.accounts:list_",
+    "account create": "ocs.cli.accounts:create",
+    "account bar": "ocs.cli.accounts:bar",
+    "account unbar": "ocs.cli.accounts:unbar",
+    "balance ls": "ocs.cli.accounts:balance_list",
+    "balance add": "ocs.cli.accounts:balance_add",
+    "balance adjust": "ocs.cli.accounts:balance_adjust",
     "session ls": "ocs.cli.remote:session_list",
     "session show": "ocs.cli.remote:session_show",
+    "session kill": "ocs.cli.sessions:kill",
+    "session trace": "ocs.cli.sessions:trace",
     "cdr ls": "ocs.cli.remote:cdr_list",
+    "cdr export": "ocs.cli.export:export",
     "peer ls": "ocs.cli.remote:peer_list",
     "tariff lint": "ocs.cli.tariff:lint",
     "tariff import": "ocs.cli.tariff:import_",
@@ -48,6 +58,7 @@ HANDLERS = {
     "audit": "ocs.cli.keys:audit",
     "client ccr": "ocs.cli.client:ccr",
     "migrate cgrates": "ocs.cli.migrate:cgrates",
+    "completion": "ocs.cli.completion:print_",
 }
 
 ENGINE = "cgr-engine"  # a link of that name to `ocs` is `ocs cgrates`

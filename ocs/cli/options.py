@@ -1,61 +1,26 @@
 """The arguments of every sub-command; argparse only, so that help costs nothing."""
 
 import argparse
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+from ocs.cli.arguments import DEFAULT_SERVER, Commands
+from ocs.cli.arguments import command as _command
+from ocs.cli.arguments import count as _count
+from ocs.cli.arguments import group as _group
+from ocs.cli.arguments import limited as _limited
+from ocs.cli.arguments import number as _number
+from ocs.cli.arguments import remote as _remote
+from ocs.cli.arguments_remote import account as more_of_account
+from ocs.cli.arguments_remote import balance, completion
+from ocs.cli.arguments_remote import cdr as more_of_cdr
+from ocs.cli.arguments_remote import session as more_of_session
 
-DEFAULT_SERVER = "127.0.0.1:2012"
 REQUEST_KINDS = ("initial", "update", "termination", "event")
 SERVICES = ("data", "voice", "sms", "mms", "generic")
 ROLES = ("read", "charge", "administer")
 ACTIONS = ("debit", "refund", "check", "price")
 
 
-def _command(
-    commands: "Commands", name: str, handler: str, summary: str, example: str
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=summary, description=summary, epilog=f"example: ocs {example}")
-    parser.set_defaults(handler=handler)
-    return parser
-
-
-def _group(commands: "Commands", name: str, summary: str) -> "Commands":
-    parser = commands.add_parser(name, help=summary, description=summary)
-    return parser.add_subparsers(metavar="COMMAND", required=True)
-
-
-def _remote(
-    commands: "Commands", group: str, name: str, summary: str, example: str
-) -> argparse.ArgumentParser:
-    parser = _command(commands, name, f"{group} {name}", summary, f"{group} {name}{example}")
-    parser.add_argument(
-        "--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help="the running server (%(default)s)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the server's answer as JSON")
-    return parser
-
-
-def _limited(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--limit", type=_count, default=50, help="how many at most, newest first (%(default)s)"
-    )
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a count')
-    return int(text)
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number')
-    return int(text)
-
-
-def server(commands: "Commands") -> None:
+def server(commands: Commands) -> None:
     """Add `serve`, `check` and `version`."""
     example = "serve --config ocs.yaml --data-dir data"
     serve = _command(commands, "serve", "serve", "Run the server until SIGTERM or Ctrl-C.", example)
@@ -65,10 +30,11 @@ def server(commands: "Commands") -> None:
     for parser in (serve, check):
         parser.add_argument("--config", default="ocs.yaml", metavar="FILE", help="settings (%(default)s)")
     check.add_argument("--json", action="store_true", help="print the problems as JSON")
-    _command(commands, "version", "version", "Print the version.", "version")
+    version = _command(commands, "version", "version", "Print the version.", "version")
+    version.add_argument("--json", action="store_true", help="print it as JSON")
 
 
-def cgrates(commands: "Commands") -> None:
+def cgrates(commands: Commands) -> None:
     """Add `cgrates`, with the flags of the incumbent's engine; those it does not know change nothing."""
     example = "cgrates -config_path /etc/cgrates -data_dir /var/lib/ocs"
     engine = _command(commands, "cgrates", "cgrates", "Run in the place of a CGRateS engine.", example)
@@ -89,7 +55,7 @@ def cgrates(commands: "Commands") -> None:
     )
 
 
-def account(commands: "Commands") -> None:
+def account(commands: Commands) -> None:
     """Add `account show|topup|history|verify|plans|transfer`."""
     group = _group(commands, "account", "Look at accounts and their money.")
     show = _remote(group, "account", "show", "Show an account and its balances.", " 15550100001")
@@ -108,6 +74,7 @@ def account(commands: "Commands") -> None:
     which = verify.add_mutually_exclusive_group(required=True)
     which.add_argument("account", nargs="?", help="account id, MSISDN or IMSI")
     which.add_argument("--all", action="store_true", help="every account")
+    more_of_account(group)
     plans = _remote(
         group, "account", "plans", "Show the action plans and triggers of an account.", " 15550100001"
     )
@@ -128,7 +95,7 @@ def _booking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--note", default="", help="free text kept with the entries")
 
 
-def action(commands: "Commands") -> None:
+def action(commands: Commands) -> None:
     """Add `action ls|run`, `plan assign|unassign`, `trigger assign|unassign|reset`."""
     group = _group(commands, "action", "What accounts do by themselves, and doing it now.")
     _remote(group, "action", "ls", "List the actions, plans and triggers of the active tariff.", "")
@@ -149,7 +116,7 @@ def action(commands: "Commands") -> None:
         parser.add_argument("name", help="as the tariff has it")
 
 
-def session(commands: "Commands") -> None:
+def session(commands: Commands) -> None:
     """Add `session ls|show`."""
     group = _group(commands, "session", "Look at sessions.")
     listed = _remote(group, "session", "ls", "List open sessions.", " --account 15550100001")
@@ -157,24 +124,26 @@ def session(commands: "Commands") -> None:
     _limited(listed)
     show = _remote(group, "session", "show", "Show one session.", " 'pgw.example.org;1;2'")
     show.add_argument("session", help="Session-Id")
+    more_of_session(group)
 
 
-def cdr(commands: "Commands") -> None:
+def cdr(commands: Commands) -> None:
     """Add `cdr ls`."""
     group = _group(commands, "cdr", "Look at charging records.")
     listed = _remote(group, "cdr", "ls", "List charging records.", " --account 15550100001")
     listed.add_argument("--account", help="only records of this account")
     listed.add_argument("--session", help="only records of this session")
     _limited(listed)
+    more_of_cdr(group)
 
 
-def peer(commands: "Commands") -> None:
+def peer(commands: Commands) -> None:
     """Add `peer ls`."""
     group = _group(commands, "peer", "Look at Diameter peers.")
     _remote(group, "peer", "ls", "List peers, those that were refused too.", "")
 
 
-def tariff(commands: "Commands") -> None:
+def tariff(commands: Commands) -> None:
     """Add `tariff lint|import|ls|diff|activate|rollback`."""
     group = _group(commands, "tariff", "Check tariffs, keep versions of them, and change between them.")
     lint = _tariff(group, "lint", "Show every problem of a tariff file or folder.", " tariffs.yaml")
@@ -192,19 +161,19 @@ def tariff(commands: "Commands") -> None:
         help_text = "a version, `active`, or a YAML file or folder"
         diff.add_argument(name, metavar=name.upper(), help=help_text)
     _folder(diff)
-    for parser in (lint, imported, listed, diff):
-        parser.add_argument("--json", action="store_true", help="print JSON")
     activate = _tariff(group, "activate", "Charge by a version from now on, also on a running server.", " 2")
     activate.add_argument("version", type=_number, help="its number; 0 is the tariff that ocs.yaml names")
     rollback = _tariff(group, "rollback", "Charge by the version before the active one again.", "")
     for parser in (imported, listed, diff, activate, rollback):
         parser.add_argument("--data-dir", default="data", metavar="DIR", help="of the server (%(default)s)")
+    for parser in (lint, imported, listed, diff, activate, rollback):
+        parser.add_argument("--json", action="store_true", help="print JSON")
     for parser in (activate, rollback):
         help_text = "of a running server (%(default)s)"
         parser.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help=help_text)
 
 
-def _tariff(commands: "Commands", name: str, summary: str, example: str) -> argparse.ArgumentParser:
+def _tariff(commands: Commands, name: str, summary: str, example: str) -> argparse.ArgumentParser:
     return _command(commands, name, f"tariff {name}", summary, f"tariff {name}{example}")
 
 
@@ -216,7 +185,7 @@ def _folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--category", action="append", default=[], metavar="NAME=SERVICE,..", help=help_text)
 
 
-def rating(commands: "Commands") -> None:
+def rating(commands: Commands) -> None:
     """Add `rate` and `explain`."""
     example = "rate --plan standard --service voice --called 4915112345 --usage 95s"
     rate = _command(commands, "rate", "rate", "Show what a usage would cost, and why.", example)
@@ -251,7 +220,7 @@ def rating(commands: "Commands") -> None:
         parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
-def key(commands: "Commands") -> None:
+def key(commands: Commands) -> None:
     """Add `key create|ls|revoke` and `audit`."""
     group = _group(
         commands, "key", "Keys of programs that call from other machines, or may not do everything."
@@ -276,7 +245,7 @@ def key(commands: "Commands") -> None:
     audit.add_argument("--audit", default="audit.jsonl", metavar="FILE", help="rpc.audit (%(default)s)")
 
 
-def client(commands: "Commands") -> None:
+def client(commands: Commands) -> None:
     """Add `client ccr`."""
     group = _group(commands, "client", "Talk Diameter to a server, as a client would.")
     example = "client ccr --kind initial --subscriber 15550100001 --rating-group 10 --request 100MB"
@@ -319,7 +288,7 @@ def _what(ccr: argparse.ArgumentParser) -> None:
     ccr.add_argument("--retransmit", action="store_true", help="set the T flag")
 
 
-def migrate(commands: "Commands") -> None:
+def migrate(commands: Commands) -> None:
     """Add `migrate cgrates`."""
     group = _group(commands, "migrate", "Move over from another server.")
     summary = "Write an ocs.yaml and tariff files from a CGRateS configuration; say what is not carried over."
@@ -333,4 +302,5 @@ def migrate(commands: "Commands") -> None:
     cgrates.add_argument("--json", action="store_true", help="print what was done as JSON")
 
 
-GROUPS = (server, cgrates, account, action, session, cdr, peer, tariff, rating, key, client, migrate)
+RECORDS = (account, balance, action, session, cdr)
+GROUPS = (server, cgrates, *RECORDS, peer, tariff, rating, key, client, migrate, completion)

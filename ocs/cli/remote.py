@@ -20,7 +20,7 @@ WRONG_ARGUMENT = 2
 
 def account_show(arguments: argparse.Namespace) -> int:
     """Show an account and its balances."""
-    return _run(arguments, "AccountShow", {"account": arguments.account})
+    return run(arguments, "AccountShow", {"account": arguments.account})
 
 
 def account_topup(arguments: argparse.Namespace) -> int:
@@ -40,22 +40,22 @@ def account_topup(arguments: argparse.Namespace) -> int:
         "reference": arguments.reference or str(uuid.uuid4()),
         "note": arguments.note,
     }
-    return _run(arguments, "AccountTopup", parameters)
+    return run(arguments, "AccountTopup", parameters)
 
 
 def account_history(arguments: argparse.Namespace) -> int:
     """List the entries of an account, newest first."""
     parameters = {"account": arguments.account, "limit": arguments.limit}
-    return _run(arguments, "AccountHistory", parameters, "entries")
+    return run(arguments, "AccountHistory", parameters, "entries")
 
 
 def account_verify(arguments: argparse.Namespace) -> int:
     """Compare balances with the sum of their entries; 1 where any differs."""
     if not arguments.all:
-        return _run(arguments, "AccountVerify", {"account": arguments.account})
+        return run(arguments, "AccountVerify", {"account": arguments.account})
     count, differences, parameters = 0, list[Any](), dict[str, Any]()
     while True:
-        result = _ask(arguments, "AccountVerify", parameters)
+        result = ask(arguments, "AccountVerify", parameters)
         if result is None:
             return 1
         if not isinstance(result, Mapping) or not result.get("next_after"):
@@ -71,36 +71,38 @@ def account_verify(arguments: argparse.Namespace) -> int:
 
 def session_list(arguments: argparse.Namespace) -> int:
     """List open sessions."""
-    parameters = _given(account=arguments.account, limit=arguments.limit)
-    return _run(arguments, "SessionList", parameters, "sessions")
+    parameters = given(account=arguments.account, limit=arguments.limit)
+    return run(arguments, "SessionList", parameters, "sessions")
 
 
 def session_show(arguments: argparse.Namespace) -> int:
     """Show one session."""
-    return _run(arguments, "SessionShow", {"session": arguments.session})
+    return run(arguments, "SessionShow", {"session": arguments.session})
 
 
 def cdr_list(arguments: argparse.Namespace) -> int:
     """List charging records, newest first."""
-    parameters = _given(account=arguments.account, session=arguments.session, limit=arguments.limit)
-    return _run(arguments, "CdrList", parameters, "cdrs")
+    parameters = given(account=arguments.account, session=arguments.session, limit=arguments.limit)
+    return run(arguments, "CdrList", parameters, "cdrs")
 
 
 def peer_list(arguments: argparse.Namespace) -> int:
     """List Diameter peers, those that were refused too."""
-    return _run(arguments, "PeerList", {})
+    return run(arguments, "PeerList", {})
 
 
-def _given(**parameters: Any) -> dict[str, Any]:
+def given(**parameters: Any) -> dict[str, Any]:
+    """The parameters that were given."""
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _run(arguments: argparse.Namespace, method: str, parameters: dict[str, Any], rows: str = "") -> int:
-    result = _ask(arguments, method, parameters)
+def run(arguments: argparse.Namespace, method: str, parameters: dict[str, Any], rows: str = "") -> int:
+    """Ask and show the answer; the exit code."""
+    result = ask(arguments, method, parameters)
     return 1 if result is None else _print(arguments, result, rows)
 
 
-def _ask(arguments: argparse.Namespace, method: str, parameters: dict[str, Any]) -> Any:
+def ask(arguments: argparse.Namespace, method: str, parameters: dict[str, Any]) -> Any:
     """Return the result of a method, or None when it has failed and that was said."""
     try:
         return call(arguments.server, f"OcsV1.{method}", parameters)

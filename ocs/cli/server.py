@@ -50,7 +50,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 def version(arguments: argparse.Namespace) -> int:
     """Print the version."""
-    print(f"ocs {__version__}")
+    print(json.dumps({"version": __version__}) if arguments.json else f"ocs {__version__}")
     return 0
 
 

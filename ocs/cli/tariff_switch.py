@@ -3,6 +3,7 @@
 import argparse
 import fcntl
 import getpass
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -40,13 +41,17 @@ def _switch(arguments: argparse.Namespace, number: int | None) -> int:
     try:
         with _is_served(data_dir) as is_served:
             if is_served:
-                return _on_server(arguments.server, number)
+                return _on_server(arguments, number)
             activation = _on_disk(Versions(data_dir), number)
     except (VersionError, CallError, OSError) as error:
         print(f"ocs: {error}", file=sys.stderr)
         return FAILED
-    print(f"{_named(activation.number)} is active when the server starts")
+    _tell(arguments, activation.number, "active when the server starts")
     return 0
+
+
+def _tell(arguments: argparse.Namespace, number: int, state: str) -> None:
+    print(json.dumps({"version": number, "state": state}) if arguments.json else f"{_named(number)} is {state}")
 
 
 @contextmanager
@@ -73,7 +78,8 @@ def _on_disk(versions: Versions, number: int | None) -> Activation:
     return versions.rollback(by, now_ns) if number is None else versions.activate(target, by, now_ns)
 
 
-def _on_server(server: str, number: int | None) -> int:
+def _on_server(arguments: argparse.Namespace, number: int | None) -> int:
+    server = arguments.server
     by = getpass.getuser()
     if number is None:
         outcome = call(server, "OcsV1.TariffRollback", {"by": by})
@@ -86,7 +92,7 @@ def _on_server(server: str, number: int | None) -> int:
             file=sys.stderr,
         )
         return FAILED
-    print(f"{_named(outcome['version'])} is active")
+    _tell(arguments, outcome["version"], "active")
     return 0
 
 

@@ -1,0 +1,82 @@
+"""`ocs account ls|create|bar|unbar` and `ocs balance ...`: one method of `OcsV1` each."""
+
+import argparse
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from ocs.cli import tables
+from ocs.cli.remote import ask, given, run
+
+
+def list_(arguments: argparse.Namespace) -> int:
+    """List accounts."""
+    return run(arguments, "AccountList", {"limit": arguments.limit}, "accounts")
+
+
+def create(arguments: argparse.Namespace) -> int:
+    """Open an account."""
+    balances = [] if arguments.amount is None else [{"amount": arguments.amount}]
+    parameters = given(
+        account=arguments.account,
+        plan=arguments.plan,
+        identities=arguments.identity,
+        balances=balances,
+        credit_limit=arguments.credit_limit,
+        low_balance=arguments.low_balance,
+        barred=arguments.barred,
+        reference=arguments.reference or str(uuid.uuid4()),
+        note=arguments.note,
+    )
+    return run(arguments, "AccountCreate", parameters)
+
+
+def bar(arguments: argparse.Namespace) -> int:
+    """Let an account use nothing."""
+    return run(arguments, "AccountBar", {"account": arguments.account})
+
+
+def unbar(arguments: argparse.Namespace) -> int:
+    """Let it use services again."""
+    return run(arguments, "AccountUnbar", {"account": arguments.account})
+
+
+def balance_list(arguments: argparse.Namespace) -> int:
+    """List the balances of an account."""
+    account = ask(arguments, "AccountShow", {"account": arguments.account})
+    if not isinstance(account, Mapping):
+        return 1
+    rows: list[dict[str, Any]] = [dict(row) for row in account["balances"]]
+    if arguments.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False, default=str))
+    else:
+        print(tables.table(rows) if rows else "nothing found")
+    return 0
+
+
+def balance_add(arguments: argparse.Namespace) -> int:
+    """Add credit to a balance; the reference keeps a repeated command from booking twice."""
+    parameters = _booking(arguments) | given(
+        unit=arguments.unit,
+        priority=arguments.priority,
+        expires=arguments.expires,
+        services=arguments.service or None,
+        rating_groups=arguments.rating_group or None,
+    )
+    return run(arguments, "AccountTopup", parameters)
+
+
+def balance_adjust(arguments: argparse.Namespace) -> int:
+    """Correct a balance."""
+    return run(arguments, "AccountAdjust", _booking(arguments))
+
+
+def _booking(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "account": arguments.account,
+        "amount": arguments.amount,
+        "balance": arguments.balance,
+        "reference": arguments.reference or str(uuid.uuid4()),
+        "note": arguments.note,
+    }
