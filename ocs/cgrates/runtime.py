@@ -67,6 +67,8 @@ class Runtime(Tasks):
         self.surroundings = ProfileSurroundings(self.state, self.arithmetic, wall_ns)
         self.surroundings.restore()
         self.surroundings.fire = self._fire
+        self.surroundings.attribute_runs = settings.attributes.process_runs
+        self.surroundings.telling = telling(settings)
         self.sessions = SessionService(
             session_settings(settings),
             self.accounting,
@@ -229,6 +231,12 @@ def cdr_steps(settings: config.Settings) -> CdrSteps:
         thresholds=bool(told.thresholds_conns),
         stats=bool(told.stats_conns),
     )
+
+
+def telling(settings: config.Settings) -> frozenset[Kind]:
+    """Kinds of profiles whose changes thresholds are told of."""
+    wired = {Kind.RESOURCE: settings.resources, Kind.STAT: settings.stats}
+    return frozenset(kind for kind, section in wired.items() if section.thresholds_conns)
 
 
 def session_settings(settings: config.Settings) -> SessionSettings:

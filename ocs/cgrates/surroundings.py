@@ -1,19 +1,25 @@
 """The profiles of a state as the event pipeline and the subsystem methods see them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 import structlog
 
 from ocs.cgrates.kinds import Kind
+from ocs.cgrates.objects.accounts import account_view
+from ocs.cgrates.objects.plain import plain
 from ocs.cgrates.route_sources import StateSources
 from ocs.cgrates.stat_records import change_of, record_of
 from ocs.cgrates.state import State
 from ocs.charging.cgrates.plan import Settings
 from ocs.charging.cgrates.timings import is_active
 from ocs.charging.profiles import attributes, chargers, filters, resources, routes, stats, thresholds
-from ocs.charging.profiles.view import View
+from ocs.charging.profiles.model import NONE
+from ocs.charging.profiles.routes import Decision
+from ocs.charging.profiles.stats import Change as ItemChange
+from ocs.charging.profiles.view import ABSENT, View, walk
 from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
@@ -23,6 +29,7 @@ from ocs.sessions.values import Event
 log = structlog.get_logger()
 
 EVENT_COST = "*event_cost"
+DEEPEST = 4  # thresholds whose actions make other thresholds fire
 Fire = Callable[[CgrEvent, thresholds.Fired], None]
 
 
@@ -37,6 +44,9 @@ class ProfileSurroundings:
         self.thresholds_book = thresholds.ThresholdBook(state.book.thresholds)
         self._sources = StateSources(state, settings, self)
         self.fire: Fire = _logged
+        self.attribute_runs = 1
+        self.telling: frozenset[Kind] = frozenset()  # kinds whose changes go to thresholds
+        self._depth = 0
 
     def view(self, event: CgrEvent, options: Event | None = None) -> View:
         """An event as rules see it."""
@@ -69,7 +79,9 @@ class ProfileSurroundings:
         named = options.get("*context")
         try:
             found = self._state.book.attributes.process(
-                self.view(event, options), context=named if isinstance(named, str) and named else context
+                self.view(event, options),
+                context=named if isinstance(named, str) and named else context,
+                runs=self.attribute_runs,
             )
         except attributes.AttributeFailed as error:
             raise ServiceError(f"SERVER_ERROR: {error}") from None
@@ -127,26 +139,37 @@ class ProfileSurroundings:
                 self._state.delete(Kind.RESOURCE_USAGE, key)
             else:
                 self._state.put(Kind.RESOURCE_USAGE, key, change)
+        if Kind.RESOURCE in self.telling:
+            for tenant, name in dict.fromkeys((change.tenant, change.resource_id) for change in changes):
+                profile = self._state.book.resources.get(tenant, name)
+                if profile is not None:
+                    used = plain(self.resources.usage(tenant, name, self._now_ns()))
+                    told = {"EventType": "ResourceUpdate", "ResourceID": name, "Usage": used}
+                    self._tell(tenant, name, told, profile.threshold_ids)
 
     # --- routes
 
     def routes(self, event: CgrEvent, options: RouteOptions) -> Routed:
         """The routes of an event, best first."""
+        found = [each for each in self.decisions(event, options) if each.routes]
+        if not found:
+            raise ServiceError(NOT_FOUND)
+        return Routed([route_form(each) for each in found], routes.digest(found))
+
+    def decisions(self, event: CgrEvent, options: RouteOptions) -> list[Decision]:
+        """How each matching route profile sorts its routes, and why some are lost."""
         book = self._state.book
         wanted = routes.Options(
             limit=options.limit,
             offset=options.offset,
             max_cost=self._max_cost(event, options.max_cost),
             ignores_errors=options.ignores_errors,
+            profile_count=attributes.number_in(event.options, "*rouProfileCount", 1),
         )
         try:
-            found = routes.routes_for(book.routes, book.filters, self.view(event), self._sources, wanted)
+            return routes.routes_for(book.routes, book.filters, self.view(event), self._sources, wanted)
         except routes.RouteFailed as error:
             raise ServiceError(str(error)) from None
-        found = [each for each in found if each.routes]
-        if not found:
-            raise ServiceError(NOT_FOUND)
-        return Routed([_route_form(each) for each in found], routes.digest(found))
 
     def _max_cost(self, event: CgrEvent, text: str) -> Decimal | None:
         if not text:
@@ -162,13 +185,20 @@ class ProfileSurroundings:
 
     def thresholds(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
         """Counts an event; the thresholds it hit."""
+        if self._depth >= DEEPEST:
+            log.warning("threshold.not_followed", tenant=event.tenant, reason="thresholds set each other off")
+            return []
         found = self.thresholds_book.process(self.view(event), ids)
         if not found.threshold_ids:
             raise ServiceError(NOT_FOUND)
         for hits in found.changes:
             self._state.put(Kind.THRESHOLD_HITS, f"{hits.tenant}:{hits.id}", hits)
-        for fired in found.fired:
-            self.fire(event, fired)
+        self._depth += 1
+        try:
+            for fired in found.fired:
+                self.fire(event, fired)
+        finally:
+            self._depth -= 1
         return list(found.threshold_ids)
 
     def stats(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
@@ -176,13 +206,46 @@ class ProfileSurroundings:
         found = self.stats_book.process(self.view(event), event.event_id, ids)
         if not found.queue_ids:
             raise ServiceError(NOT_FOUND)
-        for change in found.changes:
+        self._keep_items(found.changes)
+        if Kind.STAT in self.telling:
+            for name in found.queue_ids:
+                profile = self._state.book.stats.get(event.tenant, name)
+                numbers = self.stats_book.numbers(event.tenant, name, self._now_ns())
+                told = {"EventType": "StatUpdate", "StatID": name}
+                told |= {metric: plain(value) for metric, value in numbers.items()}
+                told |= _account(event)
+                self._tell(event.tenant, name, told, profile.threshold_ids if profile is not None else ())
+        return list(found.queue_ids)
+
+    def reset_queue(self, tenant: str, queue_id: str) -> bool:
+        """Empties a queue; False where there is none."""
+        queue = self.stats_book.queue(tenant, queue_id)
+        if queue is not None:
+            self._keep_items(queue.clear())
+        return queue is not None
+
+    def reset_threshold(self, tenant: str, threshold_id: str) -> bool:
+        """Makes a threshold count anew; False where there is none."""
+        hits = self.thresholds_book.reset(tenant, threshold_id)
+        if hits is not None:
+            self._state.put(Kind.THRESHOLD_HITS, f"{tenant}:{threshold_id}", hits)
+        return hits is not None
+
+    def _keep_items(self, changes: Sequence[ItemChange]) -> None:
+        for change in changes:
             key = f"{change.tenant}:{change.queue_id}:{change.sequence}"
             if change.item is None and change.totals is None:
                 self._state.delete(Kind.STAT_QUEUE, key)
             else:
                 self._state.put(Kind.STAT_QUEUE, key, record_of(change))
-        return list(found.queue_ids)
+
+    def _tell(self, tenant: str, name: str, told: Event, threshold_ids: tuple[str, ...]) -> None:
+        """Thresholds about a resource or a queue that changed: all that match, or those it names."""
+        if NONE in threshold_ids:
+            return
+        event = CgrEvent(tenant, told, {"*eventType": told["EventType"]}, f"{tenant}:{name}")
+        with suppress(ServiceError):  # no threshold matches
+            self.thresholds(event, threshold_ids)
 
     def restore(self) -> None:
         """Takes over usages, hits and queues that the state has kept."""
@@ -202,14 +265,20 @@ class ProfileSurroundings:
     # --- what rules may look up (`ocs.charging.profiles.view.Lookups`)
 
     def value(self, kind: str, path: Sequence[str], tenant: str) -> object | None:
-        """`*stats.QUEUE.*metric`, `*resources.ID.TotalUsage`, `*accounts.ID.BalanceMap...`."""
-        if len(path) < 2:
-            return None
+        """`*stats.ID.*metric`, `*resources.ID.TotalUsage`, `*thresholds.ID.Hits`, `*accounts.ID.BalanceMap...`."""
+        name, rest = path[0], path[1:]
         match kind:
             case "*stats":
-                return self.stats_book.numbers(tenant, path[0], self._now_ns()).get(path[1])
-            case "*resources":
-                return self.resources.usage(tenant, path[0], self._now_ns()) if path[1] == "TotalUsage" else None
+                return self.stats_book.numbers(tenant, name, self._now_ns()).get(".".join(rest))
+            case "*resources" if tuple(rest) == ("TotalUsage",):
+                return self.resources.usage(tenant, name, self._now_ns())
+            case "*thresholds" if tuple(rest) == ("Hits",):
+                hits = self.thresholds_book.get(tenant, name)
+                return None if hits is None else hits.hits
+            case "*accounts":
+                account = self._state.accounts.get(f"{tenant}:{name}")
+                found = ABSENT if account is None else walk(account_view(account), rest)
+                return None if found is ABSENT else found
         return None
 
     def destinations(self, number: str) -> frozenset[str]:
@@ -225,11 +294,18 @@ class ProfileSurroundings:
         return None if found is None else is_active(found, at_ns)
 
 
+def _account(event: CgrEvent) -> Event:
+    """Whose event set off a change, so that actions know whom they are about."""
+    account = event.event.get("Account")
+    return {} if account is None else {"Account": account}
+
+
 def _logged(event: CgrEvent, fired: thresholds.Fired) -> None:
     log.info("threshold.fired", threshold=fired.threshold_id, actions=fired.action_ids)
 
 
-def _route_form(decision: routes.Decision) -> dict[str, Any]:
+def route_form(decision: routes.Decision) -> dict[str, Any]:
+    """A decision as the API shows it."""
     return {
         "ProfileID": decision.profile_id,
         "Sorting": decision.sorting,

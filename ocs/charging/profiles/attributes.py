@@ -36,7 +36,7 @@ class AttributeFailed(ValueError):
 
 
 class Rewritten(msgspec.Struct, frozen=True):
-    """An event after its attributes; `matched` are `tenant:id`, `altered` paths, in order of application."""
+    """An event after its attributes; `matched` are `tenant:id`, or attributes in place, `altered` paths, in order."""
 
     event: dict[str, object]
     opts: dict[str, object]
@@ -168,7 +168,7 @@ class _Work:
         self.view = view.of(self.event, self.opts, view.tenant)
 
     def apply(self, profile: AttributeProfile, changes: Sequence[_Change]) -> None:
-        self.matched.append(tenant_id(profile))
+        self.matched.append(profile.id if is_inline(profile.id) else tenant_id(profile))
         for change in changes:
             if change.rules and not passes(change.rules, self.view):
                 continue

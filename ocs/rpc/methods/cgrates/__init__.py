@@ -10,6 +10,7 @@ form, whole numbers as integers. An error is an RpcError or a ServiceError with 
 from ocs.rpc.methods.cgrates import (
     accounts,
     actions,
+    attributes,
     balances,
     caches,
     cdr_queries,
@@ -21,15 +22,20 @@ from ocs.rpc.methods.cgrates import (
     ping,
     plans,
     profiles,
+    resources,
     responder,
+    routes,
     sessions,
+    stats,
     tariff,
+    thresholds,
     triggers,
 )
 from ocs.rpc.registry import Registry
 
 CGRATES = Registry()
-for _service in (sessions, live_sessions, cdrs, responder, ping):
+SERVICES = (sessions, live_sessions, cdrs, responder, ping, attributes, resources, routes, stats, thresholds)
+for _service in SERVICES:
     _service.register(CGRATES)
 ADMINISTRATIVE = (
     accounts,
