@@ -53,8 +53,11 @@ class Delivery:
         exporter: Exporter,
         outbox: Outbox,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`settle` returns when what waits is durable: nothing leaves that a crash could take back."""
         self.exporter = exporter
+        self._settle = settle
         self._outbox = outbox
         self._pause = pause
         self._arrived = asyncio.Event()
@@ -76,6 +79,8 @@ class Delivery:
         records = self._outbox.waiting(self.exporter.id, BATCH)
         if not records:
             return False
+        if self._settle is not None:
+            await self._settle()
         await deliver(self.exporter, records, self._pause)
         self._outbox.done(self.exporter.id, records)
         return True
