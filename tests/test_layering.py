@@ -194,12 +194,14 @@ TABLE: dict[str, Row] = {
     "ocs.sessions.surroundings": SESSIONS_PURE,
     "ocs.sessions.wanted": SESSIONS_PURE,
     "ocs.sessions.values": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
-    "ocs.cgrates": Row(allowed=(*COMPAT, "ocs.charging.schedule", "ocs.rpc.errors", "ocs.rpc.tasks")),
+    "ocs.cgrates": Row(
+        allowed=(*COMPAT, "ocs.charging.schedule", "ocs.exporting", "ocs.rpc.errors", "ocs.rpc.tasks")
+    ),
     "ocs.cgrates.migrate": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
     "ocs.cgrates.cost_forms": COMPAT_PURE,
     "ocs.cgrates.forms": COMPAT_PURE,
     "ocs.cgrates.jsonc": Row(pure=True),
-    "ocs.cgrates.kinds": COMPAT_PURE,
+    "ocs.cgrates.kinds": Row(allowed=(*COMPAT, "ocs.cgrates", "ocs.exporting.records"), pure=True),
     "ocs.cgrates.profile_records": COMPAT_PURE,
     "ocs.cgrates.stat_records": COMPAT_PURE,
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
@@ -226,7 +228,7 @@ TABLE: dict[str, Row] = {
     "ocs.rpc.envelope": Row(allowed=("ocs.rpc.errors",), pure=True),
     "ocs.rpc.values": Row(allowed=("ocs.rpc.errors", "ocs.charging.money"), pure=True),
     "ocs.rpc.methods.cgrates": Row(
-        allowed=("ocs.cgrates", "ocs.charging", "ocs.rpc", "ocs.sessions"),
+        allowed=("ocs.cgrates", "ocs.charging", "ocs.exporting", "ocs.rpc", "ocs.sessions"),
         denied=(*STORES, "ocs.charging.service", "ocs.cgrates.program"),
     ),
     "ocs.rpc.methods": Row(

@@ -124,6 +124,12 @@ class Exports:
         for exporter in self._exporters.values():
             await exporter.sink.close()
 
+    async def drain(self) -> None:
+        """Deliver what waits now."""
+        for delivery in self._deliveries.values():
+            while await delivery.step():
+                pass
+
     def wanted(self, record: Record, ids: Iterable[str] = ()) -> list[str]:
         """Exporters whose filters let a record pass, of some or of all."""
         asked = tuple(ids)
@@ -155,6 +161,11 @@ class Exports:
         found = folder or self._failed_folder
         return (0, 0) if found is None else await replay(found, self._exporters)
 
+    def reset(self) -> None:
+        """Counts begin anew."""
+        for exporter in self._exporters.values():
+            exporter.sent = exporter.failed = 0
+
     def counts(self) -> dict[str, dict[str, int]]:
         """How many records each exporter has sent and kept aside."""
         return {name: {"sent": each.sent, "failed": each.failed} for name, each in self._exporters.items()}
@@ -174,7 +185,7 @@ class Exports:
             raise ValueError(f"ees.exporters, {settings.id}: {error}") from None
         folder = Path(settings.failed_posts_dir) if settings.failed_posts_dir else self._failed_folder
         if settings.synchronous and folder is None:
-            folder = Path(settings.export_path).parent if settings.type.startswith("*file") else Path("failed_posts")
+            folder = Path(settings.export_path if settings.type.startswith("*file") else ".") / "failed_posts"
         return Exporter(settings.id, sink, template, max(settings.attempts, 1), folder)
 
 

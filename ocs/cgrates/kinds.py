@@ -16,6 +16,7 @@ from ocs.charging.cgrates.plan import Activation, RatingPlan, SharedGroup
 from ocs.charging.cgrates.timings import Timing
 from ocs.charging.cgrates.triggers import Watch
 from ocs.charging.profiles import resources, thresholds
+from ocs.exporting.records import Record
 from ocs.sessions.model import Cdr, Session
 
 
@@ -50,6 +51,8 @@ class Kind(StrEnum):
     STAT_QUEUE = "stat_queue"  # tenant:queue:sequence: raw, see `stat_records`
     THRESHOLD = "threshold"
     THRESHOLD_HITS = "threshold_hits"
+    EXPORT = "export"  # exporter:sequence: what waits for it
+    READ = "read"  # reader:file: how many rows count
     TREND = "trend"
     RANKING = "ranking"
     DISPATCHER = "dispatcher"
@@ -92,6 +95,7 @@ TYPES: Mapping[Kind, Any] = {
     Kind.PASSIVE_SESSION: Session,
     Kind.CLOSED_SESSION: Session,
     Kind.CDR: Cdr,
+    Kind.EXPORT: Record,
     Kind.RESOURCE_USAGE: resources.Change,
     Kind.THRESHOLD_HITS: thresholds.Hits,
 }

@@ -112,7 +112,9 @@ class Reader:
         total = Outcome()
         async for name, text in self._sources():
             outcome = await self._read_text(name, text)
-            log.info("reader.file_read", reader=self.settings.id, file=name, **msgspec.structs.asdict(outcome))
+            log.info(
+                "reader.file_read", reader=self.settings.id, file=name, **msgspec.structs.asdict(outcome)
+            )
             for member in Outcome.__struct_fields__:
                 setattr(total, member, getattr(total, member) + getattr(outcome, member))
         return total
@@ -153,7 +155,9 @@ class Reader:
             self._process(event)
         except (ValueError, ServiceError) as error:
             outcome.failed += 1
-            log.warning("reader.row_failed", reader=self.settings.id, place=f"{name}:{number}", error=str(error))
+            log.warning(
+                "reader.row_failed", reader=self.settings.id, place=f"{name}:{number}", error=str(error)
+            )
             return
         outcome.processed += 1
 

@@ -17,6 +17,7 @@ import structlog
 from ocs.cgrates import config, tariff, watching
 from ocs.cgrates.accounting import CgratesAccounting
 from ocs.cgrates.effects import Effects
+from ocs.cgrates.exchange import Exchange
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.locks import Locks
 from ocs.cgrates.scheduler import Scheduler
@@ -78,6 +79,7 @@ class Runtime(Tasks):
             wall_ns,
         )
         self.cdrs = CdrService(self.sessions, self.accounting, self.state, wall_ns, cdr_steps(settings))
+        self.exchange = Exchange(settings, self.state, self.cdrs)
         self.state.on_accounts = partial(watching.changed, self)
         self.scheduler = Scheduler(self, settings.general.default_timezone)
         self.effects = Effects(self)
@@ -155,6 +157,8 @@ class Runtime(Tasks):
             error = self.execute(account_id, actions_id)
             if error:
                 log.warning("threshold.action_failed", threshold=fired.threshold_id, error=error)
+        if fired.exporter_ids:
+            self.exchange.put(event, fired.exporter_ids)
 
     # --- tariff folders
 
@@ -190,6 +194,7 @@ class Runtime(Tasks):
             for session in list(self.state.tables[kind].values()):
                 self.state.put(kind, session.cgrid, self._restored(session))
         await self.timers.start()
+        self.exchange.start(self.spawn)
 
     def _restored(self, session: Session) -> Session:
         """A session of the journal with the money of its runs in the core's own form."""
@@ -203,6 +208,7 @@ class Runtime(Tasks):
         if self._scheduling is not None:
             self._scheduling.cancel()
         await self.timers.stop()
+        await self.exchange.stop()
         await self.finish(longest_s)
         await self.state.close()
 

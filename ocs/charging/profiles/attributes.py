@@ -36,7 +36,7 @@ class AttributeFailed(ValueError):
 
 
 class Rewritten(msgspec.Struct, frozen=True):
-    """An event after its attributes; `matched` are `tenant:id`, or attributes in place, `altered` paths, in order."""
+    """An event after its attributes; `matched` are `tenant:id`, or attributes in place, `altered` are paths."""
 
     event: dict[str, object]
     opts: dict[str, object]

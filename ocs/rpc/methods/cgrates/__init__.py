@@ -18,6 +18,7 @@ from ocs.rpc.methods.cgrates import (
     configuration,
     core,
     costs,
+    exchange,
     live_sessions,
     ping,
     plans,
@@ -34,7 +35,10 @@ from ocs.rpc.methods.cgrates import (
 from ocs.rpc.registry import Registry
 
 CGRATES = Registry()
-SERVICES = (sessions, live_sessions, cdrs, responder, ping, attributes, resources, routes, stats, thresholds)
+SERVICES = (
+    *(sessions, live_sessions, cdrs, responder, ping),
+    *(attributes, resources, routes, stats, thresholds, exchange),
+)
 for _service in SERVICES:
     _service.register(CGRATES)
 ADMINISTRATIVE = (

@@ -31,16 +31,16 @@ async def process_event(runtime: Runtime, params: Given) -> dict[str, Any]:
     key = f"{cgrid_of(event.event)}:{text(event.event.get('RunID'))}:{event.event_id}"
     record = Record(key, event.tenant, event.event, event.options)
     try:
-        names = await runtime.exports.export(record, params.texts("EeIDs"))
+        names = await runtime.exchange.exports.export(record, params.texts("EeIDs"))
     except SinkFailed as error:
         raise ServiceError(f"SERVER_ERROR: {error}") from None
-    counts = runtime.exports.counts()
+    counts = runtime.exchange.exports.counts()
     return {name: counts[name] for name in found_or_error(names)}
 
 
 def reset(runtime: Runtime, params: Given) -> str:
     """Counts of exporters begin anew."""
-    runtime.exports.reset()
+    runtime.exchange.exports.reset()
     return "OK"
 
 
@@ -49,7 +49,7 @@ async def run_reader(runtime: Runtime, params: Given) -> str:
     name = params.text("ID")
     if not name:
         raise missing("ID")
-    reader = runtime.readers.get(name)
+    reader = runtime.exchange.readers.get(name)
     if reader is None:
         raise ServiceError(NOT_FOUND)
     try:
@@ -62,7 +62,7 @@ async def run_reader(runtime: Runtime, params: Given) -> str:
 async def replay_failed(runtime: Runtime, params: Given) -> str:
     """Delivers batches that were kept aside once more."""
     folder = params.text("SourcePath") or params.text("FailedRequestsInDir")
-    _, staying = await runtime.exports.replay(Path(folder) if folder else None)
+    _, staying = await runtime.exchange.exports.replay(Path(folder) if folder else None)
     if staying:
         raise ServiceError("PARTIALLY_EXECUTED")
     return "OK"
