@@ -114,6 +114,7 @@ TABLE: dict[str, Row] = {
             "ocs.charging.rating",
             "ocs.charging.schedule",
             "ocs.charging.tariff",
+            "ocs.charging.terms_reader",
         ),
         pure=True,
     ),

@@ -122,9 +122,15 @@ class Scheduler:
     # --- after a start, or with another tariff
 
     async def _begin(self) -> None:
-        """Open and equip the accounts the tariff names, then look through all there are."""
+        """Open and equip the accounts the tariff names, then look through all there are.
+
+        Nothing of that is needed where only prices have changed.
+        """
         catalogue = self._service.catalogue
         accounting = catalogue.tariff.accounting
+        if self._catalogue is not None and self._catalogue.tariff.accounting == accounting:
+            self._catalogue = catalogue
+            return
         self._heap.clear()
         self._due.clear()
         if accounting.accounts:
@@ -136,10 +142,14 @@ class Scheduler:
                 unknown.update(
                     state.plan for state in account.extras.plans if state.plan not in accounting.plans
                 )
+            if account.extras is not None:
+                unknown.update(
+                    one.group for one in account.extras.watched if one.group not in accounting.triggers
+                )
                 planned += 1
         self._catalogue = catalogue
-        for plan in sorted(unknown):
-            log.warning("scheduler.plan_unknown", plan=plan)
+        for name in sorted(unknown):
+            log.warning("scheduler.name_unknown", name=name)
         if planned:
             log.info("scheduler.looked_through", accounts=planned, due=len(self._due))
 

@@ -126,6 +126,18 @@ def test_plans_and_triggers_are_given_and_taken() -> None:
     check(body)
 
 
+def test_an_account_is_opened_with_plans_and_triggers() -> None:
+    async def body(world: World) -> None:
+        new = {"account": "1009", "plan": "standard", "action_plans": ["yearly"], "triggers": ["safety"]}
+        await world.call("AccountCreate", **new)
+        shown = await world.call("AccountActions", account="1009")
+        assert ([one["plan"] for one in shown["plans"]], shown["groups"]) == (["yearly"], ["safety"])
+        error = await world.fail("AccountCreate", **{**new, "account": "1010", "triggers": ["none"]})
+        assert 'no group of triggers "none"' in error
+
+    check(body)
+
+
 FOLDER = {
     "Destinations.csv": "DE,49\n",
     "Rates.csv": "R,0,0.6,60s,1s,0s\n",

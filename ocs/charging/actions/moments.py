@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, tzinfo
 
+from ocs.charging.ledger import FOREVER_NS
 from ocs.charging.schedule import Calendar, Schedule, named, next_run
 from ocs.charging.tariff.quantities import DURATIONS_NS, moment_ns, quantity
 
@@ -21,7 +22,13 @@ _LATER = {"monthly": "*monthly_estimated", "monthly_estimated": "*monthly_estima
 
 
 def ends_ns(word: str, now_ns: int, zone: tzinfo) -> int | None:
-    """The end that a word gives a balance; None for never. Raises ValueError for another word.
+    """The end that a word gives a balance; None for never, which is also what lies beyond 2116."""
+    found = _ends_ns(word, now_ns, zone)
+    return None if found is None or found >= FOREVER_NS else found
+
+
+def _ends_ns(word: str, now_ns: int, zone: tzinfo) -> int | None:
+    """Raises ValueError for a word that is none.
 
     `+30d` and `+24h` count from now; `monthly` and `yearly` are the same day of the next month or year, or the last
     one it has; `day_end`, `month_end` and `year_end` are midnight; else it is a moment such as 2027-01-01.

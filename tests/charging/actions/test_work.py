@@ -168,6 +168,8 @@ def test_standing_limit_notices_and_marks() -> None:
     ("word", "end"),
     [
         ("", None),
+        ("2999-01-01", None),
+        ("+99999d", None),
         ("*unlimited", None),
         ("+36h", "2026-02-01T22:00:00"),
         ("*daily", "2026-02-01T10:00:00"),

@@ -35,6 +35,7 @@ from ocs.charging.schedule import Calendar, named
 from ocs.charging.tariff.import_cgrates.balances import Kind, Names, extra_json, kind_of, read_terms
 from ocs.charging.tariff.import_cgrates.cells import Cells
 from ocs.charging.tariff.import_cgrates.rates import ANY
+from ocs.charging.terms_reader import factor
 
 TAG, ACTION, PARAMETERS, FILTERS, BALANCE, TYPE, CATEGORIES, DESTINATIONS, SUBJECT, GROUPS, EXPIRY = range(11)
 TIMINGS, UNITS, BALANCE_WEIGHT, BLOCKER, DISABLED, WEIGHT = range(11, 17)
@@ -221,11 +222,12 @@ def _priority(text: str) -> int:
 def _factors(cells: Cells, row: Row) -> tuple[Factor, ...]:
     found = []
     for name, value in extra_json(cells, row, PARAMETERS).items():
-        if isinstance(value, int | float) and value > 0:
-            ratio = Fraction(str(value))
-            found.append(Factor(name, ratio.numerator, ratio.denominator))
+        try:
+            ratio = factor(str(value))
+        except ValueError as error:
+            cells.error(row, PARAMETERS, f"{name}: {error}")
         else:
-            cells.lose(row, PARAMETERS, f'"{name}" is not a factor above 0')
+            found.append(Factor(name, ratio.numerator, ratio.denominator))
     return tuple(found)
 
 

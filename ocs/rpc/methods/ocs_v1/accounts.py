@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Container
 from typing import ClassVar
 
 import msgspec
@@ -83,6 +84,8 @@ class AccountNew(Params, frozen=True, kw_only=True):
     no_credit_limit: bool = False
     low_balance: Money | None = None
     barred: bool = False
+    action_plans: tuple[Text, ...] = ()
+    triggers: tuple[Text, ...] = ()
     reference: Text = ""
     note: Text = ""
 
@@ -221,6 +224,7 @@ def _new_account(context: Context, params: AccountNew) -> acts.NewAccount:
         )
     if params.no_credit_limit and params.credit_limit is not None:
         raise InvalidParams("credit_limit: is given, and no_credit_limit too")
+    accounting = context.service.catalogue.tariff.accounting
     limit_nanos = 0 if params.credit_limit is None else params.credit_limit.nanos
     low_nanos = 0 if params.low_balance is None else params.low_balance.nanos
     if limit_nanos < 0 or low_nanos < 0:
@@ -233,7 +237,17 @@ def _new_account(context: Context, params: AccountNew) -> acts.NewAccount:
         None if params.no_credit_limit else limit_nanos,
         low_nanos,
         Standing.BARRED if params.barred else Standing.ACTIVE,
+        action_plans=_known(params.action_plans, accounting.plans, "action plan"),
+        trigger_groups=_known(params.triggers, accounting.triggers, "group of triggers"),
     )
+
+
+def _known(names: tuple[str, ...], known: Container[str], what: str) -> tuple[str, ...]:
+    """Names that the active tariff has."""
+    for name in names:
+        if name not in known:
+            raise InvalidParams(f'there is no {what} "{name[:80]}"')
+    return tuple(dict.fromkeys(names))
 
 
 def _first_topup(balance: NewBalance) -> acts.TopUp:
