@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from ocs.cgrates import config, tariff, watching
+from ocs.cgrates import account_updates, config, tariff, watching
 from ocs.cgrates.accounting import CgratesAccounting
 from ocs.cgrates.effects import Effects
 from ocs.cgrates.exchange import Exchange
@@ -80,7 +80,8 @@ class Runtime(Tasks):
         )
         self.cdrs = CdrService(self.sessions, self.accounting, self.state, wall_ns, cdr_steps(settings))
         self.exchange = Exchange(settings, self.state, self.cdrs)
-        self.state.on_accounts = partial(watching.changed, self)
+        self.state.on_accounts = partial(account_updates.changed, self)
+        self.state.tells_all_accounts = bool(settings.rals.thresholds_conns or settings.rals.stats_conns)
         self.scheduler = Scheduler(self, settings.general.default_timezone)
         self.effects = Effects(self)
         self.locks = Locks()

@@ -45,6 +45,7 @@ class State:
         self.on_accounts: AccountsChanged | None = (
             None  # told the accounts before a change, and why it was made
         )
+        self.tells_all_accounts = False  # also of accounts without triggers and counters
         self.failure: JournalError | None = None
         self.book = ProfileBook()
         self._journal = journal or NoJournal()
@@ -117,7 +118,8 @@ class State:
 
         Triggers and counters of the accounts follow at once, as part of the same step.
         """
-        before = {key: self.accounts.get(key) for key in accounts} if self.watches else {}
+        is_watched = self.watches or self.tells_all_accounts
+        before = {key: self.accounts.get(key) for key in accounts} if is_watched else {}
         for key, account in accounts.items():
             if account is None:
                 self.delete(Kind.ACCOUNT, key)

@@ -4,7 +4,8 @@ Attributes may rewrite the event before anything else; what fails before chargin
 behind it (thresholds, statistics) makes the answer PARTIALLY_EXECUTED.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import structlog
@@ -59,8 +60,9 @@ class EventPipeline:
         event = self._begin(with_cgrid(event), wanted, answer)
         if wanted.resources:
             answer.resources = self._asked("ResourceS", "RESOURCES", self.surroundings.allocate_resources, event)
-        if wanted.charges:
-            answer.usage = self.sessions.initiate(event, forces=wanted.forces, client=client)
+        with self._kept(event, answer):
+            if wanted.charges:
+                answer.usage = self.sessions.initiate(event, forces=wanted.forces, client=client)
         self._count(event, wanted, answer)
         return answer
 
@@ -78,8 +80,14 @@ class EventPipeline:
         if wanted.is_empty:
             raise missing("Subsystems")
         answer = Answer()
-        if wanted.charges:
-            self.sessions.terminate(event, forces=wanted.forces)
+        try:
+            if wanted.charges:
+                self.sessions.terminate(event, forces=wanted.forces)
+        except ServiceError:
+            if wanted.resources and "ResourceS" in self._connected:
+                with suppress(ServiceError):  # nothing was held
+                    self.surroundings.release_resources(event)
+            raise
         if wanted.resources:
             self._asked("ResourceS", "RESOURCES", self.surroundings.release_resources, event)
         self._count(event, wanted, answer)
@@ -91,9 +99,10 @@ class EventPipeline:
         event = self._begin(with_cgrid(event), wanted, answer)
         if wanted.resources:
             answer.resources = self._asked("ResourceS", "RESOURCES", self.surroundings.allocate_resources, event)
-        self._route(event, wanted, answer)
-        if wanted.charges:
-            answer.usage = self.sessions.message(event, forces=wanted.forces)
+        with self._kept(event, answer):
+            self._route(event, wanted, answer)
+            if wanted.charges:
+                answer.usage = self.sessions.message(event, forces=wanted.forces)
         self._count(event, wanted, answer)
         return answer
 
@@ -119,6 +128,16 @@ class EventPipeline:
         return message
 
     # --- what they share
+
+    @contextmanager
+    def _kept(self, event: CgrEvent, answer: Answer) -> Iterator[None]:
+        """What was allocated for a session that cannot be is given back."""
+        try:
+            yield
+        except ServiceError:
+            if answer.resources is not None:
+                self.surroundings.release_resources(event)
+            raise
 
     def attributes(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> CgrEvent:
         """The event after its attributes; one that no profile matches stays as it is."""

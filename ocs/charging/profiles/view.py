@@ -96,6 +96,8 @@ def getter(path: str) -> Getter:
             return _inside(_variables, rest, path)
         case "*tenant":
             return lambda view: view.tenant
+        case "*asm":
+            return _account_summary(rest, path)
         case "*now":
             return lambda view: view.now_ns
     if root.startswith("*"):
@@ -139,6 +141,21 @@ def _inside(root: Callable[[View], Event], parts: tuple[str, ...], path: str) ->
             return lambda view: view.req.get(name, ABSENT)
         return lambda view: root(view).get(name, ABSENT)
     return lambda view: walk(root(view), parts)
+
+
+def _account_summary(parts: tuple[str, ...], path: str) -> Getter:
+    """A member of the event of an account, `BalanceSummaries.ID` being the balance of that id."""
+    if parts[:1] != ("BalanceSummaries",) or len(parts) == 1:
+        return _inside(_req, parts, path)
+
+    def get(view: View) -> object:
+        summaries = view.req.get("BalanceSummaries")
+        for each in summaries if isinstance(summaries, Sequence) else ():
+            if isinstance(each, Mapping) and each.get("ID") == parts[1]:
+                return walk(each, parts[2:])
+        return ABSENT
+
+    return get
 
 
 def _outside(kind: str, parts: tuple[str, ...], path: str) -> Getter:
