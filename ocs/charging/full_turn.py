@@ -177,6 +177,7 @@ class FullTurn(Turn):
         credit = None if is_lenient else self.account.credit_limit_nanos
         given = Circumstances(
             self.catalogue,
+            self.account.key,
             query,
             self.opened_at_ns,
             self.ledger,

@@ -27,7 +27,7 @@ from ocs.charging.quota import ChargingPolicy
 from ocs.charging.rating import cost
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.model import Verdict
-from ocs.charging.turn import MOST_UNITS, TIME_SLACK_NS, Turn
+from ocs.charging.turn import MOST_UNITS, TIME_SLACK_NS, Turn, longest_ns
 
 CAUSE_EVENT = "event"
 
@@ -94,12 +94,12 @@ def _amounts(event: ChargingEvent) -> list[tuple[int, int]]:
     amounts = [] if event.money_nanos is None else [(event.money_nanos, MOST_UNITS[Unit.MONEY])]
     for report in event.reports:
         asked = report.requested
-        named = [(used.unit, used.amount) for used in report.used]
+        for used in report.used:
+            is_time = used.unit is Unit.TIME
+            amounts.append((used.amount, longest_ns(event, used) if is_time else MOST_UNITS[used.unit]))
         if asked is not None and asked.amount is not None:
-            named.append((asked.unit or Unit.EVENTS, asked.amount))
-        amounts += [
-            (amount, TIME_SLACK_NS if unit is Unit.TIME else MOST_UNITS[unit]) for unit, amount in named
-        ]
+            unit = asked.unit or Unit.EVENTS
+            amounts.append((asked.amount, TIME_SLACK_NS if unit is Unit.TIME else MOST_UNITS[unit]))
     return amounts
 
 

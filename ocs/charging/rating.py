@@ -131,6 +131,12 @@ def without_fee(rate: Rate) -> Rate:
     return msgspec.structs.replace(rate, connect_fee_nanos=0) if rate.connect_fee_nanos else rate
 
 
+@lru_cache(maxsize=10_000)
+def without_cap(rate: Rate) -> Rate:
+    """The same rate for what is charged whatever it comes to."""
+    return rate if rate.cap_nanos is None else msgspec.structs.replace(rate, cap_nanos=None)
+
+
 def is_free(rate: Rate) -> bool:
     """Whether no amount of units costs anything."""
     last = rate.steps[0]

@@ -12,7 +12,17 @@ from ocs.charging.account import Drawn, Hold
 from ocs.charging.events import Unit
 from ocs.charging.ledger import Ledger
 from ocs.charging.priced import rule_text
-from ocs.charging.rating import CapStrategy, Rate, affordable, cost, fitting, price, started, without_fee
+from ocs.charging.rating import (
+    CapStrategy,
+    Rate,
+    affordable,
+    cost,
+    fitting,
+    price,
+    started,
+    without_cap,
+    without_fee,
+)
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.line import MAX_SPLITS, Line
 from ocs.charging.tariff.model import Priced, Query, Verdict
@@ -38,6 +48,7 @@ class Circumstances(NamedTuple):
     """What paying depends on besides the balances."""
 
     catalogue: Catalogue
+    account_key: str
     query: Query
     opened_at_ns: int
     ledger: Ledger  # of the session's own account
@@ -160,11 +171,8 @@ class Spending:
         position = self._position(source.plan)
         taken = source.amount(started(rate, position))
         most = fitting(rate, source.units(taken + max(source.free(), 0))) - position
-        units = min(wanted, max(most, 0))
         money = self._money_sources(at_ns)
-        funds = self._funds(money)
-        if funds is not None and cost(rate, position, units) > funds:
-            units = min(units, affordable(rate, position, funds) or 0)
+        units = self._most(rate, position, min(wanted, max(most, 0)), self._funds(money))
         if units <= 0:
             return 0
         amount = source.amount(started(rate, position + units)) - taken
@@ -216,19 +224,23 @@ class Spending:
             return 0
         self.is_rated = True
         position = self._position(pool.plan)
-        limit = self._limit(pool)
-        if self._is_hold and rate.cap_nanos is not None and rate.cap_strategy is CapStrategy.DISCONNECT:
-            room = max(rate.cap_nanos - price(rate, position), 0)
-            limit = room if limit is None else min(room, limit)
-        units = wanted
-        nanos = cost(rate, position, units)
-        if limit is not None and nanos > limit:
-            units = min(affordable(rate, position, limit) or 0, wanted)
-            nanos = cost(rate, position, units)
+        units = self._most(rate, position, wanted, self._limit(pool))
         if units:
-            self._pay(pool.sources, nanos, units, rule_text(told), position)
+            self._pay(pool.sources, cost(rate, position, units), units, rule_text(told), position)
             self._advance(pool.plan, units)
         return units
+
+    def _most(self, rate: Rate, position: int, wanted: int, limit: int | None) -> int:
+        """How many of the wanted units cost no more than `limit`, and where only promised no more than the cap."""
+        if rate.cap_strategy is CapStrategy.DISCONNECT and rate.cap_nanos is not None:
+            if self._is_hold:
+                room = max(rate.cap_nanos - price(rate, position), 0)
+                limit = room if limit is None else min(room, limit)
+            rate = without_cap(rate)
+        if limit is None or cost(rate, position, wanted) <= limit:
+            return wanted
+        most = affordable(rate, position, limit)
+        return wanted if most is None else min(most, wanted)
 
     def _pools(self, at_ns: int) -> list[Pool]:
         """The money balances by rate; the last pool is the open one unless a blocker closes the row."""
@@ -268,7 +280,7 @@ class Spending:
         credit = self._given.credit_nanos
         if pool.is_open and (credit is None or not self._is_hold):
             return None
-        limit = free + (credit or 0 if pool.is_open else 0)
+        limit = free + (self._headroom(credit or 0) if pool.is_open else 0)
         return limit if self._room is None else min(limit, max(self._room, 0))
 
     def _credit(self) -> int | None:
@@ -287,7 +299,13 @@ class Spending:
         credit = self._given.credit_nanos
         if credit is None:
             return None
-        return free + credit if self._room is None else min(free + credit, max(self._room, 0))
+        limit = free + self._headroom(credit)
+        return limit if self._room is None else min(limit, max(self._room, 0))
+
+    def _headroom(self, credit: int) -> int:
+        """How far the account may still owe, less what it owes already."""
+        owed = sum(min(source.free(), 0) for source in self._wallet.money if not source.increment)
+        return max(credit + owed, 0)
 
     # --- taking
 
@@ -329,8 +347,10 @@ class Spending:
 
     # --- positions in rates
 
-    def _line(self, plan: str) -> Line | None:
-        return self._given.catalogue.line(plan, self._given.query)
+    def _line(self, subject: str) -> Line | None:
+        given = self._given
+        plan = given.catalogue.plan_of(given.account_key, given.query.category, subject)
+        return given.catalogue.line(plan, given.query)
 
     def _priced(self, plan: str, at_ns: int) -> Priced:
         line = self._lines.get(plan)

@@ -11,6 +11,7 @@ from ocs.charging.account import Account, Hold, Quota
 from ocs.charging.events import (
     ChargingContext,
     ChargingEvent,
+    EventKind,
     FinalUnitAction,
     Grant,
     Result,
@@ -32,6 +33,7 @@ from ocs.charging.working import Part, WorkingQuota
 
 SERVICE_UNITS = {"voice": Unit.TIME, "sms": Unit.EVENTS, "mms": Unit.EVENTS, "data": Unit.OCTETS}
 TIME_SLACK_NS = 86_400 * SECOND_NS  # how much longer than its session a usage may have lasted
+LONGEST_RECORD_NS = 31 * 86_400 * SECOND_NS  # of a usage that a one-time event tells with its moment
 MOST_UNITS = {
     Unit.OCTETS: 1 << 53,
     Unit.TIME: 1 << 53,
@@ -241,7 +243,7 @@ class Turn:
             units -= quota.used
             if units <= 0:
                 return
-        if unit is TIME and units > self.now_ns - self.opened_at_ns + TIME_SLACK_NS:
+        if unit is TIME and units > self.now_ns - self.opened_at_ns + longest_ns(self.event, used):
             return  # some clients report the time of day
         if quota.used + units > MOST_UNITS[unit]:
             part.is_unrated = True
@@ -491,3 +493,9 @@ class Turn:
         if available is not None and cost(after, rated, units) > max(available, 0):
             units = affordable(after, rated, available) or 0
         return units, max(cost(now, rated, units), cost(after, rated, units)), True
+
+
+def longest_ns(event: ChargingEvent, used: UsedUnits) -> int:
+    """How much longer than its session a usage may have lasted."""
+    is_record = event.kind is EventKind.EVENT and used.at_ns is not None
+    return LONGEST_RECORD_NS if is_record else TIME_SLACK_NS

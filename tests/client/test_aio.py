@@ -22,7 +22,9 @@ def test_calls_overtake_each_other() -> None:
     async def body() -> None:
         async with opened() as door, AsyncClient(at(door)) as client:
             late = asyncio.create_task(client.call("Test.Wait"))
-            many = await asyncio.gather(*[client.call("Test.Echo", {"n": n}, dict[str, int]) for n in range(200)])
+            many = await asyncio.gather(
+                *[client.call("Test.Echo", {"n": n}, dict[str, int]) for n in range(200)]
+            )
             assert [each["n"] for each in many] == list(range(200))
             door.state.waiting[0].set("done")
             assert await late == "done"

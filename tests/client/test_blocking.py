@@ -82,7 +82,9 @@ async def test_connection_that_the_server_has_closed_is_made_again(world: World)
 async def test_rows_of_all_pages_come_one_after_the_other(world: World) -> None:
     for number in range(7):
         await world.add(f"{2000 + number}")
-    listed = await beside(world, lambda client: list(client.rows("OcsV1.AccountList", {"limit": 3}, "accounts")))
+    listed = await beside(
+        world, lambda client: list(client.rows("OcsV1.AccountList", {"limit": 3}, "accounts"))
+    )
     assert len(listed) == 8
 
 
@@ -90,7 +92,9 @@ async def test_rows_of_all_pages_come_one_after_the_other(world: World) -> None:
 async def test_threads_share_a_client(world: World) -> None:
     def work(client: Client) -> list[str]:
         found: list[str] = []
-        threads = [threading.Thread(target=lambda: found.append(client.call("OcsV1.Ping"))) for _ in range(20)]
+        threads = [
+            threading.Thread(target=lambda: found.append(client.call("OcsV1.Ping"))) for _ in range(20)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -102,7 +106,10 @@ async def test_threads_share_a_client(world: World) -> None:
 
 def test_server_that_says_nothing_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        with Client(f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.05) as client, pytest.raises(NoAnswer):
+        with (
+            Client(f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.05) as client,
+            pytest.raises(NoAnswer),
+        ):
             client.call("A.B")
         port = silent.getsockname()[1]
     with Client(f"127.0.0.1:{port}") as client, pytest.raises(Unreachable, match="is `ocs serve` running"):

@@ -249,7 +249,9 @@ def test_new_certificate_is_taken_without_a_restart_and_a_wrong_one_is_not(tmp_p
 def test_key_is_kept_as_a_digest_and_found_by_its_text(tmp_path: Path) -> None:
     keys = Keys(tmp_path)
     kept = keys.path.read_text(encoding="utf-8")
-    assert not any(text.split("_", 2)[2] in kept for text in keys.texts.values())  # the secret has "_" in it too
+    assert not any(
+        text.split("_", 2)[2] in kept for text in keys.texts.values()
+    )  # the secret has "_" in it too
     assert keys.path.stat().st_mode & 0o777 == 0o600
     found = find(read_keys(keys.path), keys.texts["charge"])
     assert found is not None

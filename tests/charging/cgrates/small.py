@@ -30,8 +30,8 @@ class Price(NamedTuple):
     fallback: str = ""
 
 
-def tariff_of(*prices: Price, timings: str = "", groups: str = "") -> Tariff:
-    """A tariff with a plan per subject and category."""
+def texts_of(*prices: Price, timings: str = "", groups: str = "") -> list[tuple[str, str]]:
+    """The files of a tariff with a plan per subject and category."""
     texts: dict[str, list[str]] = {
         name: [] for name in ("Destinations", "Rates", "DestinationRates", "RatingPlans", "RatingProfiles")
     }
@@ -50,7 +50,12 @@ def tariff_of(*prices: Price, timings: str = "", groups: str = "") -> Tariff:
         if profile not in texts["RatingProfiles"]:
             texts["RatingProfiles"].append(profile)
     files = [(f"{name}.csv", "\n".join(lines) + "\n") for name, lines in texts.items()]
-    rows, problems = read_texts([*files, ("Timings.csv", timings), ("SharedGroups.csv", groups)])
+    return [*files, ("Timings.csv", timings), ("SharedGroups.csv", groups)]
+
+
+def tariff_of(*prices: Price, timings: str = "", groups: str = "") -> Tariff:
+    """A tariff with a plan per subject and category."""
+    rows, problems = read_texts(texts_of(*prices, timings=timings, groups=groups))
     assert problems == ()
     tariff, problems = compile_tariff(rows)
     assert problems == ()
