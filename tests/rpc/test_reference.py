@@ -41,7 +41,16 @@ async def test_page_needs_nothing_from_elsewhere(world: World, path: str) -> Non
         assert answer.status == 200
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         text = await answer.text()
-    for forbidden in ("http://", "https://", "//cdn", "innerHTML", "eval(", " style=", " onclick=", "<script>"):
+    for forbidden in (
+        "http://",
+        "https://",
+        "//cdn",
+        "innerHTML",
+        "eval(",
+        " style=",
+        " onclick=",
+        "<script>",
+    ):
         assert forbidden not in text
 
 

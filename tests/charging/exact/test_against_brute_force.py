@@ -40,7 +40,7 @@ def rates(draw: st.DrawFn, *strategies: CapStrategy, fees: tuple[int, ...] = (0,
 def accounts(draw: st.DrawFn) -> Account:
     """Balances of units and of money, free or priced, some of them blockers, with factors.
 
-    No two have the same subject: a balance that cannot pay for an increment might pay for a smaller one later,
+    No two that have the same subject stand apart: a balance that cannot pay for an increment might pay for a smaller one later,
     when another has brought the session there, and single steps would ask it again.
     """
     found = []
@@ -49,8 +49,8 @@ def accounts(draw: st.DrawFn) -> Account:
         unit = draw(st.sampled_from([Unit.OCTETS, Unit.MONEY]))
         own = [""] if unit is Unit.MONEY else ["*zero1", "*zero4", "*zero10"]
         subject = draw(st.sampled_from([*own, *subjects[unit]]))
-        if subject in subjects[unit]:
-            subjects[unit].remove(subject)
+        if subject in subjects[unit] or unit is Unit.MONEY:
+            subjects[unit].clear()  # money at the session's own price stands together at the end
         factor = Factor("data", draw(st.integers(1, 3)), draw(st.integers(1, 3)))
         terms = Terms(
             subject=subject,
