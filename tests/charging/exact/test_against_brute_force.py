@@ -40,8 +40,8 @@ def rates(draw: st.DrawFn, *strategies: CapStrategy, fees: tuple[int, ...] = (0,
 def accounts(draw: st.DrawFn) -> Account:
     """Balances of units and of money, free or priced, some of them blockers, with factors.
 
-    No two that have the same subject stand apart: a balance that cannot pay for an increment might pay for a smaller one later,
-    when another has brought the session there, and single steps would ask it again.
+    No two that have the same subject stand apart: a balance that cannot pay for an increment might pay for a
+    smaller one later, when another has brought the session there, and single steps would ask it again.
     """
     found = []
     subjects = {Unit.MONEY: ["two"], Unit.OCTETS: ["one"]}
