@@ -11,7 +11,6 @@ from ocs.charging.account import Account, Hold, Quota
 from ocs.charging.events import (
     ChargingContext,
     ChargingEvent,
-    EventKind,
     FinalUnitAction,
     Grant,
     Result,
@@ -29,11 +28,9 @@ from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.line import Line
 from ocs.charging.tariff.model import Priced, Query, Verdict
 from ocs.charging.wallet import Owner
-from ocs.charging.working import Part, WorkingQuota
+from ocs.charging.working import Part, WorkingQuota, longest_ns
 
 SERVICE_UNITS = {"voice": Unit.TIME, "sms": Unit.EVENTS, "mms": Unit.EVENTS, "data": Unit.OCTETS}
-TIME_SLACK_NS = 86_400 * SECOND_NS  # how much longer than its session a usage may have lasted
-LONGEST_RECORD_NS = 31 * 86_400 * SECOND_NS  # of a usage that a one-time event tells with its moment
 MOST_UNITS = {
     Unit.OCTETS: 1 << 53,
     Unit.TIME: 1 << 53,
@@ -493,9 +490,3 @@ class Turn:
         if available is not None and cost(after, rated, units) > max(available, 0):
             units = affordable(after, rated, available) or 0
         return units, max(cost(now, rated, units), cost(after, rated, units)), True
-
-
-def longest_ns(event: ChargingEvent, used: UsedUnits) -> int:
-    """How much longer than its session a usage may have lasted."""
-    is_record = event.kind is EventKind.EVENT and used.at_ns is not None
-    return LONGEST_RECORD_NS if is_record else TIME_SLACK_NS

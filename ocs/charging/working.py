@@ -1,8 +1,12 @@
 """What a turn changes as it goes along: quotas, and the reports they are settled and granted by."""
 
 from ocs.charging.account import Hold, Quota
-from ocs.charging.events import Unit, UsageReport
+from ocs.charging.events import ChargingEvent, EventKind, Unit, UsageReport, UsedUnits
 from ocs.charging.tariff.line import Line
+
+SECOND_NS = 1_000_000_000
+TIME_SLACK_NS = 86_400 * SECOND_NS  # how much longer than its session a usage may have lasted
+LONGEST_RECORD_NS = 31 * 86_400 * SECOND_NS  # of a usage that a one-time event tells with its moment
 
 
 class WorkingQuota:
@@ -66,3 +70,9 @@ class Part:
         self.lines: dict[Unit | None, Line | None] = {}
         self.nanos = 0
         self.is_unrated = False
+
+
+def longest_ns(event: ChargingEvent, used: UsedUnits) -> int:
+    """How much longer than its session a usage may have lasted."""
+    is_record = event.kind is EventKind.EVENT and used.at_ns is not None
+    return LONGEST_RECORD_NS if is_record else TIME_SLACK_NS
