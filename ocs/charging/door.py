@@ -134,16 +134,23 @@ class Door(Memory):
         if decision.account is account:
             self._answer_unchanged(pending, decision)
             return
-        if is_watched(account):
-            known = self._known(others_of(account, self.catalogue.tariff.accounting))
-            decision, followed = follow_decision(account, decision, event, self.catalogue, now_ns, known)
-            self._tell(decision.account, followed)
+        if is_watched(account) or (decision.others and any(map(is_watched, decision.others))):
+            decision = self._followed(account, decision, event, now_ns)
         self._remember(decision, event, now_ns)
         self._undurable[account.key] = pending
         if decision.others:
             pending.others = tuple([one.key for one in decision.others])
             self._undurable.update(dict.fromkeys(pending.others, pending))
         self.store.commit(self._change(account, decision, event), pending.durable)
+
+    def _followed(self, account: Account, decision: Decision, event: ChargingEvent, now_ns: int) -> Decision:
+        """The decision with what triggers do because of it."""
+        accounting = self.catalogue.tariff.accounting
+        keys = others_of(account, accounting).union(*(others_of(one, accounting) for one in decision.others))
+        known = self._known(keys | {one.key for one in decision.others})
+        decision, followed = follow_decision(account, decision, event, self.catalogue, now_ns, known)
+        self._tell(decision.account, followed)
+        return decision
 
     def _answer_unchanged(self, pending: Pending, decision: Decision) -> None:
         """Nothing to write; a repeat still waits for the change it repeats.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ocs.charging.account import Account, session_key
-from ocs.charging.actions.triggers import Fired, Followed, Use, follow
+from ocs.charging.actions.triggers import Followed, Use, follow
 from ocs.charging.decision import Change, Decision
 from ocs.charging.entry import Entry, Posting
 from ocs.charging.events import ChargingContext, ChargingEvent
@@ -27,26 +27,49 @@ def follow_decision(
     now_ns: int,
     known: Mapping[str, Account],
 ) -> tuple[Decision, Followed | None]:
-    """A decision with what the triggers do; `known` are the other accounts that are in memory."""
-    posting = decision.posting
+    """A decision with what the triggers do; `known` are the other accounts as memory has them.
+
+    Members of a shared group that paid have their triggers too, behind those of the account.
+    """
+    postings = (*(() if decision.posting is None else (decision.posting,)), *decision.other_postings)
     accounts = {**known, before.key: decision.account, **{one.key: one for one in decision.others}}
+    changed = {one.key for one in decision.others}
     context = _context(before, decision.account, event)
-    followed = follow(
-        before,
-        accounts,
-        () if posting is None else posting.entries,
-        Use(event.service, context.category, context.called),
-        catalogue.tariff.accounting,
-        now_ns,
-        f"{event.kind.name}|{event.client}|{event.session_id}|{event.event_id}",
-        catalogue.begins,
-    )
-    if followed is None:
+    use = Use(event.service, context.category, context.called)
+    cause = f"{event.kind.name}|{event.client}|{event.session_id}|{event.event_id}"
+    done: list[Followed] = []
+    for old in (before, *[known[key] for key in sorted(changed) if key in known]):
+        if not is_watched(accounts[old.key]):
+            continue
+        entries = _entries(postings, old.key)
+        rules, begins = catalogue.tariff.accounting, catalogue.begins
+        followed = follow(old, accounts, entries, use, rules, now_ns, cause, begins)
+        if followed is not None:
+            done.append(followed)
+            own, others = _split(before.key, accounts, followed, changed)
+            accounts = {**accounts, before.key: own, **{one.key: one for one in others}}
+            changed |= {one.key for one in others}
+    if not done:
         return decision, None
-    account, others = _split(before.key, accounts, followed, {one.key for one in decision.others})
-    postings = (*decision.other_postings, *followed.postings)
-    changed = msgspec.structs.replace(decision, account=account, others=others, other_postings=postings)
-    return changed, followed
+    whole = _joined(done)
+    return (
+        msgspec.structs.replace(
+            decision,
+            account=accounts[before.key],
+            others=tuple(accounts[key] for key in sorted(changed)),
+            other_postings=(*decision.other_postings, *whole.postings),
+        ),
+        whole,
+    )
+
+
+def _joined(done: list[Followed]) -> Followed:
+    return Followed(
+        done[-1].accounts,
+        tuple(posting for one in done for posting in one.postings),
+        tuple(fired for one in done for fired in one.fired),
+        tuple(notice for one in done for notice in one.notices),
+    )
 
 
 def follow_change(
@@ -69,12 +92,6 @@ def follow_change(
     account, others = _split(before.key, accounts, followed, {one.key for one in change.others})
     postings = (*change.postings, *followed.postings)
     return msgspec.structs.replace(change, account=account, others=others, postings=postings), followed
-
-
-def describe(fired: Fired) -> dict[str, str]:
-    """A trigger that ran, for the log."""
-    told = {"account": fired.account, "trigger": f"{fired.group}/{fired.trigger}", "actions": fired.actions}
-    return {**told, "error": fired.error} if fired.error else told
 
 
 def _split(

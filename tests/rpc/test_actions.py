@@ -28,6 +28,7 @@ from tests.rpc.world import KIB_NANOS, MSISDN, World, running, settings
 SETS = {
     "gift": ActionSet("gift", (Action(Do.TOP_UP, "gift", amount=5 * NANOS),)),
     "fee": ActionSet("fee", (Action(Do.DEBIT, amount=500 * NANOS),)),
+    "bar": ActionSet("bar", (Action(Do.BAR),)),
 }
 PLANS = {"yearly": ActionPlan("yearly", (PlanEntry(When(Calendar(months=(1,), month_days=(1,))), "gift"),))}
 TRIGGERS = {"safety": (Trigger("low", Watches.AT_MOST, "gift", amount=2 * NANOS),)}
@@ -73,6 +74,17 @@ def test_a_set_is_done_once_per_reference_and_told_in_the_history() -> None:
         [entry, _] = (await world.call("AccountHistory", account="1001"))["entries"]
         assert (entry["by"], entry["reason"]) == ("anna", "sorry")
         assert "was used for" in await world.fail("ActionRun", account="1001", actions="fee", reference="r1")
+
+    check(body)
+
+
+def test_a_set_that_changes_no_balance_is_in_the_history_too() -> None:
+    async def body(world: World) -> None:
+        assert (await world.call("ActionRun", account="1001", actions="bar", by="anna"))["entries"][0][
+            "kind"
+        ] == "NOTE"
+        note = (await world.call("AccountHistory", account="1001"))["entries"][0]
+        assert (note["kind"], note["by"], note["reason"], note["balance"]) == ("NOTE", "anna", "bar", "")
 
     check(body)
 

@@ -89,6 +89,7 @@ def run_due(accounts: Mapping[str, Account], key: str, accounting: Accounting, n
                 raise ActError(f"there are no actions {one.actions}")
             bench.run(key, actions, act)
         except ActError as error:
+            bench.failed(key, act, error)
             run = run._replace(error=str(error))
         runs.append(run)
     bench.accounts[key] = _noted(bench.accounts[key], {one.plan for one in found}, now_ns)

@@ -105,6 +105,7 @@ def _run(
             raise ActError(f"there are no actions {trigger.actions}")
         bench.run(key, actions, act)
     except ActError as error:
+        bench.failed(key, act, error)
         return fired._replace(error=str(error))
     return fired
 

@@ -1,6 +1,7 @@
 """Carries sets of actions out on accounts: working copies in, changed accounts and their postings out. Pure.
 
-A set is done as a whole or not at all; what it does is one posting per account, with the id of the run.
+A set is done as a whole or not at all; what it does is one posting per account, with the id of the run. The account
+it is done on has one also where no balance changed, or the set failed: its history tells every run.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,8 +53,13 @@ class Bench:
         self.postings += [
             Posting(owner, "", None, act.id, act.at_ns, tuple(found), act.by, act.reason)
             for owner, found in entries.items()
-            if found
+            if found or owner == key
         ]
+
+    def failed(self, key: str, act: Act, error: ActError) -> None:
+        """Leaves in the history of an account that a set was not done, and why."""
+        reason = f"{act.reason}, not done: {error}"
+        self.postings.append(Posting(key, "", None, act.id, act.at_ns, (), act.by, reason))
 
     def changed(self) -> dict[str, Account]:
         """Accounts that differ, each one version on."""

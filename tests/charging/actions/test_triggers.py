@@ -139,6 +139,8 @@ def test_a_set_that_fails_changes_nothing_and_counts_as_run() -> None:
     assert followed.fired[0].error == "fail: there is no balance none"
     assert len(followed.accounts["t:a"].balances) == 1
     assert marks(followed)[0].executed
+    [note] = followed.postings
+    assert (note.entries, note.reason) == ((), "fail, not done: fail: there is no balance none")
 
 
 def test_the_heavier_trigger_comes_first_and_the_lighter_sees_its_work() -> None:

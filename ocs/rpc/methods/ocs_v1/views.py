@@ -269,8 +269,27 @@ def _quota(quota: Quota) -> QuotaView:
 
 
 def entry_views(posting: Posting) -> list[EntryView]:
-    """The entries of a posting, each with what it shares with the others."""
-    return [_entry(posting, entry) for entry in posting.entries]
+    """The entries of a posting, each with what it shares with the others; one without entries is a note."""
+    return [_entry(posting, entry) for entry in posting.entries] or [_note(posting)]
+
+
+def _note(posting: Posting) -> EntryView:
+    """Something that changed no balance: an account was barred, a run has failed."""
+    nothing = quantity(Unit.MONEY, 0)
+    return EntryView(
+        posting.at_ns,
+        "NOTE",
+        "",
+        nothing,
+        nothing,
+        None,
+        None,
+        "",
+        posting.session_key,
+        posting.event_id,
+        posting.by,
+        posting.reason,
+    )
 
 
 def _entry(posting: Posting, entry: Entry) -> EntryView:
