@@ -183,8 +183,20 @@ def _show_changes(changes: list[Change]) -> None:
 def _counts(tariff: Tariff) -> str:
     return (
         f"{len(tariff.plans)} plans, {len(tariff.rates)} rates, {len(tariff.destinations)} destinations "
-        f"with {_prefixes(tariff)} prefixes, prices in {tariff.currency}"
+        f"with {_prefixes(tariff)} prefixes, prices in {tariff.currency}{_accounting(tariff)}"
     )
+
+
+def _accounting(tariff: Tariff) -> str:
+    """What the tariff says of accounts, where it does."""
+    accounting = tariff.accounting
+    counts = (
+        (len(accounting.sets), "sets of actions"),
+        (len(accounting.plans), "action plans"),
+        (sum(map(len, accounting.triggers.values())), "triggers"),
+        (len(accounting.accounts), "accounts"),
+    )
+    return "".join(f", {count} {what}" for count, what in counts if count)
 
 
 def _prefixes(tariff: Tariff) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from ocs.charging.actions.model import (
     Accounting,
@@ -23,6 +24,7 @@ from ocs.charging.scheduler import Scheduler
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.sources import CGRATES, Source, read_source
 from ocs.tariffs import Tariffs
+from tests.rpc.test_cli import run as command
 from tests.rpc.world import KIB_NANOS, MSISDN, World, running, settings
 
 SETS = {
@@ -60,7 +62,7 @@ def test_the_tariff_tells_what_it_has() -> None:
         rows = await world.call("ActionList")
         assert rows["actions"][0] == {"name": "gift", "parts": ["top up 5.00 of gift"]}
         assert rows["plans"] == [{"name": "yearly", "parts": ["gift: months 1, month_days 1"]}]
-        assert rows["triggers"][0]["parts"] == ["any money balance at most 2.00 -> gift"]
+        assert rows["triggers"][0]["parts"] == ["any money balance at most 2.00 runs gift"]
 
     check(body)
 
@@ -195,5 +197,33 @@ def test_a_folder_that_is_activated_opens_its_accounts_while_sessions_go_on(tmp_
         assert answer["cost_nanos"] == 6 * NANOS
         assert (await world.call("AccountShow", account="t:1001"))["available_nanos"] == 20 * NANOS
         await scheduler.stop()
+
+    check(body)
+
+
+def test_commands_show_run_give_and_take(capsys: pytest.CaptureFixture[str]) -> None:
+    async def body(world: World) -> None:
+        await world.add("1002", 0)
+        for words, expected in (
+            (["action", "ls"], ["action gift", "  top up 5.00 of gift", "plan yearly", "trigger safety"]),
+            (
+                ["action", "run", "1001", "gift", "--reference", "r", "--note", "sorry"],
+                ["gift", "5.00", "sorry"],
+            ),
+            (["action", "run", "1001", "gift", "--reference", "r", "--json"], ['"reference": "r"']),
+            (["account", "transfer", "1001", "1002", "3"], ["TRANSFER", "-3.00", "3.00"]),
+            (["plan", "assign", "1001", "yearly"], ["yearly"]),
+            (["trigger", "assign", "1001", "safety"], ["safety"]),
+            (["account", "plans", "1001"], ["yearly", "safety"]),
+            (["trigger", "reset", "1001", "safety"], ["safety"]),
+            (["trigger", "unassign", "1001", "safety"], ["1001"]),
+            (["plan", "unassign", "1001", "yearly"], ["1001"]),
+        ):
+            assert await command(world, *words) == 0, words
+            shown = capsys.readouterr().out
+            assert all(text in shown for text in expected), (words, expected, shown)
+        assert await command(world, "action", "run", "1001", "none") == 1
+        assert capsys.readouterr().err == "ocs: there are no actions none\n"
+        assert (await world.call("AccountShow", account="1001"))["available_nanos"] == 12 * NANOS
 
     check(body)

@@ -99,7 +99,7 @@ def trigger_text(trigger: Trigger) -> str:
     for name in ("services", "categories", "destinations"):
         if values := getattr(trigger, name):
             words.append(f"for {' '.join(values)}")
-    words.append(f"-> {trigger.actions}")
+    words.append(f"runs {trigger.actions}")
     if trigger.recurs:
         words.append("again and again")
     return " ".join(words)

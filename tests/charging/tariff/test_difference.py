@@ -85,3 +85,48 @@ def test_a_change_is_told_in_one_line(old: str, new: str, expected: list[str]) -
 )
 def test_units_are_exact(units: int, unit: Unit, expected: str) -> None:
     assert units_text(units, unit) == expected
+
+
+ACTIONS = """actions:
+  fee: {debit: {money: "1.00"}}
+  gift: {top_up: {money: "5.00"}, balance: gift, expires: month_end}
+action_plans: {monthly: [{run: fee, every: month}]}
+triggers: {safety: {id: low, at_most: {money: "2.00"}, run: gift}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("1.00", "1.00", []),
+        ("1.00", "1.50", ["~ actions fee: debit 1.00 of main -> debit 1.50 of main"]),
+        (
+            "every: month",
+            "at: asap",
+            ["~ action plan monthly: fee: *monthly_estimated -> fee: *asap"],
+        ),
+        (
+            "run: gift",
+            "run: fee",
+            [
+                "~ triggers safety: any money balance at most 2.00 runs gift -> any money balance at most 2.00",
+            ],
+        ),
+        (
+            '"2.00"}, run: gift}}',
+            '"2.00"}, run: gift}, more: {ended: money, run: fee}}',
+            ["+ triggers more: any"],
+        ),
+        (
+            "month_end",
+            "never",
+            ["~ actions gift: top up 5.00 of gift, until month_end -> top up 5.00 of gift, until"],
+        ),
+    ],
+)
+def test_what_changes_about_accounts_is_told(old: str, new: str, expected: list[str]) -> None:
+    found = [
+        str(change) for change in differences(read(BASE + ACTIONS), read(BASE + ACTIONS.replace(old, new)))
+    ]
+    assert len(found) == len(expected)
+    assert all(text.startswith(start) for text, start in zip(found, expected, strict=True)), found
