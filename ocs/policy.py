@@ -48,13 +48,18 @@ def charging_policy(settings: config.Settings) -> ChargingPolicy:
     profiles = BUILT_IN | settings.diameter.profiles
     return ChargingPolicy(
         tuple(_match(rule) for rule in charging.quotas),
-        quota.Supervision(charging.supervision.factor, maximum_ns=charging.supervision.maximum_ns),
+        quota.Supervision(
+            charging.supervision.factor,
+            maximum_ns=charging.supervision.maximum_ns,
+            aborts=charging.supervision.abort,
+        ),
         charging.closed_session_grace_ns,
         max(charging.closed_session_grace_ns, 5 * config.MINUTE),
         charging.duplicate_retention_ns,
         charging.overdraft_floor_nanos,
         {name: profile.validity_ns for name, profile in profiles.items() if profile.validity_ns is not None},
         charging.sessions_per_account,
+        charging.unplanned_service == "not_authorized",
     )
 
 

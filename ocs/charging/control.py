@@ -9,13 +9,18 @@ from ocs.charging.events import ChargingContext
 
 
 class SessionAddress(msgspec.Struct, frozen=True):
-    """Where a session lives: the client that opened it and the connection its last request came over."""
+    """Where a session lives: the client that opened it and the connection its last request came over.
+
+    A request may be about a rating group, a service or a credit pool of it alone.
+    """
 
     client: str
     session_id: str
     origin: str
     service: str
     rating_group: int | None = None
+    service_identifier: int | None = None
+    pool: int | None = None
 
 
 class OpenSession(msgspec.Struct, frozen=True):

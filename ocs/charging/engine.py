@@ -59,6 +59,7 @@ TERMINATION: Final = EventKind.TERMINATION
 EVENT: Final = EventKind.EVENT
 BARRED: Final = Standing.BARRED
 SUCCESS: Final = Result.SUCCESS
+UNRATED: Final = Result.RATING_FAILED
 PREPAID: Final = RequestType.PREPAID
 
 Others = tuple[Account, ...]
@@ -139,6 +140,8 @@ def _start(
     else:
         grants = _granted(turn, parts)
         result = refusal(event, grants) or SUCCESS
+        if result is UNRATED and policy.refuses_unplanned and not catalogue.serves(account.plan, event.service):
+            result = Result.NOT_AUTHORIZED
     if result is not SUCCESS:
         turn.release_all()
     answer = _answer(turn, result, grants, total)

@@ -59,6 +59,7 @@ class Supervision(msgspec.Struct, frozen=True):
     validity_factor: int = 2
     grace_ns: int = 30 * SECOND_NS
     maximum_ns: int = 86_400 * SECOND_NS
+    aborts: bool = False  # the client is told to end what was closed here
 
 
 class ChargingPolicy:
@@ -73,6 +74,7 @@ class ChargingPolicy:
         "event_retention_ns",
         "floor_nanos",
         "has_pools",
+        "refuses_unplanned",
         "sessions_per_account",
         "supervision",
     )
@@ -89,8 +91,13 @@ class ChargingPolicy:
         floor_nanos: int | None = None,
         validity_caps_ns: Mapping[str, int] | None = None,
         sessions_per_account: int = 1_000,
+        refuses_unplanned: bool = False,
     ) -> None:
-        """`validity_caps_ns`: by client profile, the longest validity its clients are given."""
+        """`validity_caps_ns`: by client profile, the longest validity its clients are given.
+
+        `refuses_unplanned`: a service that a plan has no rule for is not authorised, instead of not rated.
+        """
+        self.refuses_unplanned = refuses_unplanned
         self._validity_caps = dict(validity_caps_ns or {})
         self._matches = (*matches, QuotaMatch(QuotaRule()))
         self._memo: dict[tuple[str, int | None, str, str], QuotaRule] = {}

@@ -77,9 +77,10 @@ class ChargingService(ActingDoor):
     async def close_session(self, ref: SessionRef, cause: str) -> bool:
         """End a session without its client; False where it has ended already, or is not silent any more."""
         is_closed = False
+        session: Session | None = None
 
         def act(account: Account) -> Change | None:
-            nonlocal is_closed
+            nonlocal is_closed, session
             is_closed = False
             session = next((each for each in account.sessions if each.key == ref.key), None)
             latest = self.supervision.get(ref.key)
@@ -105,7 +106,18 @@ class ChargingService(ActingDoor):
             return False
         self.observer.session_expired()
         log.info("charging.session_closed", session=ref.key, cause=cause)
+        if cause is CAUSE_SILENT and self.policy.supervision.aborts and session is not None:
+            task = asyncio.get_running_loop().create_task(self._abort(session))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return True
+
+    async def _abort(self, session: Session) -> None:
+        """Tell the client of a session that was closed here to end it."""
+        address = SessionAddress(session.client, session.session_id, session.origin, session.service)
+        for control in reversed(tuple(self.session_control.values())):
+            if await control.disconnect(address, CAUSE_SILENT) is not ControlResult.UNSUPPORTED:
+                return
 
     async def client_restarted(self, client: str) -> int:
         """A client has lost its sessions (Origin-State-Id rose, RFC 6733 8.16): close them, count them."""

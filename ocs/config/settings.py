@@ -203,6 +203,7 @@ class Supervision(msgspec.Struct, frozen=True):
 
     factor: Annotated[int, Integer(1, 100)] = 2
     maximum_ns: Annotated[int, Duration(SECOND, 90 * DAY)] = 2 * DAY
+    abort: bool = False
 
 
 class ServiceContext(msgspec.Struct, frozen=True):
@@ -238,6 +239,7 @@ class ChargingSettings(msgspec.Struct, frozen=True):
     overdraft_floor_nanos: Annotated[int, Money(-1_000_000_000 * NANOS, 0)] | None = None
     service_contexts: tuple[ServiceContext, ...] = STANDARD_CONTEXTS
     unknown_context: Literal["reject", "data", "voice", "sms", "mms", "generic"] = "reject"
+    unplanned_service: Literal["rating_failed", "not_authorized"] = "rating_failed"
 
 
 class StoreSettings(msgspec.Struct, frozen=True):

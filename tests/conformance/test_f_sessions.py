@@ -8,7 +8,17 @@ from ocs.charging.tariff.catalogue import Catalogue
 from ocs.config.settings import ChargingSettings, DiameterSettings, Peer, Profile, QuotaRule, Supervision
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_i32, encode_octets, encode_u32, encode_utf8, group
-from tests.conformance.client import ALICE_MSISDN, CLIENT, UPDATE, VOICE, Client, imsi, subscription
+from tests.conformance.client import (
+    ALICE_MSISDN,
+    CLIENT,
+    SESSION,
+    UPDATE,
+    VOICE,
+    Client,
+    imsi,
+    reply,
+    subscription,
+)
 from tests.conformance.world import EUR, MB, TARIFF, World, served, tariff
 from tests.support.gy import requested, seconds, service, split, total, used
 
@@ -201,6 +211,21 @@ async def test_100_every_refusal_has_its_code(world: World) -> None:
     assert await world.spent() == (0, 0)
 
 
+@pytest.mark.parametrize(("answered", "code"), [("rating_failed", 5031), ("not_authorized", 5003)])
+def test_100_a_service_outside_the_plan_is_5031_or_5003(answered: str, code: int) -> None:
+    @served(charging=ChargingSettings(unplanned_service=answered))  # type: ignore[arg-type]
+    async def test(world: World) -> None:
+        await world.add("bare", imsi="001010000000003", plan="bare")
+        client = await world.open()
+        refused = await client.initial(ASKING, who=imsi("001010000000003"))
+        assert refused.said == f"{code} 10=5031"
+        assert refused.has(avps.FAILED_AVP) == (code == 5031)
+        planned = await client.initial(service(5_555, requested()), session="s;2")
+        assert planned.code == 5031, "the plan has the service, and no rule for the rating group"
+
+    test()
+
+
 NUMBER, IMSI = subscription(0, ALICE_MSISDN), imsi()
 
 
@@ -285,6 +310,18 @@ async def test_104_a_silent_session_is_closed_and_its_reservation_released(world
     assert await world.spent() == (400 * MB, 0), "what was used before is charged within the grace"
     world.clock.pass_s(61)
     assert (await client.update(2, service(10, requested(total(MB)), used(total(MB))))).said == "5002"
+    assert await world.spent() == (400 * MB, 0)
+
+
+@served(charging=ChargingSettings(supervision=Supervision(abort=True)))
+async def test_104_the_client_of_a_silent_session_may_be_told_to_end_it(world: World) -> None:
+    client = await world.open()
+    await _silent(world, client)
+    asked = await client.receive()
+    assert (asked.command, asked.text(avps.SESSION_ID)) == (274, SESSION)
+    client.send(reply(asked, 2001))
+    answer = await client.terminate(1, service(10, used(total(400_000))))
+    assert answer.said == "2001 10=ok"
     assert await world.spent() == (400 * MB, 0)
 
 

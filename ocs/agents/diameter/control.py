@@ -32,10 +32,15 @@ class RecordingIdentifiers(Identifiers):
 
 
 def re_auth_request(session: SessionAddress, identity: bytes, realm: str) -> list[bytes]:
-    """AVPs of a RAR for the session or for one rating group of it."""
+    """AVPs of a RAR for the session, or for one pool, service or rating group of it."""
     parts = [*_head(session, identity, realm), encode_u32(avps.RE_AUTH_REQUEST_TYPE, _AUTHORIZE_ONLY)]
-    if session.rating_group is not None:
-        parts.append(encode_u32(avps.RATING_GROUP, session.rating_group))
+    for key, value in (
+        (avps.G_S_U_POOL_IDENTIFIER, session.pool),
+        (avps.SERVICE_IDENTIFIER, session.service_identifier),
+        (avps.RATING_GROUP, session.rating_group),
+    ):
+        if value is not None:
+            parts.append(encode_u32(key, value))
     return parts
 
 

@@ -92,6 +92,10 @@ class Catalogue:
                 return name
         return subject
 
+    def serves(self, plan: str, service: str) -> bool:
+        """Whether a plan, or one it falls back to, has any rule for a service."""
+        return any(self._plans[name].rules(service) for name in self._chain(plan))
+
     def rate(self, rate_id: str) -> Rate | None:
         """The rate of that name."""
         return self.tariff.rates.get(rate_id)

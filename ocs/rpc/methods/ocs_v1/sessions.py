@@ -65,9 +65,11 @@ class SessionEnd(SessionName, frozen=True, kw_only=True):
 
 
 class SessionAsk(SessionName, frozen=True, kw_only=True):
-    """`rating_group`: only that one."""
+    """`rating_group`, `service_identifier`, `pool`: only that one."""
 
     rating_group: int | None = None
+    service_identifier: int | None = None
+    pool: int | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -140,7 +142,8 @@ async def disconnect(context: Context, params: SessionEnd) -> Asked:
 async def reauthorize(context: Context, params: SessionAsk) -> Asked:
     """Ask the client of a session to report and to ask for quota again."""
     _, session = await session_of(context.service, params.session, params.client)
-    address = _address(session, params.rating_group)
+    part = params.rating_group, params.service_identifier, params.pool
+    address = _address(session, *part)
     best = ControlResult.UNSUPPORTED
     for control in context.service.session_control.values():
         best = min(best, await control.reauthorize(address))
@@ -180,8 +183,8 @@ async def _disconnected(control: SessionControl, session: Session, cause: str) -
     return await control.disconnect(_address(session), cause)
 
 
-def _address(session: Session, rating_group: int | None = None) -> SessionAddress:
-    return SessionAddress(session.client, session.session_id, session.origin, session.service, rating_group)
+def _address(session: Session, *part: int | None) -> SessionAddress:
+    return SessionAddress(session.client, session.session_id, session.origin, session.service, *part)
 
 
 async def _from(context: Context, after: str) -> AsyncIterator[Account]:
