@@ -90,7 +90,9 @@ def test_units_move_between_accounts(api: Api) -> None:
         {"*monetary": [("main", 6)]},
         {"*monetary": [("main", 14)]},
     )
-    assert api.error("APIerSv1.TransferBalance", **transfer(Units=7)) == "SERVER_ERROR: PARTIALLY_EXECUTED"
+    for units in (7, -1):
+        error = api.error("APIerSv1.TransferBalance", **transfer(Units=units))
+        assert error == "SERVER_ERROR: PARTIALLY_EXECUTED"
 
 
 def test_a_reference_value_is_filled_up_to(api: Api) -> None:

@@ -112,6 +112,8 @@ def transfer_balance(runtime: Runtime, given: Given) -> str:
     if "DestinationReferenceValue" in given:
         held = ledgers.balance_nanos(runtime.state, *target)
         nanos = max(0, given.nanos("DestinationReferenceValue") - held)
+    if nanos < 0:
+        raise server_error(actions.PARTIALLY_EXECUTED)
     changed = actions.transfer_balance(runtime.state.accounts, source, target, nanos, runtime.moment())
     error = runtime.keep(changed)
     if error:
