@@ -122,4 +122,11 @@ def _event_form(runtime: Runtime, cdr: Cdr) -> Form:
         "PreRated": cdr.is_pre_rated,
         "Partial": cdr.is_partial,
     }
-    return {"Flags": [], "Tenant": cdr.tenant, "ID": event.event_id, "Time": None, "Event": members, "APIOpts": {}}
+    return {
+        "Flags": [],
+        "Tenant": cdr.tenant,
+        "ID": event.event_id,
+        "Time": None,
+        "Event": members,
+        "APIOpts": {},
+    }

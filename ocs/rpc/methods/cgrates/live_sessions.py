@@ -96,9 +96,7 @@ async def alter(runtime: Runtime, params: Given) -> str:
     added = bare_event(runtime, params)
     is_partial = False
     for session in _sessions(runtime, params):
-        runs = tuple(
-            msgspec.structs.replace(run, event={**run.event, **added.event}) for run in session.runs
-        )
+        runs = tuple(msgspec.structs.replace(run, event={**run.event, **added.event}) for run in session.runs)
         changed = msgspec.structs.replace(session, event={**session.event, **added.event}, runs=runs)
         runtime.state.put_session(changed)
         client = runtime.clients.of_session(session.client, session.peer)

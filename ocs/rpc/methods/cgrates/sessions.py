@@ -91,7 +91,11 @@ def authorize_digest(runtime: Runtime, params: Given) -> Form:
     """The same, in texts and seconds."""
     wanted = wanted_of(params, "GetMaxUsage", "AuthorizeResources", "AuthorizeIP")
     answer = runtime.pipeline.authorize(event_of(runtime, params), wanted)
-    return {**_digest(answer), "RoutesDigest": answer.routes.digest if answer.routes else None, **_counted(answer)}
+    return {
+        **_digest(answer),
+        "RoutesDigest": answer.routes.digest if answer.routes else None,
+        **_counted(answer),
+    }
 
 
 def initiate(runtime: Runtime, params: Given, caller: Caller) -> Form:
