@@ -229,7 +229,6 @@ REASONS: Mapping[str, str] = {
     "CoreSv1.Panic": "a request does not kill the server",
     "CoreSv1.StartMemoryProfiling": "Python's memory has other tools",
     "CoreSv1.StopMemoryProfiling": "Python's memory has other tools",
-    "SessionSv1.RegisterInternalBiJSONConn": "there is one process and no connection between its parts",
     "LoaderSv1": "folders are loaded by LoadTariffPlanFromFolder",
     "AnalyzerSv1": "requests are not recorded for analysis; the audit log has the administrative ones",
     "DispatcherSv1": "there is one process; requests are not dispatched",
