@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable
 import msgspec
 import structlog
 
+from ocs.agents.voice.outcomes import granted
 from ocs.cgrates.agents import events
 from ocs.cgrates.agents.events import NOTES, STARTED_AT, Defaults, Wishes
 from ocs.cgrates.agents.peers import PEER
-from ocs.cgrates.agents.results import Results
+from ocs.cgrates.agents.results import Attributes, ProfileSteps
 from ocs.cgrates.journal import JournalError
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.runtime import Runtime
@@ -30,7 +31,6 @@ from ocs.charging.events import (
     FinalUnit,
     FinalUnitAction,
     Grant,
-    ProfileResults,
     Result,
     Unit,
 )
@@ -54,11 +54,11 @@ Deliver = Callable[[ChargingAnswer], None]
 class PipelineDoor:
     """What an agent charges its calls by. `creates_cdrs` makes a record of every call that has ended."""
 
-    def __init__(self, runtime: Runtime, results: Results, creates_cdrs: bool) -> None:
+    def __init__(self, runtime: Runtime, profiles: ProfileSteps, creates_cdrs: bool) -> None:
         general = runtime.settings.general
         self.clients: dict[str, Client] = {}  # the agent's switches, by name
         self._runtime = runtime
-        self._results = results
+        self._profiles = profiles
         self._creates_cdrs = creates_cdrs
         self._defaults = Defaults(runtime.tenant, general.default_category, general.default_request_type)
         self._low_ns = int(runtime.settings.sessions.min_dur_low_balance)
@@ -148,17 +148,29 @@ class PipelineDoor:
         if events.is_answered(event):
             return self._begun(event, cgr, wishes)
         self._release(event)
-        altered, told = self._results.authorized(cgr, wishes)
-        if not wishes.accounts:
-            return _free(event, told)
-        return self._promised(event, altered, told)
+        cgr, attributes = self._profiles.altered(cgr, wishes)
+        answer = self._promised(event, cgr) if wishes.accounts else _free(event)
+        return self._surrounded(event, answer, cgr, wishes, attributes)
 
-    def _promised(self, event: ChargingEvent, cgr: CgrEvent, told: ProfileResults | None) -> ChargingAnswer:
+    def _surrounded(
+        self, event: ChargingEvent, answer: ChargingAnswer, cgr: CgrEvent, wishes: Wishes, attributes: Attributes
+    ) -> ChargingAnswer:
+        """The answer to an authorisation with what profiles say; where they refuse the call nothing is promised."""
+        if not granted(answer):
+            return answer
+        try:
+            told = self._profiles.authorized(cgr, wishes, attributes)
+        except ServiceError:
+            self._release(event)
+            raise
+        return msgspec.structs.replace(answer, profiles=told)
+
+    def _promised(self, event: ChargingEvent, cgr: CgrEvent) -> ChargingAnswer:
         """Debits all that the call may use, until it is answered or given up."""
         runtime, wanted = self._runtime, events.wanted(event) or 0
         allowed = runtime.sessions.authorize(events.with_usage(cgr, wanted))
         if allowed == UNLIMITED or allowed <= 0:
-            return self._granted(event, allowed, wanted, told)
+            return self._granted(event, allowed, wanted)
         runs = runtime.sessions.open_runs(events.with_usage(cgr, allowed), 0)
         step = runtime.accounting.update(runs, Report(allowed))
         if step.outcome.refusal:
@@ -167,7 +179,7 @@ class PipelineDoor:
         peer = f"{PEER}{event.client}"
         promise = Session(cgrid_of(cgr.event), cgr.tenant, cgr.event, cgr.options, step.runs, peer=peer)
         runtime.state.put(Kind.PROMISE, _key_of(event), promise)
-        return self._granted(event, step.outcome.usage, wanted, told)
+        return self._granted(event, step.outcome.usage, wanted)
 
     def _release(self, event: ChargingEvent) -> Session | None:
         """Gives a promise back."""
@@ -187,24 +199,33 @@ class PipelineDoor:
             return self._sliced(event, wishes)
         self._release(event)
         if _key_of(event) in self._free_calls:
-            return _free(event, None)
-        cgr, told = self._results.initiated(cgr, wishes)
-        if not wishes.accounts:
+            return _free(event)
+        cgr, attributes = self._profiles.altered(cgr, wishes)
+        resource = self._profiles.allocated(cgr, wishes)
+        if wishes.accounts:
+            try:
+                answer = self._opened(event, cgr)
+            except ServiceError:
+                self._drop(cgr)
+                self._profiles.released(cgr, wishes)
+                raise
+            self._cgrids[_key_of(event)] = cgrid_of(cgr.event)
+        else:
             self._free_calls.add(_key_of(event))
-            return _free(event, told)
+            answer = _free(event)
+        told = self._profiles.told(cgr, wishes, attributes, resource)
+        return msgspec.structs.replace(answer, profiles=told)
+
+    def _opened(self, event: ChargingEvent, cgr: CgrEvent) -> ChargingAnswer:
+        """The session of a call, with what has been used already debited, and a first slice."""
         sessions, wanted = self._runtime.sessions, events.wanted(event) or 0
         total = events.used(event, 0) or 0
         noted = _noted(cgr, event, total)
         client = self.clients.get(event.client)
-        try:
-            granted = sessions.initiate(events.with_usage(noted, total or wanted), client=client)
-            if total:
-                granted = sessions.update(events.with_usage(noted, wanted, total))
-        except ServiceError:
-            self._drop(cgr)
-            raise
-        self._cgrids[_key_of(event)] = cgrid_of(cgr.event)
-        return self._granted(event, granted, wanted, told)
+        usage = sessions.initiate(events.with_usage(noted, total or wanted), client=client)
+        if total:
+            usage = sessions.update(events.with_usage(noted, wanted, total))
+        return self._granted(event, usage, wanted)
 
     def _drop(self, cgr: CgrEvent) -> None:
         """Leaves nothing of a session that was refused."""
@@ -232,12 +253,12 @@ class PipelineDoor:
         total = max(events.used(event, before) or before, before)
         cgr = _noted(events.cgr_event(event, self._defaults, session.event), event, total)
         cgr = _named_as(cgr, session)
-        granted = self._runtime.sessions.update(events.with_usage(cgr, wanted, total - before))
-        if granted != UNLIMITED and granted < wanted:  # below 0 where more was used than there was credit for
-            granted = self._squeezed(cgr, granted, wanted)
-        return self._granted(event, granted, wanted, None)
+        usage = self._runtime.sessions.update(events.with_usage(cgr, wanted, total - before))
+        if usage != UNLIMITED and usage < wanted:  # below 0 where more was used than there was credit for
+            usage = self._squeezed(cgr, usage, wanted)
+        return self._granted(event, usage, wanted)
 
-    def _squeezed(self, cgr: CgrEvent, granted: int, wanted: int) -> int:
+    def _squeezed(self, cgr: CgrEvent, usage: int, wanted: int) -> int:
         """A slice that lacks credit takes it from what ringing calls were promised: a call that runs comes first.
 
         They keep what is left; how long they may really last, their own slices will show.
@@ -252,13 +273,13 @@ class PipelineDoor:
             accounting.terminate(promise.runs, 0, None)
             state.delete(Kind.PROMISE, key)
         if promises:
-            granted = self._runtime.sessions.update(events.with_usage(cgr, wanted, 0))
+            usage = self._runtime.sessions.update(events.with_usage(cgr, wanted, 0))
         for key, promise in promises.items():
             held = max((run.money.run.last_usage_ns for run in promise.runs), default=0)
             fresh = self._runtime.sessions.open_runs(events.with_usage(_as(promise), held), 0)
             runs = accounting.update(fresh, Report(held)).runs
             state.put(Kind.PROMISE, key, msgspec.structs.replace(promise, runs=runs))
-        return granted
+        return usage
 
     # --- the end
 
@@ -276,7 +297,7 @@ class PipelineDoor:
             return ChargingAnswer(Result.UNKNOWN_SESSION, failed="session_id")
         if total:  # its begin was lost: it is charged in one
             self._runtime.sessions.terminate(events.with_usage(cgr, total))
-        self._results.terminated(cgr, wishes)
+        self._profiles.ended(cgr, wishes)
         self._record(events.with_usage(cgr, total), wishes)
         return ChargingAnswer(Result.SUCCESS)
 
@@ -290,7 +311,7 @@ class PipelineDoor:
             self._runtime.sessions.terminate(ended)
         except ServiceError as error:  # the session is gone all the same, with what could be charged
             log.warning("agents.end_refused", peer=event.client, session=event.session_id, reason=str(error))
-        self._results.terminated(cgr, wishes)
+        self._profiles.ended(cgr, wishes)
         self._record(ended, wishes)
         return ChargingAnswer(Result.SUCCESS)
 
@@ -313,17 +334,19 @@ class PipelineDoor:
             return self._afterwards(events.with_usage(cgr, total))
         amount = events.wanted(event) or 0
         asked = events.with_usage(cgr, amount)
+        asked, attributes = self._profiles.altered(asked, wishes)
         if event.action is Action.CHECK_BALANCE:
-            altered, told = self._results.authorized(asked, wishes)
-            allowed = self._runtime.sessions.authorize(altered) if wishes.accounts else UNLIMITED
+            allowed = self._runtime.sessions.authorize(asked) if wishes.accounts else UNLIMITED
             has_credit = allowed == UNLIMITED or allowed >= amount
+            told = self._profiles.authorized(asked, wishes, attributes) if has_credit else None
             return ChargingAnswer(Result.SUCCESS, has_credit=has_credit, profiles=told)
-        altered, told = self._results.messaged(asked, wishes)
-        if not wishes.accounts:
-            return _free(event, told)
-        granted = self._runtime.sessions.message(altered)
-        self._record(altered, wishes)
-        return self._granted(event, granted, amount, told)
+        resource = self._profiles.allocated(asked, wishes)
+        answer = _free(event)
+        if wishes.accounts:
+            answer = self._granted(event, self._runtime.sessions.message(asked), amount)
+            self._record(asked, wishes)
+        told = self._profiles.told(asked, wishes, attributes, resource)
+        return msgspec.structs.replace(answer, profiles=told)
 
     def _afterwards(self, cgr: CgrEvent) -> ChargingAnswer:
         """Charges a call that has ended and that no session is there for; the same record again costs nothing."""
@@ -339,25 +362,23 @@ class PipelineDoor:
 
     # --- answers
 
-    def _granted(
-        self, event: ChargingEvent, granted: int, wanted: int, told: ProfileResults | None
-    ) -> ChargingAnswer:
+    def _granted(self, event: ChargingEvent, usage: int, wanted: int) -> ChargingAnswer:
         unit = _unit(event)
-        if granted == UNLIMITED:
-            granted = wanted
-        if granted <= 0:
+        if usage == UNLIMITED:
+            usage = wanted
+        if usage <= 0:
             refused = Grant(None, (), Result.NO_CREDIT)
-            return ChargingAnswer(Result.SUCCESS, (refused,), profiles=told)
-        is_last = granted < wanted
-        grant = Grant(None, (), Result.SUCCESS, unit, granted, final_unit=TERMINATE if is_last else None)
-        is_low = is_last and granted <= self._low_ns
-        return ChargingAnswer(Result.SUCCESS, (grant,), is_low_balance=is_low, profiles=told)
+            return ChargingAnswer(Result.SUCCESS, (refused,))
+        is_last = usage < wanted
+        grant = Grant(None, (), Result.SUCCESS, unit, usage, final_unit=TERMINATE if is_last else None)
+        is_low = is_last and usage <= self._low_ns
+        return ChargingAnswer(Result.SUCCESS, (grant,), is_low_balance=is_low)
 
 
-def _free(event: ChargingEvent, told: ProfileResults | None) -> ChargingAnswer:
+def _free(event: ChargingEvent) -> ChargingAnswer:
     """The answer to an event that is not about money."""
     grant = Grant(None, (), Result.FREE_OF_CHARGE, _unit(event), events.wanted(event) or 0)
-    return ChargingAnswer(Result.SUCCESS, (grant,), profiles=told)
+    return ChargingAnswer(Result.SUCCESS, (grant,))
 
 
 def _unit(event: ChargingEvent) -> Unit:

@@ -11,7 +11,8 @@ from ocs.sessions.model import CgrEvent
 from ocs.sessions.values import Event
 
 DEFAULT_FLAGS = {"*attributes": "", "*resources": "", "*accounts": ""}  # where the dialplan names none
-DEBIT_INTERVAL = "*sessionsDebitInterval"
+DEBIT_INTERVAL = "*sessionsDebitInterval"  # agents debit slice by slice, and know when a call has ended:
+LIFETIME = "*sessionsTTL"  # neither the pipeline's debit loop nor its lifetimes are of use
 STARTED_AT = "started_at_ns"  # an agent's own note on a call, that its record has no use for
 NOTES = "*agentNotes"
 VOICE = "*voice"
@@ -29,6 +30,8 @@ class Wishes(msgspec.Struct, frozen=True):
     """What an event asks for: flags, each with what follows its colon."""
 
     flags: Mapping[str, str]
+
+    is_default: bool = False  # the event names none
 
     @property
     def accounts(self) -> bool:
@@ -52,13 +55,15 @@ class Wishes(msgspec.Struct, frozen=True):
 
 def wishes_of(event: ChargingEvent) -> Wishes:
     """What an event asks for."""
-    return Wishes((flags_of(event.free.flags) if event.free else {}) or DEFAULT_FLAGS)
+    named = flags_of(event.free.flags) if event.free else {}
+    return Wishes(named or DEFAULT_FLAGS, not named)
 
 
 def cgr_event(event: ChargingEvent, defaults: Defaults, known: Event | None = None) -> CgrEvent:
     """The event with its members; `known` is what the session has, below what is said now."""
     free = event.free or FreeEvent()
     found: dict[str, Any] = {**(known or {}), **dict(free.fields)}
+    found.pop("CGRID", None)
     tenant = str(found.setdefault("Tenant", defaults.tenant))
     found.setdefault("ToR", VOICE)
     found.setdefault("RequestType", defaults.request_type)
@@ -66,7 +71,7 @@ def cgr_event(event: ChargingEvent, defaults: Defaults, known: Event | None = No
     found.setdefault("OriginID", event.session_id)
     found.setdefault("OriginHost", event.client)
     found.pop("Usage", None)
-    options: dict[str, Any] = dict(free.options) | {DEBIT_INTERVAL: 0}
+    options: dict[str, Any] = dict(free.options) | {DEBIT_INTERVAL: 0, LIFETIME: 0}
     return CgrEvent(tenant, found, options, str(event.event_id))
 
 

@@ -10,9 +10,9 @@ from ocs.agents.freeswitch.agent import FreeswitchAgent
 from ocs.agents.kamailio.agent import KamailioAgent
 from ocs.cgrates.agents.door import PipelineDoor
 from ocs.cgrates.agents.peers import FIRST_NUMBER, AgentClient, AllClients, Switches
-from ocs.cgrates.agents.results import NoResults
+from ocs.cgrates.agents.results import ProfileSteps
 from ocs.cgrates.agents.sections import Pace, SectionError, freeswitch_settings, kamailio_settings
-from ocs.cgrates.runtime import Runtime
+from ocs.cgrates.runtime import Runtime, connected
 from ocs.charging.events import EventKind, Result
 from ocs.config.settings import FreeswitchSettings, KamailioSettings
 from ocs.sessions.clients import Clients
@@ -46,8 +46,9 @@ class VoiceAgents:
         )
         switches = freeswitch_settings(settings.freeswitch_agent, pace)
         proxies = kamailio_settings(settings.kamailio_agent, pace)
-        self._freeswitch_door = PipelineDoor(runtime, NoResults(), settings.freeswitch_agent.create_cdr)
-        self._kamailio_door = PipelineDoor(runtime, NoResults(), settings.kamailio_agent.create_cdr)
+        steps = ProfileSteps(runtime.surroundings, connected(settings))
+        self._freeswitch_door = PipelineDoor(runtime, steps, settings.freeswitch_agent.create_cdr)
+        self._kamailio_door = PipelineDoor(runtime, steps, settings.kamailio_agent.create_cdr)
         self.freeswitch = FreeswitchAgent(switches, self._freeswitch_door, says_all=True)
         self.kamailio = KamailioAgent(
             proxies, self._kamailio_door, Unmeasured(), runtime.wall_ns, monotonic_ns, says_all=True
