@@ -153,7 +153,12 @@ class PipelineDoor:
         return self._surrounded(event, answer, cgr, wishes, attributes)
 
     def _surrounded(
-        self, event: ChargingEvent, answer: ChargingAnswer, cgr: CgrEvent, wishes: Wishes, attributes: Attributes
+        self,
+        event: ChargingEvent,
+        answer: ChargingAnswer,
+        cgr: CgrEvent,
+        wishes: Wishes,
+        attributes: Attributes,
     ) -> ChargingAnswer:
         """The answer to an authorisation with what profiles say; where they refuse the call nothing is promised."""
         if not granted(answer):

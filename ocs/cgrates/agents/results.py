@@ -1,6 +1,6 @@
 """What profiles do around the charge of a call: the flags of an event, and their results for the switch.
 
-An event without flags asks for attributes and resources as far as they are connected, as with the incumbent's agents.
+An event without flags asks for attributes and resources, as with the incumbent's agents, where they are connected.
 What is refused before a charge refuses the call; what fails behind it (thresholds, statistics) is logged.
 """
 
@@ -49,21 +49,19 @@ class ProfileSteps:
         return found.event, tuple((name, str(fields[name])) for name in names if name in fields)
 
     def authorized(self, event: CgrEvent, wishes: Wishes, attributes: Attributes) -> ProfileResults:
-        """Behind the charge of a call that may take place: what a resource would say, the routes, what is counted."""
+        """Behind the charge of a call that may take place: what a resource would say, routes, counts."""
         resource = ""
         if self._asks(wishes, "*resources", RESOURCES):
-            resource = self._asked("RESOURCES", self._surroundings.authorize_resources, event)
+            resource = self._resource(self._surroundings.authorize_resources, event, wishes)
         return self.told(event, wishes, attributes, resource)
 
     def allocated(self, event: CgrEvent, wishes: Wishes) -> str:
         """At the answer: a place in a resource."""
         if not self._asks(wishes, "*resources", RESOURCES):
             return ""
-        return self._asked("RESOURCES", self._surroundings.allocate_resources, event)
+        return self._resource(self._surroundings.allocate_resources, event, wishes)
 
-    def told(
-        self, event: CgrEvent, wishes: Wishes, attributes: Attributes, resource: str
-    ) -> ProfileResults:
+    def told(self, event: CgrEvent, wishes: Wishes, attributes: Attributes, resource: str) -> ProfileResults:
         """The routes, what is counted, and what was found before."""
         routes: tuple[str, ...] = ()
         if self._asks(wishes, "*routes", ROUTES):
@@ -106,6 +104,15 @@ class ProfileSteps:
             if str(error) != NOT_FOUND:
                 log.warning("agents.not_counted", subsystem=name, reason=str(error))
             return ()
+
+    def _resource(self, ask: Callable[[CgrEvent], str], event: CgrEvent, wishes: Wishes) -> str:
+        """What a resource says; an event that did not ask for one by name needs none."""
+        try:
+            return self._asked("RESOURCES", ask, event)
+        except ServiceError as error:
+            if wishes.is_default and str(error) == f"RESOURCES_ERROR:{NOT_FOUND}":
+                return ""
+            raise
 
     def _asks(self, wishes: Wishes, flag: str, name: str) -> bool:
         """Whether a step is to be done. Raises ServiceError where it is asked for by name and is not connected."""

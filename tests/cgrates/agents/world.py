@@ -40,6 +40,11 @@ TARIFF = {
 }
 
 
+ALL = {
+    f"{name}_conns": ["*internal"] for name in ("attributes", "resources", "routes", "thresholds", "stats")
+}
+
+
 class SwitchWorld:
     """A server; what was durable is there for the next."""
 
@@ -47,7 +52,7 @@ class SwitchWorld:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SwitchLoop)
         self.loop = loop
-        self.settings = settings
+        self.settings = {**settings, "sessions": ALL | settings.get("sessions", {})}
         self.begin()
         self.engine.load(TARIFF)
 
