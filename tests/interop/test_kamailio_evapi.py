@@ -4,22 +4,18 @@ The proxy counts whole seconds, so a call is paid for exactly when the money tak
 reported; what it reported is in the charging record.
 """
 
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.interop.programs import Program, filled, free_ports, is_listening, until
+from tests.interop.kamailio_world import CALLED, HERE, World
+from tests.interop.programs import filled, free_ports, until
 from tests.interop.server import NANOS_PER_SECOND, TEMPLATES, Server
 
 pytestmark = pytest.mark.peer
 
-HERE = Path(__file__).parent / "kamailio_evapi"
-SCENARIOS = HERE, Path(__file__).parent / "kamailio"
-CONFIGURATION = Path(__file__).parents[2] / "docs" / "examples" / "kamailio" / "kamailio.cfg"
-CALLED = "2001"
 MESSAGE_NANOS = 50_000_000
 
 
@@ -35,92 +31,24 @@ class ChargingServer(Server):
         (folder / "ocs.yaml").write_text(filled(HERE / "ocs.yaml", **ports))
         self.program = self.start()
 
-
-class World:
-    """A proxy between a caller and a callee, with the charging server beside it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.sip_port, self.evapi_port, self.callee_port = free_ports(3)
-        self.calls = 0
-        self.proxy = self.start_proxy()
-        self.server = ChargingServer(folder, self.evapi_port)
-        self.callee = self._sipp("callee", "-sf", HERE / "callee.xml", "-p", self.callee_port)
-        self.until_connected()
-
-    def start_proxy(self) -> Program:
-        """Start Kamailio; return when the server can connect to it."""
-        folder = self.folder / f"kamailio{time.monotonic_ns()}"
-        folder.mkdir()
-        defines = {
-            "SIP": f"udp:127.0.0.1:{self.sip_port}",
-            "EVAPI": f'"127.0.0.1:{self.evapi_port}"',
-            "NEXT_HOP": f'"sip:127.0.0.1:{self.callee_port}"',
-        }
-        given = [part for name, value in defines.items() for part in ("-A", f"{name}={value}")]
-        fixed = "-DD", "-E", "-m", "64", "-M", "8", "-Y", folder, "-w", folder
-        self.proxy = Program(["kamailio", "-f", CONFIGURATION, *given, *fixed], folder / "log")
-        self.proxy.until(lambda: is_listening(self.evapi_port), "the proxy listens")
-        return self.proxy
-
-    def until_connected(self) -> None:
-        """Wait until the proxy knows that it may ask."""
-        self.proxy.until(lambda: self.connections() > 0, "ocs has connected")
-
-    def connections(self) -> int:
-        """Connections the proxy has now, as it has logged them."""
-        log = self.proxy.output()
-        return log.count("ocs has connected") - log.count("ocs has gone")
-
-    def reasons(self) -> list[str]:
-        """Why the server has ended calls, as the proxy has logged it."""
-        return re.findall(r"ocs ends dialog \d+:\d+: (\w+)", self.proxy.output())
-
-    def _sipp(self, name: str, *arguments: object) -> Program:
-        command = ["sipp", "-nostdin", "-i", "127.0.0.1", "-trace_err", *map(str, arguments)]
-        return Program(command, self.folder / f"{name}.log", cwd=self.folder)
-
-    def call(self, scenario: str, caller: str, *arguments: object) -> Program:
-        """Start one call."""
-        self.calls += 1
-        users = self.folder / f"users{self.calls}.csv"
-        users.write_text(f"SEQUENTIAL\n{caller};{CALLED}\n")
-        (port,) = free_ports(1)
-        path = next(
-            folder / f"{scenario}.xml" for folder in SCENARIOS if (folder / f"{scenario}.xml").exists()
-        )
-        fixed = "-sf", path, "-p", port, "-m", 1, "-inf", users, "-timeout", "20s", "-recv_timeout", 10_000
-        return self._sipp(f"call{self.calls}", *fixed, *arguments, f"127.0.0.1:{self.sip_port}")
-
     def has_started(self, caller: str) -> bool:
-        """Whether the caller's call has been answered, as the server knows."""
-        sessions = self.server.sessions(caller)
+        """Whether the caller's call has been answered."""
+        sessions = self.sessions(caller)
         if not sessions:
             return False
-        shown = self.server.call("SessionShow", session=sessions[0]["session"], client="sip1")
+        shown = self.call("SessionShow", session=sessions[0]["session"], client="sip1")
         return "AnswerTime" in shown["extra"]
 
-    def over(self, call: Program, caller: str) -> None:
-        """Wait until a call has ended as its scenario says, and its session with it."""
-        status = call.wait(25)
-        assert status == 0, f"sipp ended with {status}\n{call.output()[-3000:]}"
-        until(lambda: not self.server.sessions(caller), "the session is closed")
 
-    def use_callee(self, scenario: str) -> None:
-        """Put somebody else at the other end."""
-        self.callee.kill()
-        self.callee = self._sipp(scenario, "-sf", HERE / f"{scenario}.xml", "-p", self.callee_port)
+class ExactWorld(World):
+    """The exact core's server beside the proxy."""
 
-    def end(self) -> None:
-        """End everything."""
-        for program in (self.proxy, self.callee):
-            program.kill()
-        self.server.end()
+    server: ChargingServer
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(tmp_path_factory.mktemp("evapi"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExactWorld]:
+    world = ExactWorld(tmp_path_factory.mktemp("evapi"), ChargingServer)
     yield world
     world.end()
 
@@ -148,7 +76,7 @@ def duration(record: dict[str, object]) -> int:
     return sum(int(each["used"]["ns"]) for each in usage) // 1_000_000_000
 
 
-def test_a_call_is_paid_for_in_slices_and_in_all_for_what_it_reports(world: World) -> None:
+def test_a_call_is_paid_for_in_slices_and_in_all_for_what_it_reports(world: ExactWorld) -> None:
     before, _ = world.server.money("1001")
     world.over(world.call("caller_ends", "1001", "-d", 4_500), "1001")
     (record,) = world.server.records("1001")
@@ -161,16 +89,16 @@ def test_a_call_is_paid_for_in_slices_and_in_all_for_what_it_reports(world: Worl
     assert sum(entry["kind"] == "DEBIT" for entry in entries) >= 2, "while it lasts, and at its end"
 
 
-def test_a_caller_without_credit_is_refused(world: World) -> None:
+def test_a_caller_without_credit_is_refused(world: ExactWorld) -> None:
     call = world.call("refused", "1002")
     world.over(call, "1002")
     assert world.server.call("AccountShow", account="1002")["holds"] == []
     assert world.server.records("1002") == []
 
 
-def test_a_call_is_cut_when_its_credit_is_used_up(world: World) -> None:
+def test_a_call_is_cut_when_its_credit_is_used_up(world: ExactWorld) -> None:
     call = world.call("network_ends", "1003")
-    until(lambda: world.has_started("1003"), "the call has been answered")
+    until(lambda: world.server.has_started("1003"), "the call has been answered")
     began = time.monotonic()
     booked = world.server.call("AccountAdjust", account="1003", amount="-0.06")
     assert booked["after"] == {"nanos": 5 * NANOS_PER_SECOND}, "of what the call was promised, most is gone"
@@ -183,10 +111,10 @@ def test_a_call_is_cut_when_its_credit_is_used_up(world: World) -> None:
     assert world.reasons() == ["INSUFFICIENT_CREDIT"]
 
 
-def test_an_operator_ends_a_call_and_the_proxy_is_told_why(world: World) -> None:
+def test_an_operator_ends_a_call_and_the_proxy_is_told_why(world: ExactWorld) -> None:
     before, _ = world.server.money("1009")
     call = world.call("network_ends", "1009")
-    until(lambda: world.has_started("1009"), "the call has been answered")
+    until(lambda: world.server.has_started("1009"), "the call has been answered")
     (session,) = world.server.sessions("1009")
     named = {"session": session["session"], "client": "sip1"}
     asked = world.server.call("SessionDisconnect", **named, cause="FRAUD")
@@ -197,7 +125,7 @@ def test_an_operator_ends_a_call_and_the_proxy_is_told_why(world: World) -> None
     assert world.reasons()[-1] == "FRAUD"
 
 
-def test_a_cancelled_call_costs_nothing_and_gives_back_its_promise_at_once(world: World) -> None:
+def test_a_cancelled_call_costs_nothing_and_gives_back_its_promise_at_once(world: ExactWorld) -> None:
     before, _ = world.server.money("1004")
     world.over(world.call("cancelled", "1004"), "1004")
     assert paid(world.server, "1004", before) == 0
@@ -205,10 +133,10 @@ def test_a_cancelled_call_costs_nothing_and_gives_back_its_promise_at_once(world
     assert duration(record) == 0
 
 
-def test_a_call_goes_on_over_the_death_of_the_server_and_is_paid_for_once(world: World) -> None:
+def test_a_call_goes_on_over_the_death_of_the_server_and_is_paid_for_once(world: ExactWorld) -> None:
     before, _ = world.server.money("1006")
     call = world.call("caller_ends", "1006", "-d", 6_000)
-    until(lambda: world.has_started("1006"), "the call has been answered")
+    until(lambda: world.server.has_started("1006"), "the call has been answered")
     world.server.kill()
     world.server.start()
     world.until_connected()
@@ -220,10 +148,10 @@ def test_a_call_goes_on_over_the_death_of_the_server_and_is_paid_for_once(world:
     assert reported(record) in (6, 7)
 
 
-def test_without_the_server_a_call_ends_at_its_limit_and_is_not_billed_on(world: World) -> None:
+def test_without_the_server_a_call_ends_at_its_limit_and_is_not_billed_on(world: ExactWorld) -> None:
     before, _ = world.server.money("1005")
     call = world.call("network_ends", "1005")
-    until(lambda: world.has_started("1005"), "the call has been answered")
+    until(lambda: world.server.has_started("1005"), "the call has been answered")
     began = time.monotonic()
     world.server.kill()
     assert call.wait(15) == 0, "Kamailio ends it by itself"
@@ -234,10 +162,10 @@ def test_without_the_server_a_call_ends_at_its_limit_and_is_not_billed_on(world:
     assert 0 <= paid(world.server, "1005", before) <= 3, "nothing is charged that nobody reported"
 
 
-def test_a_call_whose_proxy_dies_is_paid_for_until_then(world: World) -> None:
+def test_a_call_whose_proxy_dies_is_paid_for_until_then(world: ExactWorld) -> None:
     before, _ = world.server.money("1007")
     call = world.call("caller_ends", "1007", "-d", 5_000)
-    until(lambda: world.has_started("1007"), "the call has been answered")
+    until(lambda: world.server.has_started("1007"), "the call has been answered")
     began = time.monotonic()
     until(lambda: world.server.money("1007")[0] < before, "the call has been debited")
     world.proxy.kill()
@@ -251,7 +179,7 @@ def test_a_call_whose_proxy_dies_is_paid_for_until_then(world: World) -> None:
     assert paid(world.server, "1007", before) == seconds, "and nothing more"
 
 
-def test_a_message_is_paid_for_before_it_is_delivered(world: World) -> None:
+def test_a_message_is_paid_for_before_it_is_delivered(world: ExactWorld) -> None:
     world.use_callee("message_receiver")
     before, _ = world.server.money("1008")
     call = world.call("message", "1008")

@@ -1,0 +1,207 @@
+"""`ocs cgrates` with the example folder of docs/kamailio.md in the incumbent's place, behind a real Kamailio.
+
+The proxy's script is the one the exact core is tested with: nothing in it but the tenant is different.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ocs.cli.jsonrpc import CallError, call
+from tests.interop.kamailio_world import CALLED, World
+from tests.interop.programs import Program, free_ports, is_listening, until
+from tests.interop.server import PROJECT
+
+pytestmark = pytest.mark.peer
+
+EXAMPLES = PROJECT / "docs" / "examples" / "cgrates"
+TENANT = "cgrates.org"
+SECOND = 1_000_000  # nanos a second of a call costs
+CREDIT = {"1002": 0.0, "1003": 0.005, "1005": 0.003}
+RICH = ("1001", "1004", "1006", "1007", "1008", "1009")
+
+
+class CgratesServer:
+    """`ocs cgrates` that connects to a proxy; what it has stored survives `kill` and `start`."""
+
+    def __init__(self, folder: Path, evapi_port: int) -> None:
+        self.folder = folder
+        (self.rpc_port,) = free_ports(1)
+        self.configuration = folder / "cgrates"
+        self.configuration.mkdir()
+        example = EXAMPLES / "kamailio" / "cgrates.json"
+        (self.configuration / "cgrates.json").write_text(example.read_text())
+        ports = {
+            "listen": {"rpc_json": f"127.0.0.1:{self.rpc_port}", "birpc_json": "", "http": ""},
+            "kamailio_agent": {"evapi_conns": [{"address": f"127.0.0.1:{evapi_port}", "alias": "sip1"}]},
+        }
+        (self.configuration / "ports.json").write_text(json.dumps(ports))
+        self.program = self.start()
+        self.call("APIerSv1.LoadTariffPlanFromFolder", FolderPath=str(EXAMPLES / "tariffs"))
+        for account, value in (CREDIT | dict.fromkeys(RICH, 10.0)).items():
+            named = {"Tenant": TENANT, "Account": account, "BalanceType": "*monetary"}
+            self.call("APIerSv1.SetBalance", **named, Value=value, Balance={"ID": "main"})
+
+    def start(self) -> Program:
+        """Start it, and return when it answers."""
+        folders = "-config_path", self.configuration, "-data_dir", self.folder / "data"
+        self.program = Program(
+            [sys.executable, "-m", "ocs", "cgrates", *folders], self.folder / "ocs.log", cwd=PROJECT
+        )
+        self.program.until(lambda: is_listening(self.rpc_port), "the server listens")
+        return self.program
+
+    def kill(self) -> None:
+        """End it as a power failure would."""
+        self.program.kill()
+
+    def end(self) -> None:
+        """Stop it in order."""
+        self.program.end()
+
+    def call(self, method: str, **parameters: Any) -> Any:
+        """The result of a method."""
+        return call(f"127.0.0.1:{self.rpc_port}", method, parameters)
+
+    def nanos(self, account: str) -> int:
+        """Money of an account."""
+        found = self.call("APIerSv2.GetAccount", Tenant=TENANT, Account=account)
+        return sum(round(each["Value"] * 1_000_000_000) for each in found["BalanceMap"]["*monetary"])
+
+    def sessions(self, account: str) -> list[dict[str, Any]]:
+        """The active sessions of an account."""
+        try:
+            found = self.call("SessionSv1.GetActiveSessions", Tenant=TENANT, Filters=[])
+        except CallError as error:
+            if "NOT_FOUND" in str(error):
+                return []
+            raise
+        return [each for each in found if each["Account"] == account]
+
+    def records(self, account: str) -> list[dict[str, Any]]:
+        """The records of an account."""
+        found = self.call("APIerSv2.GetCDRs", Tenants=[TENANT], Accounts=[account])
+        return list(found or [])
+
+
+class CgratesWorld(World):
+    """`ocs cgrates` beside the proxy."""
+
+    server: CgratesServer
+
+    def paid(self, account: str, before: int) -> int:
+        """Seconds an account has paid for since."""
+        seconds, rest = divmod(before - self.server.nanos(account), SECOND)
+        assert rest == 0
+        return seconds
+
+    def recorded(self, account: str) -> list[int]:
+        """Seconds of the records of an account, whose cost is that of these seconds."""
+        records = self.server.records(account)
+        assert all(each["Cost"] == pytest.approx(each["Usage"] / 1e12) for each in records)
+        return [each["Usage"] // 1_000_000_000 for each in records]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CgratesWorld]:
+    world = CgratesWorld(tmp_path_factory.mktemp("cgrates"), CgratesServer, TENANT)
+    yield world
+    world.end()
+
+
+def test_a_call_is_paid_for_in_slices_and_in_all_for_what_it_reports(world: CgratesWorld) -> None:
+    before = world.server.nanos("1001")
+    call = world.call("caller_ends", "1001", "-d", 4_500)
+    until(lambda: world.server.sessions("1001") != [], "the call has been answered")
+    world.over(call, "1001")
+    seconds = world.paid("1001", before)
+    assert world.recorded("1001") == [seconds]
+    assert seconds in (4, 5)
+    (record,) = world.server.records("1001")
+    assert (record["OriginHost"], record["Destination"], record["RequestType"]) == (
+        "sip1",
+        CALLED,
+        "*prepaid",
+    )
+
+
+def test_a_caller_without_credit_is_refused(world: CgratesWorld) -> None:
+    world.over(world.call("refused", "1002"), "1002")
+    assert world.server.nanos("1002") == 0
+
+
+def test_a_call_is_cut_when_its_credit_is_used_up(world: CgratesWorld) -> None:
+    call = world.call("network_ends", "1003")
+    until(lambda: world.server.sessions("1003") != [], "the call has been answered")
+    began = time.monotonic()
+    assert call.wait(15) == 0, call.output()[-3000:]
+    assert 3.5 < time.monotonic() - began < 6
+    world.over(call, "1003")
+    assert world.server.nanos("1003") == 0
+    assert world.recorded("1003") == [5]
+
+
+def test_a_cancelled_call_costs_nothing_and_gives_back_its_promise_at_once(world: CgratesWorld) -> None:
+    before = world.server.nanos("1004")
+    world.over(world.call("cancelled", "1004"), "1004")
+    until(lambda: world.server.nanos("1004") == before, "the promise is given back")
+    assert world.recorded("1004") == [0]
+
+
+def test_a_call_goes_on_over_the_death_of_the_server_and_is_paid_for_once(world: CgratesWorld) -> None:
+    before = world.server.nanos("1006")
+    call = world.call("caller_ends", "1006", "-d", 6_000)
+    until(lambda: world.server.sessions("1006") != [], "the call has been answered")
+    world.server.kill()
+    world.server.start()
+    world.until_connected()
+    assert call.process.poll() is None, "the call goes on"
+    world.over(call, "1006")
+    seconds = world.paid("1006", before)
+    assert world.recorded("1006") == [seconds]
+    assert seconds in (6, 7)
+
+
+def test_without_the_server_a_call_ends_at_its_limit_and_is_not_billed_on(world: CgratesWorld) -> None:
+    before = world.server.nanos("1005")
+    call = world.call("network_ends", "1005")
+    until(lambda: world.server.sessions("1005") != [], "the call has been answered")
+    world.server.kill()
+    assert call.wait(15) == 0, "Kamailio ends it by itself"
+    world.server.start()
+    world.until_connected()
+    world.over(call, "1005")
+    assert 0 <= world.paid("1005", before) <= 3, "nothing is charged that nobody reported"
+
+
+def test_a_call_whose_proxy_dies_is_paid_for_until_then(world: CgratesWorld) -> None:
+    before = world.server.nanos("1007")
+    call = world.call("caller_ends", "1007", "-d", 5_000)
+    until(lambda: world.server.sessions("1007") != [], "the call has been answered")
+    began = time.monotonic()
+    time_out = began + 3
+    until(lambda: time.monotonic() > time_out, "it has lasted for a while")
+    world.proxy.kill()
+    lasted_s = time.monotonic() - began
+    world.start_proxy()
+    world.until_connected()
+    until(lambda: not world.server.sessions("1007"), "the call has been missed")
+    seconds = world.paid("1007", before)
+    assert lasted_s - 1.5 < seconds < lasted_s + 1, "it was alive for so long"
+    assert call.wait(15) == 0
+    assert world.paid("1007", before) == seconds, "and nothing more"
+
+
+def test_a_message_is_paid_for_before_it_is_delivered(world: CgratesWorld) -> None:
+    world.use_callee("message_receiver")
+    before = world.server.nanos("1008")
+    call = world.call("message", "1008")
+    assert call.wait(15) == 0, call.output()[-3000:]
+    assert world.server.nanos("1008") == before - 50_000_000
+    (record,) = world.server.records("1008")
+    assert (record["ToR"], record["Cost"]) == ("*sms", 0.05)
