@@ -163,7 +163,7 @@ class CallFlow(CallBook):
         self._keep(call)
         return call
 
-    def _ask_slice(self, call: Call) -> None:
+    def _ask_slice(self, call: Call, has_squeezed: bool = False) -> None:
         """Debit what has been used so far, and ask for what the next slice needs."""
         elapsed_ns = call.elapsed_ns(self._now_ns())
         total_ns = call.payable_ns(elapsed_ns)
@@ -174,13 +174,46 @@ class CallFlow(CallBook):
             event_id = f"start:{call.h_entry}:{call.h_id}"
         else:
             kind, report = EventKind.UPDATE, mapping.used(Unit.TIME, total_ns, answer_ns, wanted_ns)
-            event_id = f"at:{self._wall_ns()}"
+            event_id = f"at:{self._wall_ns()}{':again' if has_squeezed else ''}"
         call.is_waiting = True
 
         def answered(answer: ChargingAnswer) -> None:
             self._sliced(call, elapsed_ns, total_ns, answer)
+            if call.is_final and not has_squeezed:
+                self._squeeze(call)
 
         self._submit(self._event(kind, call, event_id, report), answered)
+
+    def _squeeze(self, call: Call) -> None:
+        """A call that runs comes before those that ring: what it lacks is taken from what they were promised.
+
+        They keep what is left then; how long they may really last, their own slices will show.
+        """
+        payer = call.facts.party[:2]
+        ringing = [
+            each
+            for each in self.calls.values()
+            if each.phase is Phase.RINGING and each.is_opened and each.facts.party[:2] == payer
+        ]
+        if not ringing or call.phase is not Phase.RUNNING or call.is_waiting or self._says_all:
+            return
+        for each in ringing:
+            self._hold(each, SECOND_NS)
+        self._ask_slice(call, has_squeezed=True)
+        for each in ringing:
+            self._hold(each, self._settings.max_usage_ns)
+
+    def _hold(self, call: Call, wanted_ns: int) -> None:
+        """Set something else aside for a call that rings."""
+
+        def answered(answer: ChargingAnswer) -> None:
+            if call.phase is Phase.RINGING and answer.result is Result.SUCCESS:
+                call.granted_ns = granted(answer)
+                call.is_final = is_last_credit(answer)
+
+        report = mapping.used(Unit.TIME, 0, None, wanted_ns)
+        event_id = f"hold:{self._wall_ns()}:{wanted_ns}"
+        self._submit(self._event(EventKind.UPDATE, call, event_id, report), answered)
 
     def _sliced(self, call: Call, elapsed_ns: int, total_ns: int, answer: ChargingAnswer) -> None:
         call.is_waiting = False

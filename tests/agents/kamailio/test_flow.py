@@ -189,6 +189,24 @@ async def test_a_call_that_was_cut_and_whose_end_is_lost_is_closed_by_the_list()
     assert calls.money() == "0"
 
 
+async def test_a_call_that_runs_comes_before_one_that_rings() -> None:
+    calls = await world(60_000)
+    await calls.authorise("c1")
+    await calls.start("c1")
+    assert (await calls.authorise("c2"))["MaxUsage"] == 48
+    assert calls.money() == "60000-60000", "all that is left is promised to the one that rings"
+    await asyncio.sleep(35)
+    assert await calls.heard() == []
+    await calls.end(35, "c1")
+    await calls.start("c2", "13")
+    await asyncio.sleep(24.8)
+    assert await calls.cuts() == []
+    await asyncio.sleep(0.4)
+    assert await calls.cuts() == ["INSUFFICIENT_CREDIT"]
+    await calls.end(25, "c2", "13")
+    assert calls.money() == "0"
+
+
 async def test_credit_another_call_gives_back_lets_this_one_go_on() -> None:
     calls = await world(30_000)
     await calls.authorise("c1")
