@@ -21,7 +21,7 @@ from ocs.rpc import reference
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor, Listeners
-from ocs.rpc.methods.cgrates import CGRATES
+from ocs.rpc.methods.cgrates import BIDIRECTIONAL, CGRATES
 from ocs.rpc.tcp import TcpLimits
 
 log = structlog.get_logger()
@@ -62,12 +62,14 @@ async def serve(
     state = State(_journal(settings, data_dir), stop.set)
     records = await asyncio.to_thread(state.load)
     runtime = Runtime(settings, state)
+    limits = EnvelopeLimits(message_octets=MESSAGE_OCTETS, objects=1_000_000)
     front = FrontDoor(
-        Dispatcher(CGRATES, runtime, EnvelopeLimits(message_octets=MESSAGE_OCTETS, objects=1_000_000)),
+        Dispatcher(CGRATES, runtime, limits),
         listeners(settings),
         reference.routes(CGRATES, is_alone=True),
         TcpLimits(in_flight=1_000),
         path=settings.http.json_rpc_url,
+        both_ways=Dispatcher(BIDIRECTIONAL, runtime, limits),
     )
     agents = _agents(runtime)
     runtime.use_clients(agents.beside(FrontClients(front.clients)))

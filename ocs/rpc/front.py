@@ -50,11 +50,12 @@ class FrontDoor:
         tls: ServerTls | None = None,
         path: str = "/jsonrpc",
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        both_ways: Dispatcher | None = None,  # of the bidirectional listeners, where they offer other methods
     ) -> None:
         self.clients = Clients()
         self.addresses: dict[str, tuple[str, int]] = {}
         self.tcp = TcpService(dispatcher, limits or TcpLimits())
-        self.bidirectional = TcpService(dispatcher, limits or TcpLimits(), self.clients)
+        self.bidirectional = TcpService(both_ways or dispatcher, limits or TcpLimits(), self.clients)
         self.http = HttpService(dispatcher, self.clients, monotonic_ns, routes, path)
         self._gate = dispatcher.gate
         self._listeners = listeners

@@ -7,7 +7,7 @@ to describe the method. A coroutine function runs in a task; a plain function at
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -42,7 +42,8 @@ class Method(msgspec.Struct, frozen=True):
 class Registry:
     """Methods by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, missing: str = "") -> None:
+        self._missing = missing
         self._methods: dict[str, Method] = {}
         self.administrative: set[str] = set()  # names of methods that change things
         self._services: set[str] = set()
@@ -92,8 +93,20 @@ class Registry:
         method = self._methods.get(name)
         if method is not None:
             return method
+        if self._missing:
+            raise RpcError(f"{self._missing} {name[:200]}", METHOD_NOT_FOUND)
         what = "method" if name.rpartition(".")[0] in self._services else "service"
         raise RpcError(f"rpc: can't find {what} {name[:200]}", METHOD_NOT_FOUND)
+
+    def only(self, services: Collection[str], missing: str) -> "Registry":
+        """A registry of some services; `missing` is what it says of any other method, with its name behind."""
+        found = Registry(missing)
+        for name, method in self._methods.items():
+            if name.rpartition(".")[0] in services:
+                found._methods[name] = method
+        found._services = set(services)
+        found.administrative = self.administrative & set(found._methods)
+        return found
 
     def describe(self) -> dict[str, object]:
         """Every method as an OpenRPC document (https://spec.open-rpc.org); made once."""

@@ -202,6 +202,10 @@ class SessionTimers:
         except ServiceError:
             return  # it held none
 
+    def _used(self, session: Session) -> int:
+        """Usage of the run that has used most: runs that take no credit do not count theirs."""
+        return max((self._sessions.accounting.used(run) for run in session.runs), default=0)
+
     # --- lifetimes
 
     def _lifetime(self, session: Session) -> int:
@@ -223,7 +227,7 @@ class SessionTimers:
         more = _first(duration_in(session.options, "*sessionsTTLLastUsage"), settings.session_ttl_last_usage)
         last = _first(duration_in(session.options, "*sessionsTTLLastUsed"), settings.session_ttl_last_used)
         if usage is None and more is not None:
-            usage = self._sessions.accounting.used(session.runs[0]) + more
+            usage = self._used(session) + more
         self.force_end(session, usage, last)
         await self._durable()
         await self._asked(session, "SESSION_TIMEOUT")
@@ -252,8 +256,7 @@ class SessionTimers:
                 continue
             if session.updated_ns >= before_ns:
                 continue
-            used = self._sessions.accounting.used(session.runs[0]) if session.runs else 0
-            self.force_end(session, used + extra if extra else None, None)
+            self.force_end(session, self._used(session) + extra if extra else None, None)
         await self._durable()
 
     async def _active(self, client: Client) -> set[str] | None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from ocs.charging.cgrates import values as cells
@@ -16,6 +17,7 @@ Event = dict[str, Any]
 Moment = tuple[int, int]  # ns since 1970, UTC offset in ns
 NO_MOMENT: Moment = (0, 0)
 SECOND_NS = 1_000_000_000
+REMEMBERED = 4_096  # texts whose value is known: clients repeat them
 
 _BARE = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
 _COMPACT = re.compile(r"\d{14}", re.ASCII)
@@ -69,10 +71,18 @@ def duration(value: object) -> int:
         case float() | Decimal():
             return int(value)
         case str():
-            if _BARE.fullmatch(value):
-                return int(Decimal(value))
-            return cells.duration_ns(value)
+            return _duration_of(value)
     raise ValueError(f"not a duration: {value!r}")
+
+
+@lru_cache(REMEMBERED)
+def _duration_of(written: str) -> int:
+    return int(Decimal(written)) if _BARE.fullmatch(written) else cells.duration_ns(written)
+
+
+@lru_cache(REMEMBERED)
+def _instant_of(written: str) -> Moment:
+    return cells.instant(written)
 
 
 def optional_duration(event: Mapping[str, Any], name: str) -> int | None:
@@ -119,7 +129,7 @@ def moment(value: object, now_ns: int) -> Moment:
 
 def _written(written: str, now_ns: int) -> Moment:
     if len(written) > 18 and written[10:11] in "Tt":
-        return cells.instant(written)
+        return _instant_of(written)
     if _COMPACT.fullmatch(written):
         return int(datetime.strptime(written, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()) * SECOND_NS, 0
     if written.isascii() and written.isdigit():

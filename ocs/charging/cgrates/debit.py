@@ -24,11 +24,15 @@ _ZERO = "*zero"
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """What a debit covered; `owes_fee` says that the connect fee went below zero."""
+    """What a debit covered; `owes_fee` says that the connect fee went below zero.
+
+    `is_final` says of a dry run that a real one would take the very same steps.
+    """
 
     paid: PaidCall
     owes_fee: bool
     max_cost_so_far_nanos: int
+    is_final: bool = False
 
 
 class _End(Enum):
@@ -57,7 +61,7 @@ def debit(
         refusal = debit_run.leave(goes_negative)
         if refusal is not None:
             return refusal
-    return debit_run.spent()
+    return debit_run.spent(is_final=end is _End.COVERED and not debit_run.held_back)
 
 
 def free_step_ns(balance: Balance, kind: str, settings: Settings, *, is_unit: bool) -> int | None:
@@ -104,6 +108,7 @@ class _Debit:
         self.owes_fee = False  # of the last part alone: a later one that owes nothing clears it
         self.fee_is_negative = False
         self.hit_cap = False
+        self.held_back = False  # a dry run did not do what a real one would have
         self.money: list[Purse] = []
 
     def cover(self) -> _End | Refusal | None:
@@ -291,7 +296,7 @@ class _Debit:
                 segments.append(Steps(step_ns, 0, count, Payment(purse.owner, money_uid=purse.balance.uid)))
                 break
             if is_capped and self.is_dry:
-                self.hit_cap = True
+                self.hit_cap = self.held_back = True
                 break
             room = count
             if not is_capped and strategy in (_FREE, _DISCONNECT) and cost_nanos > 0:
@@ -346,6 +351,7 @@ class _Debit:
         account = self.books.account(owner)
         if not self.is_dry or (account is not None and account.allows_negative):
             return self.books.default_purse(owner)
+        self.held_back = True
         return None
 
     def leave(self, goes_negative: bool) -> Refusal | None:
@@ -397,7 +403,7 @@ class _Debit:
                 opened.write([Steps(steps.duration_ns, steps.cost_nanos, steps.count, payment)], steps.count)
             self.parts.extend(opened.paid_spans())
 
-    def spent(self) -> Spent:
+    def spent(self, *, is_final: bool) -> Spent:
         """The outcome, with equal neighbours merged."""
         decimals = self.settings.rounding_decimals
         cost_nanos = 0
@@ -405,5 +411,5 @@ class _Debit:
             cost_nanos = snap_nanos(cost_nanos + part.cost_nanos, decimals)
         usage_ns = sum(part.end_ns - part.start_ns for part in self.parts)
         return Spent(
-            PaidCall(cost_nanos, usage_ns, merge_spans(self.parts)), self.owes_fee, self.so_far_nanos
+            PaidCall(cost_nanos, usage_ns, merge_spans(self.parts)), self.owes_fee, self.so_far_nanos, is_final
         )

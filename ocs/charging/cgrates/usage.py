@@ -33,8 +33,21 @@ class MaxUsage(msgspec.Struct, frozen=True):
     accounts: Mapping[str, Account] = {}
 
 
+class _Probe(msgspec.Struct, frozen=True):
+    """A dry run: how much can be paid, and what was tried, kept where a debit would do the very same."""
+
+    found: MaxUsage
+    spent: Spent | None = None
+    books: Books | None = None
+
+
 def max_usage(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings) -> MaxUsage | Refusal:
     """Longest usage the account can pay, at most the call's."""
+    probe = _probe(snapshot, tariff, call, settings)
+    return probe if isinstance(probe, Refusal) else probe.found
+
+
+def _probe(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings) -> _Probe | Refusal:
     if exceeds(settings.max_usage, call.kind, call.duration_ns):
         return Refusal.MAX_USAGE_EXCEEDED
     account = snapshot.accounts.get(account_id(call))
@@ -43,19 +56,21 @@ def max_usage(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings
     if account.is_disabled:
         return Refusal.ACCOUNT_DISABLED
     if account.allows_negative:
-        return MaxUsage(UNLIMITED)
+        return _Probe(MaxUsage(UNLIMITED))
     if call.duration_ns <= 0:
-        return MaxUsage(0)
+        return _Probe(MaxUsage(0))
     books = Books(snapshot, settings)
     whole = _indexed(call)
     spent = debit(books, tariff, whole, settings, account.account_id, is_dry=True, goes_negative=False)
     if isinstance(spent, Refusal):
         return spent
-    stored = Books(snapshot, settings)
-    if call.performs_rounding:
-        _book_rounding(_rounded(spent.paid, settings), stored)
     usage_ns = 0 if spent.owes_fee else _payable_ns(spent, call, account)
-    return MaxUsage(usage_ns, stored.changed())
+    if not call.performs_rounding:
+        is_same = spent.is_final and usage_ns == call.duration_ns
+        return _Probe(MaxUsage(usage_ns), spent if is_same else None, books if is_same else None)
+    stored = Books(snapshot, settings)
+    _book_rounding(_rounded(spent.paid, settings), stored)
+    return _Probe(MaxUsage(usage_ns, stored.changed()))
 
 
 def debit_call(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings) -> Debited | Refusal:
@@ -73,11 +88,15 @@ def debit_call(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Setting
 def max_debit(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings) -> Debited | Refusal:
     """Debits what the account can pay of a call, which may be nothing; all or nothing where the call forces it.
 
-    What the dry run booked on the account stays only where nothing is debited: a debit writes over it.
+    What the dry run booked on the account stays only where nothing is debited: a debit writes over it. A dry run
+    that covers the whole call, and held nothing back for being dry, is the debit.
     """
-    found = max_usage(snapshot, tariff, call, settings)
-    if isinstance(found, Refusal):
-        return found
+    probe = _probe(snapshot, tariff, call, settings)
+    if isinstance(probe, Refusal):
+        return probe
+    if probe.spent is not None and probe.books is not None:
+        return Debited(probe.spent.paid, probe.books.changed())
+    found = probe.found
     usage_ns = found.usage_ns
     if usage_ns != UNLIMITED and call.forces_duration and usage_ns != call.duration_ns:
         return Refusal.INSUFFICIENT_CREDIT

@@ -20,6 +20,7 @@ from ocs.rpc.methods.cgrates import (
     costs,
     exchange,
     exports,
+    generic_sessions,
     live_sessions,
     ping,
     plans,
@@ -37,7 +38,7 @@ from ocs.rpc.registry import Registry
 
 CGRATES = Registry()
 SERVICES = (
-    *(sessions, live_sessions, cdrs, responder, ping),
+    *(sessions, generic_sessions, live_sessions, cdrs, responder, ping),
     *(attributes, resources, routes, stats, thresholds, exchange),
 )
 for _service in SERVICES:
@@ -59,3 +60,6 @@ ADMINISTRATIVE = (
 )
 for _module in ADMINISTRATIVE:
     _module.TABLE.register(CGRATES)
+
+# What connections of both directions may ask; the incumbent has no other service there.
+BIDIRECTIONAL = CGRATES.only(("SessionSv1", "ThresholdSv1"), "birpc: can't find method")

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from ocs.cgrates.journal import JournalError
@@ -16,7 +17,9 @@ from ocs.sessions.errors import ServiceError
 Function = Callable[..., Any]
 
 
-def method(registry: Registry, name: str, role: Role) -> Callable[[Function], Function]:
+def method(
+    registry: Registry, name: str, role: Role, reads: Callable[[object], Given] = Given
+) -> Callable[[Function], Function]:
     """Decorator: `function(runtime, given)`, or with a third parameter `caller`, is the method of that name.
 
     A plain function runs at once and changes the state in one step. A coroutine function may await, but what it
@@ -31,15 +34,15 @@ def method(registry: Registry, name: str, role: Role) -> Callable[[Function], Fu
             else _plain(function, takes_caller)
         )
         made.__doc__ = function.__doc__
-        registry.method(name, role, read=_given)(made)
+        registry.method(name, role, read=partial(_given, reads))(made)
         return function
 
     return add
 
 
-def _given(value: object) -> Given:
+def _given(reads: Callable[[object], Given], value: object) -> Given:
     """The parameters; an empty text, as some calls have it, stands for none."""
-    return Given(None if value == "" else value)
+    return reads(None if value == "" else value)
 
 
 def _plain(function: Function, takes_caller: bool) -> Function:

@@ -2,11 +2,19 @@
 
 from typing import Any
 
+import msgspec
+
 from ocs.cgrates.forms import call_cost_form
+from ocs.cgrates.objects.accounts import account_view
 from ocs.cgrates.objects.given import Given
+from ocs.cgrates.objects.numbers import number
 from ocs.cgrates.runtime import Runtime
+from ocs.charging.cgrates import event_cost
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.cost import call_cost
+from ocs.charging.cgrates.matching import Match
+from ocs.charging.cgrates.paid import Payment, Steps
+from ocs.charging.cgrates.plan import Activation
 from ocs.charging.cgrates.usage import account_id, debit_call, max_debit, max_usage
 from ocs.rpc.caller import Role
 from ocs.rpc.errors import RpcError
@@ -21,6 +29,10 @@ def register(registry: Registry) -> None:
     method(registry, "Responder.Debit", Role.CHARGE)(debit)
     method(registry, "Responder.MaxDebit", Role.CHARGE)(debit_most)
     method(registry, "Responder.GetMaxSessionTime", Role.CHARGE)(longest)
+    method(registry, "Responder.GetMaxSessionTimeOnAccounts", Role.READ)(longest_of_accounts)
+    method(registry, "Responder.GetCostOnRatingPlans", Role.READ)(cheapest_plan)
+    method(registry, "Responder.RefundIncrements", Role.CHARGE)(refund_increments)
+    method(registry, "Responder.RefundRounding", Role.CHARGE)(refund_rounding)
 
 
 def get_cost(runtime: Runtime, params: Given) -> dict[str, Any]:
@@ -62,6 +74,74 @@ def longest(runtime: Runtime, params: Given) -> int:
         raise RpcError(str(found))
     runtime.state.put_accounts(found.accounts)
     return found.usage_ns
+
+
+def longest_of_accounts(runtime: Runtime, params: Given) -> dict[str, Any]:
+    """The account of a list that can pay longest; empty where none can pay at all."""
+    call = call_of(runtime, params)
+    best: dict[str, Any] = {}
+    for name in params.texts("AccountIDs"):
+        asked = msgspec.structs.replace(call, account=name, subject=name)
+        found = max_usage(_snapshot(runtime, asked), runtime.state.tariff, asked, runtime.arithmetic)
+        if isinstance(found, Refusal) or not found.usage_ns:
+            continue
+        if not best or found.usage_ns > best["MaxUsage"]:
+            best = {"AccountID": name, "MaxUsage": found.usage_ns}
+    return best
+
+
+def cheapest_plan(runtime: Runtime, params: Given) -> dict[str, Any]:
+    """The first plan of a list that has a price for a call, and that price."""
+    call = call_of(runtime, params)
+    for plan_id in params.texts("RatingPlanIDs"):
+        alone = {(call.tenant, call.category, call.subject): (Activation(0, plan_id),)}
+        tariff = msgspec.structs.replace(runtime.state.tariff, profiles=alone)
+        found = call_cost(tariff, call, runtime.arithmetic)
+        if not isinstance(found, Refusal):
+            return {"Cost": number(found.cost_nanos), "RatingPlanID": plan_id}
+    return {}
+
+
+def refund_increments(runtime: Runtime, params: Given) -> dict[str, Any]:
+    """Gives increments back to the balances that paid them; the account after it."""
+    steps = tuple(_steps_of(one) for one in params.rows("Increments"))
+    return _refunded(runtime, params, steps)
+
+
+def refund_rounding(runtime: Runtime, params: Given) -> dict[str, Any]:
+    """Gives rounding corrections back to the balances that paid them; the account after it."""
+    steps = tuple(
+        msgspec.structs.replace(_steps_of(one), duration_ns=0) for one in params.rows("Increments")
+    )
+    return _refunded(runtime, params, steps)
+
+
+def _refunded(runtime: Runtime, params: Given, steps: tuple[Steps, ...]) -> dict[str, Any]:
+    call = call_of(runtime, params)
+    own = account_id(call)
+    payers = {one.payment.account_id or own for one in steps}
+    charge = event_cost.Charge(Match("", "", "", ""), None, steps)
+    books = event_cost.refund(
+        runtime.state.snapshot(own, *payers), (charge,), call.kind, runtime.arithmetic, is_partial=False
+    )
+    runtime.state.put_accounts(books.changed())
+    return account_view(runtime.account(own), updated_ns=runtime.wall_ns())
+
+
+def _steps_of(increment: Given) -> Steps:
+    """An increment of a call descriptor with who paid it."""
+    told = increment.inner("BalanceInfo")
+    unit, money = told.inner("Unit"), told.inner("Monetary")
+    duration_ns = increment.duration("Duration")
+    consumed = unit.real("Consumed")
+    payment = Payment(
+        told.text("AccountID"),
+        unit.text("UUID"),
+        round(consumed * 10**9),
+        consumed / duration_ns if duration_ns and consumed else 1.0,
+        money.text("UUID"),
+    )
+    return Steps(duration_ns, increment.nanos("Cost"), increment.integer("CompressFactor") or 1, payment)
 
 
 def _snapshot(runtime: Runtime, call: Call) -> Any:

@@ -1,0 +1,76 @@
+"""SMGenericV1: sessions as older clients ask for them, with a flat event and whole seconds."""
+
+from typing import Any
+
+from ocs.cgrates.objects.given import Given
+from ocs.cgrates.runtime import Runtime
+from ocs.rpc.caller import Caller, Role
+from ocs.rpc.methods.cgrates.method import method
+from ocs.rpc.methods.cgrates.sessions import client_of
+from ocs.rpc.registry import Registry
+from ocs.sessions import values
+from ocs.sessions.model import CgrEvent
+from ocs.sessions.service import checked
+
+SECOND_NS = 1_000_000_000
+UNLIMITED = -1
+
+
+def register(registry: Registry) -> None:
+    """Adds the methods to a registry."""
+    for name, function in (
+        ("GetMaxUsage", longest),
+        ("InitiateSession", initiate),
+        ("UpdateSession", update),
+        ("TerminateSession", terminate),
+        ("ProcessCDR", process_cdr),
+    ):
+        method(registry, f"SMGenericV1.{name}", Role.CHARGE, _Flat)(function)
+
+
+class _Flat(Given):
+    """Parameters that are the event itself."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(value)
+        self.event: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
+
+
+def _event(runtime: Runtime, params: _Flat) -> CgrEvent:
+    tenant = values.text(params.event.get("Tenant")) or runtime.tenant
+    return checked(CgrEvent(tenant, params.event, {}, runtime.new_id()[:7]))
+
+
+def _seconds(usage: int) -> int:
+    """Whole seconds, never more than there are; -1 is no limit."""
+    return usage if usage == UNLIMITED else usage // SECOND_NS
+
+
+def longest(runtime: Runtime, params: _Flat) -> int:
+    """How many seconds an event may last."""
+    return _seconds(runtime.sessions.authorize(_event(runtime, params)))
+
+
+def initiate(runtime: Runtime, params: _Flat, caller: Caller) -> int:
+    """Opens a session; how many seconds it may last, -1 where a debit loop takes over."""
+    return _seconds(runtime.sessions.initiate(_event(runtime, params), client=client_of(caller)))
+
+
+def update(runtime: Runtime, params: _Flat, caller: Caller) -> int:
+    """Settles the last grant of a session and grants more seconds."""
+    return _seconds(runtime.sessions.update(_event(runtime, params), client=client_of(caller)))
+
+
+async def terminate(runtime: Runtime, params: _Flat) -> str:
+    """Ends a session."""
+    event = _event(runtime, params)
+    if not runtime.sessions.knows(event):
+        await runtime.sessions.opened(event)
+    runtime.sessions.terminate(event)
+    return "OK"
+
+
+def process_cdr(runtime: Runtime, params: _Flat) -> str:
+    """Makes the records of a session, or of an event without one."""
+    runtime.cdrs.process(_event(runtime, params))
+    return "OK"
