@@ -38,6 +38,7 @@ MOST_UNITS = {
     Unit.MONEY: 1 << 60,
     Unit.GENERIC: 1 << 60,
 }  # of one quota
+MOST_QUOTAS = 1_000  # rating groups and units of one session
 CHANGE_SPREAD_S = 60  # re-authorisations at a tariff change are spread over this many seconds
 BUNDLE = "bundle"
 # Members named all the time; before Python 3.12 looking one up in its class is slow.
@@ -184,9 +185,10 @@ class Turn:
                 return quota
         record = Quota(part.report.rating_group, part.report.service_identifiers, unit)
         quota = WorkingQuota(record)
-        self._records.append(record)
-        self._working.append(quota)
-        part.quotas.append(quota)
+        if len(self._records) < MOST_QUOTAS:  # beyond, usage is charged and its place in the rate forgotten
+            self._records.append(record)
+            self._working.append(quota)
+            part.quotas.append(quota)
         return quota
 
     def line(self, part: Part, unit: Unit | None, context: ChargingContext) -> Line | None:
@@ -329,6 +331,8 @@ class Turn:
         if report.requested is None:
             result = Result.RATING_FAILED if part.is_unrated else SUCCESS
             return Grant(rating_group, services, result, validity_ns=rule.validity_ns, cost_nanos=nanos)
+        if not part.quotas and len(self._records) >= MOST_QUOTAS:
+            return Grant(rating_group, services, Result.LIMIT_EXCEEDED, cost_nanos=nanos)
         unit, line = self.unit_and_line(part)
         asked = report.requested.amount
         wanted = asked if self.event.slices_itself and asked is not None else rule.wanted(unit, asked)

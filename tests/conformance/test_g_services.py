@@ -166,3 +166,28 @@ async def test_116_every_group_that_was_asked_for_is_answered_in_its_place(world
     ]
     assert names == [90, 31, 12, 5_555, 1, None]
     assert all(each.has(avps.RESULT_CODE) for each in answer.services)
+
+
+@pytest.mark.parametrize(("count", "code"), [(64, 2001), (65, 5004)])
+@served()
+async def test_115_a_service_has_at_most_sixty_four_identifiers(world: World, count: int, code: int) -> None:
+    client = await world.open()
+    assert (await client.initial(asking(10, 1_000, identifiers=tuple(range(count))))).code == code
+
+
+@served()
+async def test_115_a_session_has_at_most_a_thousand_quotas_and_pays_for_all(world: World) -> None:
+    client = await world.open()
+    await client.initial()
+    for number in range(1, 17):
+        some = [asking(10, 1_000, identifiers=(64 * number + each,)) for each in range(64)]
+        answer = await client.update(number, *some)
+    said = [each.number(avps.RESULT_CODE) for each in answer.services]
+    assert said == [2001] * (1_000 - 15 * 64) + [5006] * 24
+    assert await world.spent() == (0, 1_000 * 1_000_000)
+    beyond = service(10, requested(total(1_000)), used(total(500)), identifiers=(9_999,))
+    assert (await client.update(17, beyond)).services[0].number(avps.RESULT_CODE) == 5006
+    assert (await client.update(18, beyond)).services[0].number(avps.RESULT_CODE) == 5006
+    assert await world.spent() == (1_000_000, 1_000 * 1_000_000)
+    await client.terminate(19)
+    assert await world.spent() == (1_000_000, 0)

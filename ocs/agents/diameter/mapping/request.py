@@ -81,6 +81,7 @@ _REQUESTED: Final = avps.REQUESTED_SERVICE_UNIT
 _USED: Final = avps.USED_SERVICE_UNIT
 _SUBSCRIPTIONS: Final = (avps.SUBSCRIPTION_ID, avps.SUBSCRIPTION_ID_EXTENSION)
 _SERVICES_REMEMBERED: Final = 1_024
+MOST_IDENTIFIERS: Final = 64  # Service-Identifiers of one Multiple-Services-Credit-Control
 
 _GY: Final = CREDIT_CONTROL_APPLICATION.to_bytes(4, "big")
 _TARIFF_ADVICE: Final = (1, 3)  # AoC-Request-Type: AoC_FULL, AoC_TARIFF_ONLY
@@ -298,6 +299,8 @@ class GyReader:
                 rating_group = number if rating_group is None else rating_group
             elif key == _IDENTIFIER:
                 identifiers += (decode_u32(frame, member),)
+                if len(identifiers) > MOST_IDENTIFIERS:
+                    raise invalid_value(frame, member)
             elif key == _REQUESTED:
                 wanted = wanted or self._wanted(message, member, service)
             elif key == _USED:
