@@ -51,7 +51,7 @@ class State:
         self._journal = journal or NoJournal()
         self._keeps = not isinstance(self._journal, NoJournal)
         self._on_failure = on_failure
-        self._encode = msgspec.msgpack.Encoder(enc_hook=str).encode
+        self._encode = msgspec.msgpack.Encoder(enc_hook=_builtin).encode
         self._pending: dict[tuple[Kind, str], Any] = {}
         self._waiters: list[Done] = []
         self._under_way: list[Done] = []  # who waits for the batch that is being written
@@ -273,6 +273,11 @@ class State:
         while self._writing is not None:
             await asyncio.wait({self._writing})
         await self._journal.close()
+
+
+def _builtin(value: object) -> object:
+    """A value the encoding has no form for, as one it has: a kind of integer as integer, all else as text."""
+    return int(value) if isinstance(value, int) else str(value)
 
 
 def _destinations(table: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

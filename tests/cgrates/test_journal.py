@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from ocs.cgrates.config import Duration
 from ocs.cgrates.journal import Entry, JournalError, SqliteJournal
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.state import State
 from ocs.charging.cgrates.account import Account, Balance
+from ocs.sessions.model import Session
 
 
 def account(name: str, nanos: int = 5) -> Account:
@@ -31,6 +33,19 @@ def test_records_are_there_after_a_restart(tmp_path: Path) -> None:
         assert again.accounts == {"t:1": account("t:1")}
         assert again.members == {"g": ("t:1", "t:2")}
         assert again.book.chargers.get("t", "C") is not None
+        await again.close()
+
+    asyncio.run(run())
+
+
+def test_a_kind_of_integer_is_kept_as_integer(tmp_path: Path) -> None:
+    async def run() -> None:
+        state = State(SqliteJournal(tmp_path / "j"))
+        state.put_session(Session("c", "t", {}, {}, (), debit_interval_ns=Duration(5)))
+        await state.close()
+        again = State(SqliteJournal(tmp_path / "j"))
+        again.load()
+        assert again.sessions["c"].debit_interval_ns == 5
         await again.close()
 
     asyncio.run(run())
