@@ -208,7 +208,7 @@ def kill_and_check(folder: Path, kills: int, seed: int) -> None:
 
 
 def test_no_run_is_charged_without_its_siblings_and_no_resource_leaks(tmp_path: Path) -> None:
-    kill_and_check(tmp_path, kills=4, seed=1)
+    kill_and_check(tmp_path, kills=3, seed=1)
 
 
 @pytest.mark.long
