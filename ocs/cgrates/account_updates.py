@@ -20,6 +20,11 @@ EVENT_TYPE = "AccountUpdate"
 def changed(runtime: "Runtime", before: Mapping[str, Account | None], calls: Mapping[str, Call]) -> None:
     """Counts and fires triggers, then tells thresholds and statistics, where they are connected."""
     watching.changed(runtime, before, calls)
+    tell(runtime, before)
+
+
+def tell(runtime: "Runtime", before: Mapping[str, Account | None]) -> None:
+    """Tells thresholds and statistics, where they are connected; `before` are the accounts without the change."""
     rals = runtime.settings.rals
     if not (rals.thresholds_conns or rals.stats_conns):
         return

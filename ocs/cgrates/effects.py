@@ -19,7 +19,8 @@ from ocs.charging.cgrates.effects import Effect, Reach, describe
 from ocs.charging.cgrates.grid import NANOS
 from ocs.charging.profiles.filters import passes
 from ocs.charging.profiles.view import View
-from ocs.sessions.model import Cdr
+from ocs.rpc.errors import RpcError
+from ocs.sessions.model import Cdr, CgrEvent
 
 if TYPE_CHECKING:
     from ocs.cgrates.runtime import Runtime
@@ -70,14 +71,21 @@ class Effects:
             case Reach.PUBLISH:
                 pass  # thresholds and statistics hear of every change of an account anyway
             case Reach.RPC:
-                self._call(effect)
+                self._call_named(effect)
+            case Reach.ALTER_SESSIONS:
+                self._about_sessions("SessionSv1.AlterSessions", effect)
+            case Reach.DISCONNECT_SESSIONS:
+                self._about_sessions("SessionSv1.ForceDisconnect", effect)
+            case Reach.THRESHOLD:
+                self._reset("ThresholdSv1.ResetThreshold", effect, account)
+            case Reach.STAT_QUEUE:
+                self._reset("StatSv1.ResetStatQueue", effect, account)
+            case Reach.EXPORT:
+                tenant = account.account_id.partition(":")[0]
+                event = CgrEvent(tenant, account_view(account), event_id=self._runtime.new_id())
+                self._runtime.exchange.put(event, effect.targets)
             case (
                 Reach.MAIL
-                | Reach.EXPORT
-                | Reach.ALTER_SESSIONS
-                | Reach.DISCONNECT_SESSIONS
-                | Reach.THRESHOLD
-                | Reach.STAT_QUEUE
                 | Reach.SESSION_COSTS
                 | Reach.ACCOUNT_CDRS
                 | Reach.REMOTE_ACCOUNT
@@ -140,11 +148,45 @@ class Effects:
         finally:
             self._posts -= 1
 
-    def _call(self, effect: Effect) -> None:
+    def _call(self, method: str, params: dict[str, Any]) -> None:
+        """Calls a method of this server behind the present step; what it says is logged where it is an error."""
+        self._runtime.in_background(method, self._called(method, params))
+
+    async def _called(self, method: str, params: dict[str, Any]) -> None:
+        try:
+            await self._runtime.call(method, params)
+        except RpcError as error:
+            log.warning("actions.call_failed", method=method, error=error.text)
+
+    def _about_sessions(self, method: str, effect: Effect) -> None:
+        """Sessions that filters find; members of lists and objects stand between `&`."""
+        fields = effect.fields
+        params: dict[str, Any] = {
+            "Tenant": fields["Tenant"],
+            "Filters": [one for one in str(fields["Filters"]).split("&") if one],
+            "APIOpts": _pairs(fields["APIOpts"]),
+            "Event": _pairs(fields["Event"]),
+        }
+        if fields["Limit"]:
+            params["Limit"] = fields["Limit"]
+        self._call(method, params)
+
+    def _reset(self, method: str, effect: Effect, account: Account) -> None:
+        for target in effect.targets:
+            tenant, colon, name = target.rpartition(":")
+            self._call(
+                method, {"Tenant": tenant if colon else account.account_id.partition(":")[0], "ID": name}
+            )
+
+    def _call_named(self, effect: Effect) -> None:
         """Calls a method of this server; other servers are not called."""
         if effect.targets[0] not in ("*internal", "*localhost"):
             log.warning("actions.left_undone", actions=effect.action.tag, kind=effect.action.kind)
             return
-        self._runtime.in_background(
-            "cgr_rpc", self._runtime.call(effect.fields["Method"], effect.fields["Params"])
-        )
+        self._call(effect.fields["Method"], effect.fields["Params"])
+
+
+def _pairs(text: object) -> dict[str, str]:
+    """`a:1&b:2` as members."""
+    parts = [part.partition(":") for part in str(text).split("&") if part]
+    return {name: value for name, _, value in parts}

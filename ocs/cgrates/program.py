@@ -22,6 +22,7 @@ from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor, Listeners
 from ocs.rpc.methods.cgrates import BIDIRECTIONAL, CGRATES
+from ocs.rpc.methods.cgrates.internal import methods_of
 from ocs.rpc.tcp import TcpLimits
 
 log = structlog.get_logger()
@@ -62,6 +63,7 @@ async def serve(
     state = State(_journal(settings, data_dir), stop.set)
     records = await asyncio.to_thread(state.load)
     runtime = Runtime(settings, state)
+    runtime.methods = methods_of(CGRATES, runtime)
     limits = EnvelopeLimits(message_octets=MESSAGE_OCTETS, objects=1_000_000)
     front = FrontDoor(
         Dispatcher(CGRATES, runtime, limits),

@@ -89,7 +89,9 @@ class StateSources:
         event = view.req
         kind = values.text(event.get("ToR")) or VOICE
         try:
-            start_ns, offset_ns = values.moment(event.get("AnswerTime") or event.get("SetupTime"), view.now_ns)
+            start_ns, offset_ns = values.moment(
+                event.get("AnswerTime") or event.get("SetupTime"), view.now_ns
+            )
             usage = values.optional_duration(event, "Usage")
         except ValueError as error:
             raise RouteFailed(str(error)) from None

@@ -25,7 +25,7 @@ from ocs.cgrates.state import State
 from ocs.cgrates.surroundings import ProfileSurroundings
 from ocs.charging.cgrates import triggers
 from ocs.charging.cgrates.account import Account
-from ocs.charging.cgrates.actions import Changed, Moment
+from ocs.charging.cgrates.actions import NOT_FOUND, PARTIALLY_EXECUTED, Changed, Moment, run_actions
 from ocs.charging.cgrates.csv_folder import Problem
 from ocs.charging.cgrates.triggers import Fired
 from ocs.charging.profiles import thresholds
@@ -134,6 +134,8 @@ class Runtime(Tasks):
     def execute(self, account_id: str, actions_id: str) -> str:
         """Runs an action set on an account at once, and the triggers it makes due; its error, empty for none."""
         state = self.state
+        if account_id.endswith(":"):
+            return self._execute_alone(account_id, actions_id)
         watch = watching.watch_of(state, account_id)
         done = triggers.execute_watched(
             state.accounts, watch, account_id, actions_id, state.tariff, self.moment(), self.effects.passes
@@ -142,7 +144,21 @@ class Runtime(Tasks):
         if changed.error:
             return changed.error
         fired = Fired(changed.accounts, done.watch, done.runs, changed.joined, changed.effects)
+        before = {key: state.accounts.get(key) for key in changed.accounts}
         watching.take_over(self, account_id, fired)
+        account_updates.tell(self, before)
+        return ""
+
+    def _execute_alone(self, account_id: str, actions_id: str) -> str:
+        """Runs an action set without an account: what reaches outside is done, anything else fails the set."""
+        actions = self.state.tariff.actions.get(actions_id)
+        if actions is None:
+            return NOT_FOUND
+        nobody = Account(account_id)
+        done = run_actions({account_id: nobody}, account_id, actions, self.moment(), self.effects.passes)
+        if done.error or done.accounts != {account_id: nobody}:
+            return PARTIALLY_EXECUTED
+        self.effects.carry_out(account_id, nobody, done.effects)
         return ""
 
     async def call(self, method: str, params: object) -> object:

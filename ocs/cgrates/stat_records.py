@@ -20,7 +20,10 @@ def record_of(change: Change) -> Record:
         else [item.sequence, item.event_id, item.expires_ns, [_told(value) for value in item.values]],
         "totals": None
         if totals is None
-        else [list(totals.counts), [[[_told(value), count] for value, count in kept] for kept in totals.kept]],
+        else [
+            list(totals.counts),
+            [[[_told(value), count] for value, count in kept] for kept in totals.kept],
+        ],
     }
 
 

@@ -326,5 +326,3 @@ def _numbers(data: Mapping[str, Any]) -> dict[str, Any]:
         name: (int(value) if value == int(value) else float(value)) if isinstance(value, Decimal) else value
         for name, value in data.items()
     }
-
-

@@ -15,6 +15,7 @@ from ocs.rpc.caller import Caller
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.methods.cgrates import CGRATES
+from ocs.rpc.methods.cgrates.internal import methods_of
 
 NOW_NS = values.instant_ns("2026-06-15T12:00:00Z")
 ON: dict[str, Any] = {
@@ -44,6 +45,7 @@ class Engine:
         for section, content in (settings or {}).items():
             merged.setdefault(section, {}).update(content)
         self.runtime = Runtime(config.read(merged), state, wall_ns)
+        self.runtime.methods = methods_of(CGRATES, self.runtime)
         self._dispatcher = Dispatcher(CGRATES, self.runtime, EnvelopeLimits())
         self._caller = Caller("127.0.0.1:1")
         self._last_id = 0

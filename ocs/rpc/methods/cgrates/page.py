@@ -21,9 +21,10 @@ Different on purpose:
   is an error with its file, line and column. What is due `*asap` has run when the answer comes.
 - `GetAccount` shows no time of the last change: `UpdateTime` is the time before all others.
 - Runs of action plans that fall into a time at which the server is down are left out, as there.
-- Actions that reach outside: `*log`, `*cdrlog`, `*http_post` and its like (one attempt, ten seconds) and
-  `*cgr_rpc` to `*internal` are carried out; mails, exports, profiles set by actions and remote accounts are not,
-  and a warning says so each time.
+- Actions that reach outside: `*log`, `*cdrlog`, `*http_post` and its like (one attempt, ten seconds), `*export`,
+  `*alter_sessions`, `*force_disconnect_sessions`, `*reset_threshold`, `*reset_stat_queue` and `*cgr_rpc` to
+  `*internal` are carried out, behind the step that asked for them; mails, profiles set by actions (`*dynamic_...`)
+  and remote accounts are not, and a warning says so each time.
 - `CoreSv1.StartCPUProfiling` writes a profile of Python, to be read with `pstats`.
 """
 

@@ -1,0 +1,109 @@
+"""Actions that reach outside their account: calls of other methods, sessions, thresholds, posts."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from tests.cgrates.methods.api import Api
+from tests.cgrates.methods.test_costs import TARIFF
+
+
+def run(api: Api, **action: Any) -> None:
+    """Runs one action on the account 1001, and lets what it started end."""
+    api("APIerSv2.SetActions", ActionsId="ACT", Actions=[{"Weight": 1, **action}], Overwrite=True)
+    if "cgrates.org:1001" not in api.runtime.state.accounts:
+        api("APIerSv2.SetAccount", Account="1001")
+    assert api("APIerSv1.ExecuteAction", Account="1001", ActionsId="ACT") == "OK"
+    api.runner.run(api.runtime.finish(10))
+
+
+def test_a_method_of_the_server_is_called(api: Api) -> None:
+    told = (
+        '{"Address":"*internal","Method":"APIerSv1.SetDestination","Params":{"Id":"DST","Prefixes":["49"]}}'
+    )
+    run(api, Identifier="*cgr_rpc", ExtraParameters=told)
+    assert api("APIerSv1.GetDestination", Id="DST")["Prefixes"] == ["49"]
+
+
+def test_a_method_that_fails_leaves_the_others_alone(api: Api) -> None:
+    run(api, Identifier="*cgr_rpc", ExtraParameters='{"Address":"*internal","Method":"APIerSv1.Nonsense"}')
+    run(api, Identifier="*cgr_rpc", ExtraParameters='{"Address":"other:2012","Method":"CoreSv1.Ping"}')
+    assert api("CoreSv1.Ping") == "Pong"
+
+
+def test_thresholds_are_reset(api: Api) -> None:
+    api("APIerSv1.SetThresholdProfile", ID="T1", MaxHits=-1, MinHits=5)
+    api("ThresholdSv1.ProcessEvent", ID="e", Event={"Account": "1001"})
+    assert api("ThresholdSv1.GetThreshold", ID="T1")["Hits"] == 1
+    run(api, Identifier="*reset_threshold", ExtraParameters="cgrates.org:T1")
+    assert api("ThresholdSv1.GetThreshold", ID="T1")["Hits"] == 0
+
+
+def test_sessions_are_ended(api: Api) -> None:
+    api.engine.load(TARIFF)
+    api("APIerSv1.SetBalance", Account="1001", BalanceType="*monetary", Value=5, Balance={"ID": "main"})
+    event = {
+        "OriginID": "s1",
+        "RequestType": "*prepaid",
+        "ToR": "*voice",
+        "Category": "call",
+        "Account": "1001",
+        "Destination": "4912",
+        "AnswerTime": "2026-06-15T12:00:00Z",
+        "Usage": "60s",
+    }
+    api("SessionSv1.InitiateSession", InitSession=True, Tenant="cgrates.org", ID="i", Event=event)
+    assert api("SessionSv1.GetActiveSessionsCount") == 1
+    filters = "*internal;cgrates.org;*string:~*req.Account:1001;;;DisconnectCause:LOW"
+    run(api, Identifier="*force_disconnect_sessions", ExtraParameters=filters)
+    assert api("SessionSv1.GetActiveSessionsCount") == 0
+
+
+def test_an_account_is_posted(api: Api) -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(await request.json())
+        return web.Response()
+
+    async def listen() -> tuple[web.AppRunner, int]:
+        app = web.Application()
+        app.router.add_post("/", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner, runner.addresses[0][1]
+
+    runner, port = api.runner.run(listen())
+    run(api, Identifier="*http_post", ExtraParameters=f"http://127.0.0.1:{port}/")
+    api.runner.run(runner.cleanup())
+    assert [one["ID"] for one in seen] == ["cgrates.org:1001"]
+
+
+def test_a_post_nobody_takes_hurts_nobody(api: Api) -> None:
+    run(api, Identifier="*http_post", ExtraParameters="http://127.0.0.1:1/")
+    assert api("CoreSv1.Ping") == "Pong"
+
+
+def test_a_set_runs_without_an_account_where_it_needs_none(api: Api) -> None:
+    told = (
+        '{"Address":"*internal","Method":"APIerSv1.SetDestination","Params":{"Id":"DST","Prefixes":["49"]}}'
+    )
+    api("APIerSv2.SetActions", ActionsId="ACT", Actions=[{"Identifier": "*cgr_rpc", "ExtraParameters": told}])
+    assert api("APIerSv1.ExecuteAction", ActionsId="ACT") == "OK"
+    api.runner.run(asyncio.wait_for(api.runtime.finish(10), 10))
+    assert api("APIerSv1.GetDestination", Id="DST")["Prefixes"] == ["49"]
+    topup = {"Identifier": "*topup", "BalanceType": "*monetary", "Units": 1}
+    api("APIerSv2.SetActions", ActionsId="TOP", Actions=[topup])
+    assert api.error("APIerSv1.ExecuteAction", ActionsId="TOP") == "PARTIALLY_EXECUTED"
+
+
+def test_what_action_sets_change_is_told_to_thresholds() -> None:
+    api = Api({"rals": {"thresholds_conns": ["*internal"]}})
+    filters = ["*string:~*opts.*eventType:AccountUpdate", "*string:~*req.Account:1001"]
+    api("APIerSv1.SetThresholdProfile", ID="T1", MaxHits=-1, MinHits=50, FilterIDs=filters)
+    api("APIerSv2.SetAccount", Account="1001")
+    run(api, Identifier="*topup", BalanceType="*monetary", BalanceId="main", Units=1)
+    assert api("ThresholdSv1.GetThreshold", ID="T1")["Hits"] == 1
+    api.close()
