@@ -117,6 +117,18 @@ class CgratesAccounting:
             self._state.put_accounts(found.accounts)
         return Outcome(found.usage_ns)
 
+    def authorize_behind(self, run: Run, others: Iterable[tuple[tuple[Run, ...], int]]) -> Outcome:
+        """How much of its usage a run may have where others have had theirs; nothing is changed."""
+        taken = list(others)
+        context = self._context((run, *(each for runs, _ in taken for each in runs)))
+        for runs, usage in taken:
+            context = session.update(context, _states(runs), session.Report(usage)).context
+        money: Money = run.money
+        found = authorize(
+            context.snapshot, context.tariff, money.run.call, run.request_type, self._settings
+        )
+        return Outcome(refusal=str(found)) if isinstance(found, Refusal) else Outcome(found.usage_ns)
+
     def update(self, runs: tuple[Run, ...], report: Report, *, is_paused: bool = False) -> Step:
         """Settles the last grant of every run and grants more."""
         told = session.Report(report.wanted, report.last_used, report.total)

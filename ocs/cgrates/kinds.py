@@ -38,7 +38,7 @@ class Kind(StrEnum):
     CLOSED_SESSION = "closed_session"  # cgrid: ended, and remembered for its record
     CDR = "cdr"  # cgrid:run id
     WATCH = "watch"  # tenant:account: its triggers with their state, and its counters
-    PROMISE = "promise"  # client|session id of a switch agent: what a ringing call may use, debited already
+    PROMISE = "promise"  # client|session id of a switch agent: what a ringing call may use
     CHARGER = "charger"
     ATTRIBUTE = "attribute"
     FILTER = "filter"

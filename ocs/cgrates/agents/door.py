@@ -1,8 +1,8 @@
 """The event pipeline as the charging core of the switch agents.
 
-A call that rings has a promise: all that it may use is debited and kept beside the sessions, so that no other call
-is promised the same. Its answer gives the promise back and opens a session, which is debited slice by slice as the
-agent reports; its end closes the session at what was used in all, and makes the record where one is wanted.
+A call that rings has a promise: no other call of its account is promised the same. Its answer gives the promise
+back and opens a session, which is debited slice by slice as the agent reports; calls that run come before those that
+ring. Its end closes the session at what was used in all, and makes the record where one is wanted.
 
 Every event is decided without waiting; its answer leaves when what it changed is on disk.
 """
@@ -15,11 +15,11 @@ import structlog
 
 from ocs.agents.voice.outcomes import granted
 from ocs.cgrates.agents import events
-from ocs.cgrates.agents.events import NOTES, STARTED_AT, Defaults, Wishes
+from ocs.cgrates.agents.events import STARTED_AT, Defaults, Wishes
 from ocs.cgrates.agents.peers import PEER
+from ocs.cgrates.agents.promises import NOTES, PROMISED, Promises, promised
 from ocs.cgrates.agents.results import Attributes, ProfileSteps
 from ocs.cgrates.journal import JournalError
-from ocs.cgrates.kinds import Kind
 from ocs.cgrates.runtime import Runtime
 from ocs.charging.control import OpenSession
 from ocs.charging.events import (
@@ -34,9 +34,8 @@ from ocs.charging.events import (
     Result,
     Unit,
 )
-from ocs.sessions.accounting import Report
 from ocs.sessions.clients import Client
-from ocs.sessions.errors import EXISTS, PARTIALLY_EXECUTED, ServiceError
+from ocs.sessions.errors import EXISTS, PARTIALLY_EXECUTED, ServiceError, wrapped
 from ocs.sessions.model import CgrEvent, Session, cgrid_of
 from ocs.sessions.service import checked
 
@@ -54,11 +53,14 @@ Deliver = Callable[[ChargingAnswer], None]
 class PipelineDoor:
     """What an agent charges its calls by. `creates_cdrs` makes a record of every call that has ended."""
 
-    def __init__(self, runtime: Runtime, profiles: ProfileSteps, creates_cdrs: bool) -> None:
+    def __init__(
+        self, runtime: Runtime, profiles: ProfileSteps, promises: Promises, creates_cdrs: bool
+    ) -> None:
         general = runtime.settings.general
         self.clients: dict[str, Client] = {}  # the agent's switches, by name
         self._runtime = runtime
         self._profiles = profiles
+        self._promises = promises
         self._creates_cdrs = creates_cdrs
         self._defaults = Defaults(runtime.tenant, general.default_category, general.default_request_type)
         self._low_ns = int(runtime.settings.sessions.min_dur_low_balance)
@@ -66,17 +68,8 @@ class PipelineDoor:
         self._free_calls: set[str] = set()  # keys of answered calls that are not about money
 
     def start(self) -> None:
-        """Takes over what was promised, and the sessions that were open, when the server ended."""
-        state, accounting = self._runtime.state, self._runtime.accounting
-        for key, promise in list(state.tables[Kind.PROMISE].items()):
-            if promise.peer.removeprefix(PEER) in self.clients:
-                runs = tuple(
-                    [
-                        msgspec.structs.replace(run, money=accounting.restore(run.money))
-                        for run in promise.runs
-                    ]
-                )
-                state.put(Kind.PROMISE, key, msgspec.structs.replace(promise, runs=runs))
+        """Takes over the sessions that were open when the server ended."""
+        state = self._runtime.state
         for session in state.sessions.values():
             client = session.peer.removeprefix(PEER)
             if session.peer.startswith(PEER) and client in self.clients:
@@ -106,8 +99,7 @@ class PipelineDoor:
 
     async def sessions_of(self, client: str) -> list[OpenSession]:
         """The promises and open sessions of a switch."""
-        promises = self._runtime.state.tables[Kind.PROMISE].values()
-        mine = [promise for promise in promises if promise.peer == f"{PEER}{client}"]
+        mine = [promise for promise in self._promises.all() if promise.peer == f"{PEER}{client}"]
         return [_shown(session) for session in (*mine, *self._active(client))]
 
     def ids_of(self, client: str) -> list[dict[str, str]]:
@@ -171,29 +163,36 @@ class PipelineDoor:
         return msgspec.structs.replace(answer, profiles=told)
 
     def _promised(self, event: ChargingEvent, cgr: CgrEvent) -> ChargingAnswer:
-        """Debits all that the call may use, until it is answered or given up."""
-        runtime, wanted = self._runtime, events.wanted(event) or 0
-        allowed = runtime.sessions.authorize(events.with_usage(cgr, wanted))
-        if allowed == UNLIMITED or allowed <= 0:
-            return self._granted(event, allowed, wanted)
-        runs = runtime.sessions.open_runs(events.with_usage(cgr, allowed), 0)
-        step = runtime.accounting.update(runs, Report(allowed))
-        if step.outcome.refusal:
-            runtime.accounting.terminate(step.runs, 0, None)
-            raise ServiceError(f"RALS_ERROR:{step.outcome.refusal}")
-        peer = f"{PEER}{event.client}"
-        promise = Session(cgrid_of(cgr.event), cgr.tenant, cgr.event, cgr.options, step.runs, peer=peer)
-        runtime.state.put(Kind.PROMISE, _key_of(event), promise)
-        return self._granted(event, step.outcome.usage, wanted)
+        """Promises all that the call may use, until it is answered or given up."""
+        wanted = events.wanted(event) or 0
+        allowed = self._allowed(_key_of(event), events.with_usage(cgr, wanted))
+        if allowed > 0:
+            runs = self._runtime.sessions.open_runs(events.with_usage(cgr, allowed), 0)
+            options = {**cgr.options, NOTES: {PROMISED: allowed}}
+            peer = f"{PEER}{event.client}"
+            self._promises.put(
+                _key_of(event), Session(cgrid_of(cgr.event), cgr.tenant, cgr.event, options, runs, peer=peer)
+            )
+        return self._granted(event, allowed, wanted)
+
+    def _allowed(self, key: str, cgr: CgrEvent) -> int:
+        """What a call may use when all others of its account have used what they were promised."""
+        sessions = self._runtime.sessions
+        others = self._promises.beside(key, cgr.tenant, str(cgr.event.get("Account") or ""))
+        if not others:
+            return sessions.authorize(cgr)
+        held = [(promise.runs, promised(promise)) for promise in others]
+        allowed = []
+        for run in sessions.open_runs(cgr, 0):
+            outcome = self._runtime.accounting.authorize_behind(run, held)
+            if outcome.refusal:
+                raise wrapped("RALS", outcome.refusal)
+            allowed.append(outcome.usage)
+        return min(allowed)
 
     def _release(self, event: ChargingEvent) -> Session | None:
         """Gives a promise back."""
-        state, key = self._runtime.state, _key_of(event)
-        promise: Session | None = state.tables[Kind.PROMISE].get(key)
-        if promise is not None:
-            self._runtime.accounting.terminate(promise.runs, 0, None)
-            state.delete(Kind.PROMISE, key)
-        return promise
+        return self._promises.take(_key_of(event))
 
     def _session(self, event: ChargingEvent) -> Session | None:
         return self._runtime.state.sessions.get(self._cgrids.get(_key_of(event), ""))
@@ -243,7 +242,7 @@ class PipelineDoor:
     def _update(self, event: ChargingEvent, wishes: Wishes) -> ChargingAnswer:
         if self._session(event) is not None:
             return self._sliced(event, wishes)
-        promise = self._runtime.state.tables[Kind.PROMISE].get(_key_of(event))
+        promise = self._promises.get(_key_of(event))
         known = None if promise is None else promise.event
         if promise is not None or (event.free is not None and not wishes.accounts):
             return self._begun(event, checked(events.cgr_event(event, self._defaults, known)), wishes)
@@ -259,32 +258,7 @@ class PipelineDoor:
         cgr = _noted(events.cgr_event(event, self._defaults, session.event), event, total)
         cgr = _named_as(cgr, session)
         usage = self._runtime.sessions.update(events.with_usage(cgr, wanted, total - before))
-        if usage != UNLIMITED and usage < wanted:  # below 0 where more was used than there was credit for
-            usage = self._squeezed(cgr, usage, wanted)
         return self._granted(event, usage, wanted)
-
-    def _squeezed(self, cgr: CgrEvent, usage: int, wanted: int) -> int:
-        """A slice that lacks credit takes it from what ringing calls were promised: a call that runs comes first.
-
-        They keep what is left; how long they may really last, their own slices will show.
-        """
-        state, accounting = self._runtime.state, self._runtime.accounting
-        promises = {
-            key: promise
-            for key, promise in state.tables[Kind.PROMISE].items()
-            if promise.tenant == cgr.tenant and promise.event.get("Account") == cgr.event.get("Account")
-        }
-        for key, promise in promises.items():
-            accounting.terminate(promise.runs, 0, None)
-            state.delete(Kind.PROMISE, key)
-        if promises:
-            usage = self._runtime.sessions.update(events.with_usage(cgr, wanted, 0))
-        for key, promise in promises.items():
-            held = max((run.money.run.last_usage_ns for run in promise.runs), default=0)
-            fresh = self._runtime.sessions.open_runs(events.with_usage(_as(promise), held), 0)
-            runs = accounting.update(fresh, Report(held)).runs
-            state.put(Kind.PROMISE, key, msgspec.structs.replace(promise, runs=runs))
-        return usage
 
     # --- the end
 
@@ -412,11 +386,6 @@ def _named_as(cgr: CgrEvent, session: Session) -> CgrEvent:
     return msgspec.structs.replace(cgr, event={**cgr.event, "CGRID": session.cgrid})
 
 
-def _as(session: Session) -> CgrEvent:
-    """The event a session was opened with."""
-    return CgrEvent(session.tenant, session.event, session.options)
-
-
 def _reported(session: Session) -> int:
     return int(_notes(session).get(REPORTED, 0))
 
@@ -430,6 +399,7 @@ def _shown(session: Session) -> OpenSession:
     """A session as its agent finds it again."""
     reported = _reported(session)
     granted = max((run.money.run.last_usage_ns for run in session.runs), default=0)
+    granted = int(_notes(session).get(PROMISED, granted))
     extra = {name: str(value) for name, value in session.event.items() if name not in ("ToR", "Usage")}
     started_at = _notes(session).get(STARTED_AT)
     if started_at:

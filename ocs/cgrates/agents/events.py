@@ -14,7 +14,6 @@ DEFAULT_FLAGS = {"*attributes": "", "*resources": "", "*accounts": ""}  # where 
 DEBIT_INTERVAL = "*sessionsDebitInterval"  # agents debit slice by slice, and know when a call has ended:
 LIFETIME = "*sessionsTTL"  # neither the pipeline's debit loop nor its lifetimes are of use
 STARTED_AT = "started_at_ns"  # an agent's own note on a call, that its record has no use for
-NOTES = "*agentNotes"
 VOICE = "*voice"
 
 

@@ -10,6 +10,7 @@ from ocs.agents.freeswitch.agent import FreeswitchAgent
 from ocs.agents.kamailio.agent import KamailioAgent
 from ocs.cgrates.agents.door import PipelineDoor
 from ocs.cgrates.agents.peers import FIRST_NUMBER, AgentClient, AllClients, Switches
+from ocs.cgrates.agents.promises import Promises
 from ocs.cgrates.agents.results import ProfileSteps
 from ocs.cgrates.agents.sections import Pace, SectionError, freeswitch_settings, kamailio_settings
 from ocs.cgrates.runtime import Runtime, connected
@@ -36,6 +37,7 @@ class VoiceAgents:
     """Both agents, each with a door of its own. Raises SectionError for a configuration that cannot be used."""
 
     def __init__(self, runtime: Runtime, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._runtime = runtime
         settings = runtime.settings
         told = settings.sessions
         pace = Pace(
@@ -47,8 +49,9 @@ class VoiceAgents:
         switches = freeswitch_settings(settings.freeswitch_agent, pace)
         proxies = kamailio_settings(settings.kamailio_agent, pace)
         steps = ProfileSteps(runtime.surroundings, connected(settings))
-        self._freeswitch_door = PipelineDoor(runtime, steps, settings.freeswitch_agent.create_cdr)
-        self._kamailio_door = PipelineDoor(runtime, steps, settings.kamailio_agent.create_cdr)
+        promises = self._promises = Promises(runtime.state)
+        self._freeswitch_door = PipelineDoor(runtime, steps, promises, settings.freeswitch_agent.create_cdr)
+        self._kamailio_door = PipelineDoor(runtime, steps, promises, settings.kamailio_agent.create_cdr)
         self.freeswitch = FreeswitchAgent(switches, self._freeswitch_door, says_all=True)
         self.kamailio = KamailioAgent(
             proxies, self._kamailio_door, Unmeasured(), runtime.wall_ns, monotonic_ns, says_all=True
@@ -67,10 +70,18 @@ class VoiceAgents:
         """All who can be asked about their sessions."""
         return AllClients(front, self.clients)
 
-    async def start(self) -> None:
-        """Takes over what there was when the server ended, and connects."""
+    def take_over(self) -> None:
+        """Goes on with what there was when the server ended; promises of switches that are gone are void."""
+        self._promises.restore(self._runtime.accounting)
+        known = {client.peer for client in self.clients}
+        for key in self._promises.keys_of_others(known):
+            self._promises.take(key)
         for door in (self._freeswitch_door, self._kamailio_door):
             door.start()
+
+    async def start(self) -> None:
+        """Takes over what there was when the server ended, and connects."""
+        self.take_over()
         await self.freeswitch.start()
         await self.kamailio.start()
         if self.clients:

@@ -38,7 +38,7 @@ class ProxyWorld(SwitchWorld):
         self.proxy.stop()
         self.begin(self.runtime.state)
         await self.runtime.start()
-        self.agents._kamailio_door.start()
+        self.agents.take_over()
         self.connect()
         assert await self.proxy.adopt()
         self.proxy.connected()
@@ -75,7 +75,7 @@ async def test_a_call_is_authorised_debited_and_recorded() -> None:
     reply = await made.authorise(reply_route="CGR_SESSIONAUTH_REPLY")
     assert reply["Event"] == "CGR_SESSIONAUTH_REPLY"
     assert (reply["MaxUsage"], reply["Error"]) == (1_000, "")
-    assert made.left() == 0
+    assert made.left() == 1_000 * CALL_NANOS, "nothing is debited before the answer"
     assert await made.start() == []
     assert made.left() == 988 * CALL_NANOS, "ten seconds and two more for the answer to the next question"
     await asyncio.sleep(45)
