@@ -1,8 +1,8 @@
 """The event pipeline as the charging core of the switch agents.
 
 A call that rings has a promise: no other call of its account is promised the same. Its answer gives the promise
-back and opens a session, which is debited slice by slice as the agent reports; calls that run come before those that
-ring. Its end closes the session at what was used in all, and makes the record where one is wanted.
+back and opens a session, which is debited slice by slice as the agent reports: a call that runs comes before one
+that rings. Its end closes the session at what was used in all, and makes the record where one is wanted.
 
 Every event is decided without waiting; its answer leaves when what it changed is on disk.
 """
