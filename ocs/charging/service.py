@@ -8,18 +8,21 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
-from ocs.charging.account import Account, Session
+from ocs.charging.account import Account, Session, session_key
 from ocs.charging.acting import ActingDoor
+from ocs.charging.acts import Act
 from ocs.charging.control import ControlResult, OpenSession, SessionAddress, SessionControl
-from ocs.charging.decision import Change
-from ocs.charging.door import let_go
+from ocs.charging.decision import Change, Decision
+from ocs.charging.door import ATTEMPTS, let_go
 from ocs.charging.endings import close
-from ocs.charging.entry import EntryKind, Posting
+from ocs.charging.entry import Cdr, EntryKind, Posting
 from ocs.charging.ledger import check
+from ocs.charging.memory import member_keys
 from ocs.charging.pending import Limits, Observer, Pending
 from ocs.charging.quota import ChargingPolicy
+from ocs.charging.rerate import Books, rerate
 from ocs.charging.store import Query as StoreQuery
-from ocs.charging.store import StoreError, Table
+from ocs.charging.store import StoreError, Table, VersionConflict
 from ocs.charging.supervision import SessionRef
 from ocs.charging.tariff.catalogue import Catalogue
 
@@ -30,6 +33,7 @@ log = structlog.get_logger()
 CAUSE_SILENT = "client silent"
 CAUSE_RESTARTED = "client restarted"
 CAUSE_UNKNOWN = "unknown to its client"
+BOOKS_PAUSE_S = 0.02  # until what memory is ahead by is durable
 CLOSED_AT_ONCE = 1_000  # silent sessions closed in one second
 
 
@@ -189,6 +193,77 @@ class ChargingService(ActingDoor):
         if catalogue is not self.catalogue:
             catalogue.succeed(self.catalogue, self._wall_ns())
         self.catalogue, self.policy = catalogue, policy
+
+    async def rerate(
+        self, account_key: str, client: str, session_id: str, act: Act, is_refund: bool = False
+    ) -> Decision | None:
+        """Charge a stored session anew by the present tariff, or give it back; None for an unknown account.
+
+        The same act twice is the caller's to find; a refund twice gives nothing back the second time.
+        """
+        for _ in range(ATTEMPTS):
+            decision = await self._rerated(account_key, client, session_id, act, is_refund)
+            if decision is not None or await self._account(account_key) is None:
+                return decision
+            await asyncio.sleep(BOOKS_PAUSE_S)
+        raise VersionConflict(f"{account_key} is changed all the time")
+
+    async def _rerated(
+        self, account_key: str, client: str, session_id: str, act: Act, is_refund: bool
+    ) -> Decision | None:
+        """One attempt; None where the account moved on while its books were read."""
+        decision: Decision | None = None
+        stored = await self.store.load(account_key)
+        books = await self._books(account_key, client, session_id)
+
+        def change(account: Account) -> Change | None:
+            nonlocal decision
+            if stored is None or account.version != stored.version:
+                return None
+            others = self.members_in_memory(account)
+            decision = rerate(account, books, self.catalogue, self.policy, act, others, is_refund)
+            if decision.account is account:
+                return None
+            postings = () if decision.posting is None else (decision.posting,)
+            return Change(
+                decision.account,
+                (*postings, *decision.other_postings),
+                decision.cdrs,
+                others=decision.others,
+            )
+
+        await self.apply(account_key, change)
+        return decision
+
+    async def _books(self, account_key: str, client: str, session_id: str) -> Books:
+        """The records and postings of a session, on its account and on those that share with it."""
+        account = await self._account(account_key)
+        if account is None:
+            return Books((), ())
+        key = session_key(client, session_id)
+        cdrs = [
+            row
+            for row in await self._rows(Table.CDRS, account_key)
+            if isinstance(row, Cdr) and (row.client, row.session_id) == (client, session_id)
+        ]
+        postings = [
+            row
+            for owner in (account_key, *member_keys(account))
+            for row in await self._rows(Table.POSTINGS, owner)
+            if isinstance(row, Posting) and row.session_key == key
+        ]
+        return Books(tuple(cdrs), tuple(postings))
+
+    async def _rows(self, table: Table, account_key: str) -> list[Account | Posting | Cdr]:
+        """All rows of an account, the oldest first."""
+        rows: list[Account | Posting | Cdr] = []
+        after: str | int | None = None
+        while True:
+            page = await self.store.read(StoreQuery(table, account_key, after, 1_000))
+            rows += page.rows
+            after = page.next_after
+            if after is None:
+                return rows[::-1]
 
     async def verify(self, account_key: str) -> list[str]:
         """What is wrong with the books of an account: holds, and postings against balances."""

@@ -33,7 +33,11 @@ def test_bash_completes_commands_and_options(capsys: Capture, words: list[str], 
     quoted = " ".join(f"'{word}'" for word in ["ocs", *words])
     tried = f"COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; _ocs; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     done = subprocess.run(
-        ["bash", "-c", f"{script('bash', capsys)}\n{tried}"], capture_output=True, text=True, check=True, timeout=30
+        ["bash", "-c", f"{script('bash', capsys)}\n{tried}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     )
     assert done.stderr == ""
     assert set(done.stdout.split()) == expected

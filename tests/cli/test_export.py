@@ -21,7 +21,12 @@ def record(number: int, **members: Any) -> dict[str, Any]:
     """A record with two rating groups."""
     usage = [
         {"rating_group": 10, "service_identifiers": [], "used": {"octets": 1024}, "cost_nanos": 1},
-        {"rating_group": None, "service_identifiers": [], "used": {"ns": 60 * 10**9}, "cost_nanos": 10**17 + 1},
+        {
+            "rating_group": None,
+            "service_identifiers": [],
+            "used": {"ns": 60 * 10**9},
+            "cost_nanos": 10**17 + 1,
+        },
     ]
     return {
         "account": "default:1",
@@ -114,7 +119,9 @@ def test_time_that_is_none_is_said(server: FakeServer, capsys: Capture, time: st
     assert said in capsys.readouterr().err
 
 
-def test_file_that_cannot_be_written_is_named(one_connection: FakeServer, tmp_path: Path, capsys: Capture) -> None:
+def test_file_that_cannot_be_written_is_named(
+    one_connection: FakeServer, tmp_path: Path, capsys: Capture
+) -> None:
     pages(one_connection, [record(1)])
     assert export(one_connection, "--output", str(tmp_path / "no" / "x.csv")) == 1
     assert "x.csv: cannot be written" in capsys.readouterr().err

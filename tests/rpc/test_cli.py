@@ -64,7 +64,13 @@ async def test_repeated_topup_with_a_reference_is_booked_once(world: World, caps
 
 @in_world
 async def test_session_is_traced_killed_and_its_record_exported(world: World, capsys: Capture) -> None:
-    start = {"kind": "INITIAL", "session": "smf;1", "service": "data", "rating_group": 10, "requested": "1MiB"}
+    start = {
+        "kind": "INITIAL",
+        "session": "smf;1",
+        "service": "data",
+        "rating_group": 10,
+        "requested": "1MiB",
+    }
     await world.call("Charge", **start, subscriber=MSISDN, apn="internet")
     update = {"kind": "UPDATE", "session": "smf;1", "event": 1, "service": "data", "rating_group": 10}
     await world.call("Charge", **update, used="1KiB", requested="1MiB")
@@ -76,12 +82,16 @@ async def test_session_is_traced_killed_and_its_record_exported(world: World, ca
     assert traced[-1] == "open, cost 0.001"
     assert await run(world, "session", "kill", "smf;1") == 0
     assert capsys.readouterr().out == "smf;1: accepted\n"
-    await world.call("Charge", kind="TERMINATION", session="smf;1", service="data", rating_group=10, used="1KiB")
+    await world.call(
+        "Charge", kind="TERMINATION", session="smf;1", service="data", rating_group=10, used="1KiB"
+    )
     assert await run(world, "session", "trace", "smf;1", "--follow") == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("closed ")
     assert await run(world, "cdr", "export") == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.startswith("account,client,session,service,opened_at,closed_at,cause,called,apn,session_cost,")
+    assert head.startswith(
+        "account,client,session,service,opened_at,closed_at,cause,called,apn,session_cost,"
+    )
     assert row.startswith("default:1001,jsonrpc,smf;1,data,")
     assert ",0.002,10,2048,octets,0.002," in row
 
