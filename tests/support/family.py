@@ -37,19 +37,20 @@ class Family:
             )
         else:
             decision = engine.decide(account, event, self.tariff, self.policy, self.now_ns, others)
-        self._move(decision)
+        self.move(decision)
         self.decisions.append(decision)
         return decision
 
     def close(self, key: str, session: Session) -> None:
         """End a session without its client."""
         account = self.accounts[key]
-        self._move(close(account, session, self.policy, self.now_ns, "client silent", self._others(account)))
+        self.move(close(account, session, self.policy, self.now_ns, "client silent", self._others(account)))
 
     def _others(self, account: Account) -> tuple[Account, ...]:
         return tuple(self.accounts[key] for key in member_keys(account) if key in self.accounts)
 
-    def _move(self, decision: Decision) -> None:
+    def move(self, decision: Decision) -> None:
+        """Take over what a decision made of the accounts."""
         for changed in (decision.account, *decision.others):
             before = self.accounts[changed.key]
             assert changed.version - before.version in (0, 1), "one change is one version"

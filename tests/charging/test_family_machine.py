@@ -1,0 +1,108 @@
+"""The machine over accounts that share, and known mistakes it must find."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from ocs.charging import authorize, endings, engine, full_turn, onetime, spending
+from ocs.charging.account import Account, Hold
+from ocs.charging.ledger import Ledger
+from tests.charging.family_machine import Charging
+
+RUNS = settings(max_examples=40, stateful_step_count=40, deadline=None)
+SEARCH = settings(
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+Charging.TestCase.settings = RUNS
+TestFamily = Charging.TestCase
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def forget_what_is_lent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        full_turn.FullTurn,
+        "others_after",
+        lambda self, key, session: tuple(owner.account for owner in self.others.values()),
+    )
+
+
+def keep_what_was_lent(patch: pytest.MonkeyPatch) -> None:
+    def unchanged(others: tuple[Account, ...], key: str, now_ns: int) -> tuple[Account, ...]:
+        return others
+
+    for module in (endings, engine):
+        patch.setattr(module, "given_back", unchanged)
+
+
+def hold_and_tell_nobody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(spending.Spending, "holds", property(lambda self: ()))
+
+
+def set_nothing_aside(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "hold_at", lambda self, index, amount: None)
+
+
+def debit_only_the_own_account(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(full_turn.FullTurn, "other_postings", lambda self, key: ())
+
+
+def promise_the_same_twice(patch: pytest.MonkeyPatch) -> None:
+    free = Ledger.free_at
+
+    def posted(self: Ledger, index: int) -> int:
+        return free(self, index) + self._reserved[index]
+
+    patch.setattr(Ledger, "free_at", posted)
+
+
+def refund_to_the_caller(patch: pytest.MonkeyPatch) -> None:
+    def here(turn: Any, posting: Any) -> int:
+        return onetime.reverse(turn.ledger, posting)
+
+    patch.setattr(onetime, "_reverse", here)
+
+
+def keep_promises_for_ever(patch: pytest.MonkeyPatch) -> None:
+    def kept(account: Account, promise: Any, now_ns: int) -> Account:
+        return msgspec.structs.replace(
+            account, sessions=tuple(each for each in account.sessions if each.key != promise.key)
+        )
+
+    for module in (authorize, endings, engine):
+        patch.setattr(module, "without_promise", kept)
+
+
+def release_own_holds_only(patch: pytest.MonkeyPatch) -> None:
+    def own(self: full_turn.FullTurn, holds: tuple[Hold, ...]) -> None:
+        self.ledger.release(tuple(hold for hold in holds if not hold.account))
+
+    patch.setattr(full_turn.FullTurn, "release", own)
+
+
+PLANTS = (
+    forget_what_is_lent,
+    keep_what_was_lent,
+    hold_and_tell_nobody,
+    set_nothing_aside,
+    debit_only_the_own_account,
+    promise_the_same_twice,
+    refund_to_the_caller,
+    keep_promises_for_ever,
+    release_own_holds_only,
+)
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_the_machine_finds(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    with pytest.raises(BaseException):  # noqa: B017 - an assertion, or several of them in a group
+        run_state_machine_as_test(Charging, settings=SEARCH)
