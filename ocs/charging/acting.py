@@ -43,7 +43,9 @@ class ActingDoor(Door):
         keys = (account_key, *others)
         for _ in range(ATTEMPTS):
             for key in keys:
-                await self._account(key)
+                found = await self._account(key)
+                if found is not None and key == account_key:
+                    await self._load_others(found)
             known = self._known(keys)
             account = known.get(account_key)
             if account is None:
@@ -103,5 +105,5 @@ class ActingDoor(Door):
         self.store.commit(change, done)
         await durable
         extras = change.account.extras
-        if extras is not None and extras.plans and self.on_planned is not None:
+        if extras is not None and (extras.plans or extras.watched) and self.on_planned is not None:
             self.on_planned(change.account)

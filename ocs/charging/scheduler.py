@@ -19,7 +19,7 @@ from ocs.charging.actions.assign import assign, watch
 from ocs.charging.actions.model import Accounting, Provision
 from ocs.charging.actions.plans import Ran, next_due_ns, others_of, run_due
 from ocs.charging.actions.provision import groups_of_accounts
-from ocs.charging.actions.triggers import Followed
+from ocs.charging.actions.triggers import Followed, next_end_ns
 from ocs.charging.actions.work import Notice
 from ocs.charging.decision import Change
 from ocs.charging.entry import EntryKind, Posting
@@ -44,6 +44,7 @@ class Scheduler:
         self._service = service
         self._heap: list[tuple[int, str]] = []
         self._due: dict[str, int] = {}
+        self._asked: dict[str, int] = {}  # by account: when triggers were last asked about an end
         self._woken = asyncio.Event()
         self._catalogue: Catalogue | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,12 +52,23 @@ class Scheduler:
         service.on_followed = self.followed
 
     def plan(self, account: Account) -> None:
-        """Look at an account again when its next run is due."""
-        at_ns = next_due_ns(account, self._accounting)
+        """Look at an account again when its next run is due, or a balance ends that a trigger waits for."""
+        at_ns = self._next_look_ns(account)
         if at_ns is None:
             self._due.pop(account.key, None)
         elif self._due.get(account.key) != at_ns:
             self._put(account.key, at_ns)
+
+    def _next_look_ns(self, account: Account) -> int | None:
+        """When something of an account is due; what could not be done about an end is tried again in a while."""
+        end_ns = next_end_ns(account, self._accounting)
+        asked_ns = self._asked.get(account.key)
+        if end_ns is None:
+            self._asked.pop(account.key, None)
+        elif asked_ns is not None and asked_ns >= end_ns:
+            end_ns = asked_ns + RETRIED_AFTER_NS
+        moments = (next_due_ns(account, self._accounting), end_ns)
+        return min((at_ns for at_ns in moments if at_ns is not None), default=None)
 
     def due_ns(self, key: str) -> int | None:
         """When an account is looked at next."""
@@ -76,6 +88,7 @@ class Scheduler:
                 log.info("account.trigger_fired", **told)
         self._tell(followed.notices)
         self._credited(followed.postings)
+        self.plan(account)
 
     async def run(self) -> None:
         """Look again and again, for ever."""
@@ -137,16 +150,10 @@ class Scheduler:
             await self._provide(accounting)
         planned, unknown = 0, set[str]()
         async for account in self._accounts():
-            if account.extras is not None and account.extras.plans:
+            if account.extras is not None and (account.extras.plans or account.extras.watched):
                 self.plan(account)
-                unknown.update(
-                    state.plan for state in account.extras.plans if state.plan not in accounting.plans
-                )
-            if account.extras is not None:
-                unknown.update(
-                    one.group for one in account.extras.watched if one.group not in accounting.triggers
-                )
                 planned += 1
+                unknown |= _unknown(account.extras, accounting)
         self._catalogue = catalogue
         for name in sorted(unknown):
             log.warning("scheduler.name_unknown", name=name)
@@ -196,7 +203,7 @@ class Scheduler:
 
         def act(account: Account) -> Change | None:
             changed = _equipped(account, wanted, groups, service.now_ns())
-            return None if changed is account else Change(_next_version(changed, account))
+            return None if changed is account else Change(_next_version(changed))
 
         before = await service.account(wanted.key)
         return "" if await service.apply(wanted.key, act) is before else "equipped"
@@ -227,9 +234,14 @@ class Scheduler:
 
         def act(accounts: Mapping[str, Account]) -> Change | None:
             nonlocal ran
-            ran = run_due(accounts, key, self._accounting, self._service.now_ns())
+            now_ns = self._service.now_ns()
+            ran = run_due(accounts, key, self._accounting, now_ns)
             if ran is None:
-                return None
+                end_ns = next_end_ns(accounts[key], self._accounting)
+                if end_ns is None or end_ns > now_ns:
+                    return None
+                self._asked[key] = now_ns
+                return Change(_next_version(accounts[key]))  # its triggers do the rest
             others = tuple(account for name, account in ran.accounts.items() if name != key)
             return Change(ran.accounts[key], ran.postings, others=others)
 
@@ -302,5 +314,11 @@ def _replaced(account: Account, extras: Extras, groups: tuple[SharedGroup, ...])
     return msgspec.structs.replace(account, extras=msgspec.structs.replace(extras, groups=groups))
 
 
-def _next_version(changed: Account, before: Account) -> Account:
-    return msgspec.structs.replace(changed, version=before.version + 1)
+def _next_version(account: Account) -> Account:
+    return msgspec.structs.replace(account, version=account.version + 1)
+
+
+def _unknown(extras: Extras, accounting: Accounting) -> set[str]:
+    """Plans and groups of triggers that the tariff does not have."""
+    plans = {one.plan for one in extras.plans if one.plan not in accounting.plans}
+    return plans | {one.group for one in extras.watched if one.group not in accounting.triggers}

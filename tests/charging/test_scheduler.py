@@ -287,3 +287,33 @@ async def test_a_clock_set_forward_is_noticed() -> None:
         world.door.wall_step_ns = HOUR_S * SECOND_NS
         await asyncio.sleep(3)
         assert world.door.books() == "main 900"
+
+
+async def test_the_end_of_a_balance_is_noticed_when_it_ends() -> None:
+    accounting, new = watched(Trigger("over", Watches.EXPIRED, "gift"))
+    world = World(accounting=accounting)
+    ends = world.door.wall_ns() + HOUR_S * SECOND_NS
+    topups = (*new.topups, acts.TopUp(7, balance_id="bundle", expires_at_ns=ends))
+    async with world.at_work():
+        await opened(world, msgspec.structs.replace(new, topups=topups))
+        await asyncio.sleep(HOUR_S - 2)
+        assert "gift" not in world.door.books()
+        await asyncio.sleep(4)
+        assert world.door.books().endswith("gift 5")
+        await asyncio.sleep(HOUR_S)
+    assert world.door.books().endswith("gift 5")
+    assert world.reasons() == [("trigger g/over", "gift")]
+
+
+async def test_an_end_whose_trigger_cannot_run_is_asked_for_again_in_a_while() -> None:
+    accounting, new = watched(Trigger("over", Watches.EXPIRED, "send"))
+    world = World(accounting=accounting)
+    topups = (*new.topups, acts.TopUp(7, balance_id="bundle", expires_at_ns=world.door.wall_ns() + SECOND_NS))
+    async with world.at_work():
+        await opened(world, msgspec.structs.replace(new, topups=topups))
+        await asyncio.sleep(61)
+        assert world.door.truth.accounts[ACCOUNT].version < 20, "there is no account to send to"
+        bob = acts.NewAccount("default:bob", "standard")
+        await world.door.service.create(Change(acts.create(bob, acts.Act("b", 0, "test"))[0]))
+        await asyncio.sleep(6)
+    assert world.door.books("default:bob") == "main 3"

@@ -33,6 +33,13 @@ class Do(IntEnum):
     EMPTY = 15  # every balance loses what is free on it
 
 
+class Share(msgspec.Struct, frozen=True):
+    """The part of an amount that one increment of an interval has: of a month's amount, that of a day of it."""
+
+    interval: str  # minute, hour, day, week, month, year
+    increment: str
+
+
 class Action(msgspec.Struct, frozen=True):
     """One step of a set. Which fields count depends on `do`.
 
@@ -59,6 +66,7 @@ class Action(msgspec.Struct, frozen=True):
     text: str = ""  # of a notice; name of the group of triggers to reset
     source: str = ""  # file:line
     keeps: bool = False  # a balance that is set keeps what is on it
+    share: Share | None = None
 
 
 class ActionSet(msgspec.Struct, frozen=True):

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime, tzinfo
 
+from ocs.charging.actions.model import Share
 from ocs.charging.ledger import FOREVER_NS
-from ocs.charging.schedule import Calendar, Schedule, named, next_run
+from ocs.charging.schedule import Calendar, Schedule, days_in, local_day, named, next_run
 from ocs.charging.tariff.quantities import DURATIONS_NS, moment_ns, quantity
 
+PERIOD_MINUTES = {"minute": 1, "hour": 60, "day": 1_440, "week": 10_080}
+PERIODS = (*PERIOD_MINUTES, "month", "year")  # by length
 NEVER = ("", "unlimited", "never")
 _LENGTHS_NS = {
     "now": 0,
@@ -46,6 +49,21 @@ def _ends_ns(word: str, now_ns: int, zone: tzinfo) -> int | None:
         amount, _ = quantity(text[1:])
         return now_ns + amount
     return moment_ns(text, zone)
+
+
+def part_of(amount: int, share: Share, now_ns: int, zone: tzinfo) -> int:
+    """An amount times the increment over the interval, as long as they are now; rounded down."""
+    return amount * _minutes(share.increment, now_ns, zone) // _minutes(share.interval, now_ns, zone)
+
+
+def _minutes(word: str, now_ns: int, zone: tzinfo) -> int:
+    if word in PERIOD_MINUTES:
+        return PERIOD_MINUTES[word]
+    today = local_day(now_ns, zone)
+    if word == "month":
+        return days_in(today.year, today.month) * PERIOD_MINUTES["day"]
+    assert word == "year", "one of PERIODS"
+    return sum(days_in(today.year, month) for month in range(1, 13)) * PERIOD_MINUTES["day"]
 
 
 def check_end(word: str) -> str:

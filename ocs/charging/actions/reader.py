@@ -15,11 +15,12 @@ from ocs.charging.actions.model import (
     ActionSet,
     Do,
     PlanEntry,
+    Share,
     Trigger,
     Watches,
     When,
 )
-from ocs.charging.actions.moments import check_end
+from ocs.charging.actions.moments import PERIODS, check_end
 from ocs.charging.cron import cron
 from ocs.charging.events import Unit
 from ocs.charging.ledger import MAIN
@@ -63,7 +64,7 @@ VERBS = {
     "collect": Do.COLLECT,
     "empty": Do.EMPTY,
 }
-BALANCE_KEYS = ("balance", "priority", "expires", "services", "rating_groups", *terms_reader.KEYS)
+BALANCE_KEYS = ("balance", "share", "priority", "expires", "services", "rating_groups", *terms_reader.KEYS)
 MORE_KEYS = {
     Do.TOP_UP: ("reset", *BALANCE_KEYS),
     Do.DEBIT: ("reset", "overdraw", *BALANCE_KEYS),
@@ -199,7 +200,20 @@ def _on_balance(do: Do, members: dict[str, Field], said: Field, source: str) -> 
         () if groups is None else tuple(groups.values(lambda text: whole(text, 0, 2**32 - 1))),
         terms_reader.read_terms(members),
         source=source,
+        share=_parsed(members.get("share"), _share, None),
     )
+
+
+def _share(text: str) -> Share:
+    """`day/month`: the part of a day in the present month."""
+    increment, _, interval = text.partition("/")
+    if (
+        increment not in PERIODS
+        or interval not in PERIODS
+        or PERIODS.index(increment) > PERIODS.index(interval)
+    ):
+        raise ValueError(f'"{text}" is not a share such as day/month, of {", ".join(PERIODS)}')
+    return Share(interval, increment)
 
 
 def _amount(field: Field) -> Amount:

@@ -175,16 +175,36 @@ def _is_due(trigger: Trigger, mark: Mark, before: Account, account: Account, now
         case Watches.USED_AT_MOST:
             return 0 < mark.counted <= trigger.amount
         case Watches.EXPIRED:
-            return any(
-                balance.expires_at_ns is not None and balance.expires_at_ns <= now_ns
-                for balance in _named(trigger, account)
-            )
+            return any(end_ns <= now_ns for end_ns in _ends(trigger, mark, account))
         case Watches.AT_MOST:
             changed = _changed(trigger, old, account)
             return any(available(balance) <= trigger.amount for balance in changed)
         case Watches.AT_LEAST:
             changed = _changed(trigger, old, account)
             return any(available(balance) >= trigger.amount for balance in changed)
+
+
+def next_end_ns(account: Account, accounting: Accounting) -> int | None:
+    """When a trigger that waits for the end of a balance is to be asked; None where there is none."""
+    found = []
+    for group, trigger in _by_weight(account, accounting):
+        mark = _mark(account, group, trigger.id)
+        if trigger.watches is not Watches.EXPIRED or mark.executed:
+            continue
+        earliest_ns = max(
+            trigger.from_ns or 0, 0 if mark.last_ns is None else mark.last_ns + trigger.min_sleep_ns
+        )
+        asked = [max(end_ns, earliest_ns) for end_ns in _ends(trigger, mark, account)]
+        found += [at_ns for at_ns in asked if trigger.until_ns is None or at_ns < trigger.until_ns]
+    return min(found, default=None)
+
+
+def _ends(trigger: Trigger, mark: Mark, account: Account) -> list[int]:
+    """Ends of balances that the trigger has not run for yet."""
+    ends = [balance.expires_at_ns for balance in _named(trigger, account)]
+    return [
+        end_ns for end_ns in ends if end_ns is not None and (mark.last_ns is None or end_ns > mark.last_ns)
+    ]
 
 
 def _named(trigger: Trigger, account: Account) -> list[Balance]:

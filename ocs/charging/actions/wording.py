@@ -54,6 +54,9 @@ def action_text(action: Action) -> str:
     if action.text:
         words.append(action.text)
     more = [
+        ""
+        if action.share is None
+        else f"the part of a {action.share.increment} in a {action.share.interval}",
         "emptied first" if action.resets else "",
         "without its debt" if action.resets_debt else "",
         "below zero if need be" if action.overdraws else "",

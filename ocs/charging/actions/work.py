@@ -11,7 +11,7 @@ import msgspec
 
 from ocs.charging.account import Account, Balance, Extras, Standing, Terms
 from ocs.charging.actions.model import Action, ActionSet, Do
-from ocs.charging.actions.moments import ends_ns
+from ocs.charging.actions.moments import ends_ns, part_of
 from ocs.charging.acts import MOST, Act, ActError
 from ocs.charging.entry import Entry, EntryKind, Posting
 from ocs.charging.events import Unit
@@ -71,6 +71,9 @@ class Bench:
 
     def _do(self, key: str, action: Action, act: Act, entries: dict[str, list[Entry]]) -> None:
         account = self.accounts[key]
+        if action.share is not None:
+            amount = part_of(action.amount, action.share, act.at_ns, self._zone)
+            action = msgspec.structs.replace(action, amount=amount, share=None)
         match action.do:
             case Do.BAR | Do.UNBAR:
                 standing = Standing.BARRED if action.do is Do.BAR else Standing.ACTIVE
@@ -85,7 +88,7 @@ class Bench:
                 pass
             case Do.TRANSFER:
                 self._transfer(key, action, act, entries)
-            case (
+            case (  # on balances
                 Do.TOP_UP | Do.DEBIT | Do.SET | Do.REMOVE | Do.EXPIRE | Do.SET_EXPIRY | Do.COLLECT | Do.EMPTY
             ):
                 ledger = Ledger(account.balances, act.at_ns)

@@ -10,6 +10,7 @@ from ocs.charging.actions.model import (
     ActionSet,
     Do,
     PlanEntry,
+    Share,
     Trigger,
     Watches,
     When,
@@ -100,6 +101,11 @@ def test_actions_are_read() -> None:
     assert (sets["end"].actions[1].expires, sets["end"].actions[2].credit_limit_nanos) == ("+30d", None)
 
 
+def test_an_amount_may_be_the_share_of_a_day() -> None:
+    [fee] = accounting('actions: {a: {debit: {money: "31"}, share: day/month}}').sets["a"].actions
+    assert (fee.amount, fee.share) == (31 * NANOS, Share("month", "day"))
+
+
 def test_plans_are_read_on_the_clock_of_the_file() -> None:
     found = accounting()
     assert found.time_zone == "Europe/Berlin"
@@ -160,6 +166,7 @@ def test_a_file_without_them_has_none() -> None:
         ("actions: {a: {top_up: {money: -1}}}", "negative"),
         ("actions: {a: {top_up: {money: 1}, expires: soon}}", '"soon" is not an end'),
         ("actions: {a: {debit: {money: 1}, overdraw: maybe}}", "is true or false"),
+        ("actions: {a: {debit: {money: 1}, share: month/day}}", '"month/day" is not a share'),
         ("actions: {a: {top_up: {money: 1}, reset: maybe}}", "is true, false or debt"),
         ("actions: {a: {top_up: {money: 1}, colour: red}}", "is not known here"),
         ("action_plans: {p: {run: a, at: asap}}", 'there is no set of actions "a"'),

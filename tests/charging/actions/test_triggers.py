@@ -8,7 +8,7 @@ import pytest
 from ocs.charging.account import Account, Balance, Extras, Mark, Watched
 from ocs.charging.actions.assign import unwatch, watch
 from ocs.charging.actions.model import Accounting, Action, ActionSet, Do, Trigger, Watches
-from ocs.charging.actions.triggers import Followed, Use, follow, others_of
+from ocs.charging.actions.triggers import Followed, Use, follow, next_end_ns, others_of
 from ocs.charging.entry import Entry, EntryKind
 from ocs.charging.events import Unit
 
@@ -105,6 +105,24 @@ def test_an_ended_balance_is_seen() -> None:
     )
     assert fires(ended, ended, trigger(Watches.EXPIRED))
     assert not fires(ended, ended, trigger(Watches.EXPIRED), now_ns=NOW_NS - 1)
+
+
+def test_a_recurring_trigger_runs_once_for_every_balance_that_ends() -> None:
+    recurring = trigger(Watches.EXPIRED, recurs=True, min_sleep_ns=10)
+    rules = Accounting(sets=SETS, triggers={"g": (recurring,)})
+    ends = (
+        Balance("x", Unit.MONEY, 1, expires_at_ns=NOW_NS),
+        Balance("y", Unit.MONEY, 1, expires_at_ns=NOW_NS + 5),
+    )
+    fresh = msgspec.structs.replace(account(1), balances=ends)
+    assert next_end_ns(fresh, rules) == NOW_NS
+    asleep = msgspec.structs.replace(account(1, Mark("low", False, NOW_NS)), balances=ends)
+    assert next_end_ns(asleep, rules) == NOW_NS + 10
+    assert not fires(asleep, asleep, recurring, now_ns=NOW_NS + 9)
+    assert fires(asleep, asleep, recurring, now_ns=NOW_NS + 10)
+    done = msgspec.structs.replace(account(1, Mark("low", False, NOW_NS + 10)), balances=ends)
+    assert next_end_ns(done, rules) is None
+    assert not fires(done, done, recurring, now_ns=NOW_NS + 10**12)
 
 
 def test_recurring_triggers_sleep_and_all_have_their_time() -> None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ocs.charging.account import Account, Balance, Extras, Mark, Standing, Terms, Watched
-from ocs.charging.actions.model import Action, ActionSet, Do
+from ocs.charging.actions.model import Action, ActionSet, Do, Share
 from ocs.charging.actions.moments import check_end, ends_ns
 from ocs.charging.actions.work import Bench, accounts_of
 from ocs.charging.acts import Act, ActError
@@ -193,3 +193,17 @@ def test_a_leap_day_ends_a_year_later() -> None:
 def test_an_end_that_is_none_is_named() -> None:
     with pytest.raises(ValueError, match="soon"):
         check_end("soon")
+
+
+@pytest.mark.parametrize(
+    ("share", "part"),
+    [
+        (Share("month", "day"), 20),
+        (Share("year", "month"), 52),
+        (Share("year", "year"), 620),
+        (Share("week", "hour"), 3),
+    ],
+)
+def test_an_amount_may_be_a_part_of_one(share: Share, part: int) -> None:
+    """January has 31 days, 2026 has 365."""
+    assert held(run(bench(), Action(Do.TOP_UP, amount=620, share=share))) == {"main": part}

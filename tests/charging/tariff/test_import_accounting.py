@@ -11,6 +11,7 @@ from ocs.charging.actions.model import (
     Group,
     PlanEntry,
     Provision,
+    Share,
     Trigger,
     Watches,
     When,
@@ -147,7 +148,7 @@ def row(count: int, **cells: str) -> str:
         ("Actions", row(17, c0="A", c1="*topup", c11="XX"), 'TimingTags: there is no timing "XX"'),
         ("Actions", row(17, c0="A", c1="*http_post", c2="http://x"), "not carried over: Action: *http_post"),
         ("Actions", row(17, c0="A", c1="*topup", c3="*string:~*req.ID:1"), "not carried over: Filters"),
-        ("Actions", row(17, c0="A", c1="*topup", c12="{}"), "not carried over: Units"),
+        ("Actions", row(17, c0="A", c1="*topup", c12="{}"), "Units: is no formula of the method"),
         ("Actions", row(17, c0="A", c1="*topup", c13="*time_asc"), "not carried over: BalanceWeight"),
         (
             "Actions",
@@ -216,3 +217,19 @@ def test_profile_files_are_read_and_listed() -> None:
     assert f"Chargers.csv:1:1: not carried over: Tenant: {told}" in findings
     assert any(one.startswith("Chargers.csv:2:7: warning: Weight:") for one in findings), findings
     assert any("1 resources (t:RS)" in one for one in findings), findings
+
+
+def test_an_amount_may_be_the_part_of_a_month() -> None:
+    params = '{""Units"":31,""Interval"":""month"",""Increment"":""day""}'
+    formula = f'"{{""Method"":""*incremental"",""Params"":{params}}}"'
+    accounting, findings = read(
+        {**ACCOUNTING, "Actions.csv": ACCOUNTING["Actions.csv"] + row(17, c0="A", c1="*topup", c12=formula)}
+    )
+    assert accounting is not None, findings
+    [action] = accounting.sets["A"].actions
+    assert (action.amount, action.share) == (31 * NANOS, Share("month", "day"))
+    wrong = formula.replace("month", "minute")
+    assert any(
+        "the longer one first" in one
+        for one in read({**ACCOUNTING, "Actions.csv": row(17, c0="A", c1="*topup", c12=wrong)})[1]
+    )

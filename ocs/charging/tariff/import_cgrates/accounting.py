@@ -21,11 +21,12 @@ from ocs.charging.actions.model import (
     Group,
     PlanEntry,
     Provision,
+    Share,
     Trigger,
     Watches,
     When,
 )
-from ocs.charging.actions.moments import check_end
+from ocs.charging.actions.moments import PERIODS, check_end
 from ocs.charging.cgrates import values
 from ocs.charging.cgrates.csv_folder import Row, Rows
 from ocs.charging.events import Unit
@@ -166,20 +167,20 @@ def _action(told: Told, row: Row) -> Action | None:
 
 def _on_balance(told: Told, row: Row, do: Do, kind: Kind) -> Action | None:
     cells, word = told.cells, row.cells[ACTION]
+    amount, share = abs(_amount(cells, row, UNITS, kind)), None
     if row.cells[UNITS].startswith("{"):
-        cells.lose(row, UNITS, "an amount that is a formula; the action is left out")
-        return None
+        amount, share = _formula(cells, row, kind)
     weight = row.cells[BALANCE_WEIGHT]
     if weight.startswith("*"):
         cells.lose(row, BALANCE_WEIGHT, f"{weight}: of equal balances the one that ends first is used first")
         weight = ""
-    amount = abs(_amount(cells, row, UNITS, kind))
     return Action(
         do,
         _name(row, kind),
         kind.unit,
         amount,
         keeps=do is Do.SET and not row.cells[UNITS],
+        share=share,
         resets=word.endswith("_reset"),
         resets_debt=word == "*topup_zero_negative",
         overdraws=do is Do.DEBIT,
@@ -197,10 +198,36 @@ def _name(row: Row, kind: Kind, column: int = BALANCE) -> str:
     return kind.name if tag in ("", "*default") else tag
 
 
+def _formula(cells: Cells, row: Row, kind: Kind) -> tuple[int, Share | None]:
+    """`{"Method":"*incremental","Params":{"Units":10,"Interval":"month","Increment":"day"}}`."""
+    told = extra_json(cells, row, UNITS)
+    params = told.get("Params")
+    if told.get("Method") != "*incremental" or not isinstance(params, dict):
+        cells.error(row, UNITS, "is no formula of the method *incremental with its Params")
+        return 0, None
+    interval, increment = params.get("Interval"), params.get("Increment")
+    if (
+        interval not in PERIODS
+        or increment not in PERIODS
+        or PERIODS.index(increment) > PERIODS.index(interval)
+    ):
+        cells.error(
+            row, UNITS, f"Interval and Increment are two of {', '.join(PERIODS)}, the longer one first"
+        )
+        return 0, None
+    try:
+        units = Fraction(parse_nanos(str(params.get("Units"))), 10**9)
+    except ValueError as error:
+        cells.error(row, UNITS, f"Units: {error}")
+        return 0, None
+    is_decimal = kind.unit in (Unit.MONEY, Unit.GENERIC)
+    return int(abs(units) * (10**9 if is_decimal else 1)), Share(interval, increment)
+
+
 def _amount(cells: Cells, row: Row, column: int, kind: Kind) -> int:
     """An amount in nanos, ns, octets or events; a fraction of a unit is dropped."""
     text = row.cells[column]
-    if not text:
+    if not text or text.startswith("{"):
         return 0
     if kind.unit is Unit.TIME:
         return cells.read(row, column, values.duration_ns, 0)
