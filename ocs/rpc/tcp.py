@@ -188,12 +188,12 @@ class TcpConnection(asyncio.Protocol):
         self._pump()
 
     def eof_received(self) -> bool:
-        """The client sends no more, but may still read: what it asked is answered."""
+        """The client sends no more, but may still read, except inside TLS: what it asked is answered."""
         self._ending = True
         if self.client is not None and self._service.clients is not None:
             self._service.clients.closed(self.client)
         self._pump()
-        return True
+        return self._transport is not None and self._transport.get_extra_info("ssl_object") is None
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it asks."""
