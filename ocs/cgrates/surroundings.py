@@ -1,6 +1,6 @@
 """The profiles of a state as the event pipeline and the subsystem methods see them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,7 @@ import structlog
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.objects.accounts import account_view
 from ocs.cgrates.objects.plain import plain
+from ocs.cgrates.route_forms import route_form
 from ocs.cgrates.route_sources import StateSources
 from ocs.cgrates.stat_records import change_of, record_of
 from ocs.cgrates.state import State
@@ -231,6 +232,20 @@ class ProfileSurroundings:
             self._state.put(Kind.THRESHOLD_HITS, f"{tenant}:{threshold_id}", hits)
         return hits is not None
 
+    def forget(self, kind: Kind, tenant: str, name: str) -> None:
+        """What a profile that is to go has kept: usages, items, hits."""
+        match kind:
+            case Kind.RESOURCE:
+                for change in self.resources.drop(tenant, name):
+                    self._state.delete(Kind.RESOURCE_USAGE, f"{tenant}:{name}:{change.usage_id}")
+            case Kind.STAT:
+                self.reset_queue(tenant, name)
+            case Kind.THRESHOLD:
+                self.thresholds_book.drop(tenant, name)
+                self._state.delete(Kind.THRESHOLD_HITS, f"{tenant}:{name}")
+            case _:
+                return
+
     def _keep_items(self, changes: Sequence[ItemChange]) -> None:
         for change in changes:
             key = f"{change.tenant}:{change.queue_id}:{change.sequence}"
@@ -302,27 +317,3 @@ def _account(event: CgrEvent) -> Event:
 
 def _logged(event: CgrEvent, fired: thresholds.Fired) -> None:
     log.info("threshold.fired", threshold=fired.threshold_id, actions=fired.action_ids)
-
-
-def route_form(decision: routes.Decision) -> dict[str, Any]:
-    """A decision as the API shows it."""
-    return {
-        "ProfileID": decision.profile_id,
-        "Sorting": decision.sorting,
-        "Routes": [
-            {
-                "RouteID": each.route.id,
-                "RouteParameters": each.route.parameters,
-                "SortingData": _numbers(each.data),
-            }
-            for each in decision.routes
-        ],
-    }
-
-
-def _numbers(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Sorting data with its decimals as numbers."""
-    return {
-        name: (int(value) if value == int(value) else float(value)) if isinstance(value, Decimal) else value
-        for name, value in data.items()
-    }

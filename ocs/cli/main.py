@@ -52,6 +52,7 @@ HANDLERS = {
     "tariff rollback": "ocs.cli.tariff_switch:rollback",
     "rate": "ocs.cli.rating:rate",
     "explain": "ocs.cli.rating:explain",
+    "route": "ocs.cli.routes:route",
     "key create": "ocs.cli.keys:create",
     "key ls": "ocs.cli.keys:list_",
     "key revoke": "ocs.cli.keys:revoke",

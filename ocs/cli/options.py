@@ -185,6 +185,33 @@ def _folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--category", action="append", default=[], metavar="NAME=SERVICE,..", help=help_text)
 
 
+def route(commands: Commands) -> None:
+    """Add `route`."""
+    summary = "Show which carrier an event takes, and why the others come later or not at all."
+    example = "route --account 1001 --destination 4915112345 --usage 2m"
+    parser = _command(commands, "route", "route", summary, example)
+    parser.add_argument("--account", required=True)
+    parser.add_argument("--destination", required=True, help="called number")
+    parser.add_argument("--usage", default="1m", metavar="DURATION", help="(%(default)s)")
+    parser.add_argument("--category", default="call", help="(%(default)s)")
+    parser.add_argument("--tenant", default="", help="(default: that of the server)")
+    parser.add_argument("--at", default="*now", metavar="TIME", help="2026-12-24T18:00:00Z (default: now)")
+    parser.add_argument(
+        "--event", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="another member"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--folder", metavar="DIR", help="by the files of a tariff folder, without a server")
+    source.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help="(%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the decision as JSON")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise argparse.ArgumentTypeError(f'"{text}" is not NAME=VALUE')
+    return name, value
+
+
 def rating(commands: Commands) -> None:
     """Add `rate` and `explain`."""
     example = "rate --plan standard --service voice --called 4915112345 --usage 95s"
@@ -303,4 +330,4 @@ def migrate(commands: Commands) -> None:
 
 
 RECORDS = (account, balance, action, session, cdr)
-GROUPS = (server, cgrates, *RECORDS, peer, tariff, rating, key, client, migrate, completion)
+GROUPS = (server, cgrates, *RECORDS, peer, tariff, rating, route, key, client, migrate, completion)

@@ -65,6 +65,10 @@ class ThresholdBook:
         hits = self._hits[tenant, threshold_id] = Hits(tenant, threshold_id)
         return hits
 
+    def drop(self, tenant: str, threshold_id: str) -> None:
+        """Forget a threshold whose profile is to go."""
+        self._hits.pop((tenant, threshold_id), None)
+
     def matching(
         self, view: View, ids: Collection[str] = (), *, ignores_filters: bool = False
     ) -> list[ThresholdProfile]:

@@ -24,12 +24,7 @@ KINDS = {
     "RouteProfile": Kind.ROUTE,
 }
 # Records that live beside a profile and go with it.
-BESIDE = {
-    Kind.RESOURCE: Kind.RESOURCE_USAGE,
-    Kind.IP: Kind.IP_ALLOCATION,
-    Kind.STAT: Kind.STAT_QUEUE,
-    Kind.THRESHOLD: Kind.THRESHOLD_HITS,
-}
+BESIDE = {Kind.IP: Kind.IP_ALLOCATION}
 
 
 def _key(runtime: Runtime, given: Given) -> str:
@@ -85,6 +80,7 @@ def _add(word: str, profile: ProfileKind, kind: Kind) -> None:
         key = _key(runtime, given)
         if key not in runtime.state.tables[kind]:
             raise not_found()
+        runtime.surroundings.forget(kind, *key.split(":", 1))
         runtime.state.delete_profile(kind, key)
         if kind in BESIDE:
             runtime.state.delete(BESIDE[kind], key)

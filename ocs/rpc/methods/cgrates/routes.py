@@ -4,9 +4,8 @@ from typing import Any
 
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.objects.given import Given
+from ocs.cgrates.route_forms import explained
 from ocs.cgrates.runtime import Runtime
-from ocs.cgrates.surroundings import route_form
-from ocs.charging.profiles.routes import Decision
 from ocs.rpc.caller import Role
 from ocs.rpc.methods.cgrates.attributes import record_of
 from ocs.rpc.methods.cgrates.events import filtered_event, found_or_error
@@ -56,14 +55,6 @@ def explain(runtime: Runtime, params: Given) -> list[Form]:
     return [
         explained(each) for each in found_or_error(runtime.surroundings.decisions(event, _options(event)))
     ]
-
-
-def explained(decision: Decision) -> Form:
-    """A decision with its reasons."""
-    form = route_form(decision)
-    for route, each in zip(form["Routes"], decision.routes, strict=True):
-        route["Behind"] = each.behind
-    return form | {"Lost": [{"RouteID": each.route_id, "Reason": each.reason} for each in decision.lost]}
 
 
 def _options(event: CgrEvent) -> RouteOptions:
