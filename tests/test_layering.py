@@ -75,6 +75,7 @@ TABLE: dict[str, Row] = {
     "ocs.config.currencies": Row(pure=True),
     "ocs.config.profiles": Row(allowed=("ocs.config.settings",), pure=True),
     "ocs.demo": Row(pure=True),
+    "ocs.lazily": Row(pure=True),
     "ocs.log": Row(allowed=("ocs.config.settings",)),
     "ocs.metrics": Row(allowed=("ocs.charging.events",)),
     "ocs.exporting": Row(allowed=("ocs.charging.profiles",)),
@@ -299,7 +300,7 @@ def _may_import(name: str, row: Row, imported: str) -> bool:
     if any(is_below(imported, denied) for denied in row.denied):
         return False
     own = () if name == "ocs" else (name,)
-    return any(is_below(imported, allowed) for allowed in ("ocs.__version__", *own, *row.allowed))
+    return any(is_below(imported, allowed) for allowed in ("ocs.__version__", "ocs.lazily", *own, *row.allowed))
 
 
 def _clock_calls(tree: ast.Module) -> list[str]:

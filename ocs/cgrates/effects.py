@@ -7,7 +7,6 @@ and are not repeated. What is not done here is said once per action set, as a wa
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import msgspec
 import structlog
 
@@ -19,8 +18,14 @@ from ocs.charging.cgrates.effects import Effect, Reach, describe
 from ocs.charging.cgrates.grid import NANOS
 from ocs.charging.profiles.filters import passes
 from ocs.charging.profiles.view import View
+from ocs.lazily import lazily
 from ocs.rpc.errors import RpcError
 from ocs.sessions.model import Cdr, CgrEvent
+
+if TYPE_CHECKING:
+    import aiohttp
+else:
+    aiohttp = lazily("aiohttp")
 
 if TYPE_CHECKING:
     from ocs.cgrates.runtime import Runtime

@@ -5,25 +5,29 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from ocs.cgrates import config
-from ocs.cgrates.agents.voice import SectionError, VoiceAgents
 from ocs.cgrates.callbacks import FrontClients
 from ocs.cgrates.journal import Journal, JournalError, NoJournal, SqliteJournal
 from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import State
 from ocs.config.settings import Endpoint
-from ocs.rpc import reference
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor, Listeners
 from ocs.rpc.methods.cgrates import BIDIRECTIONAL, CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from ocs.rpc.tcp import TcpLimits
+
+if TYPE_CHECKING:
+    from aiohttp.web import RouteDef
+
+    from ocs.cgrates.agents.voice import VoiceAgents
 
 log = structlog.get_logger()
 
@@ -33,6 +37,7 @@ MESSAGE_OCTETS = 16 << 20
 FINISH_S = 0.05  # a successor starts right after the signal
 GC_THRESHOLDS = (50_000, 20, 100)
 FILE = "cgrates.db"
+AGENT_SECTIONS = ("freeswitch_agent", "kamailio_agent")
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65_535
 
@@ -68,33 +73,49 @@ async def serve(
     front = FrontDoor(
         Dispatcher(CGRATES, runtime, limits),
         listeners(settings),
-        reference.routes(CGRATES, is_alone=True),
+        _routes,
         TcpLimits(in_flight=1_000),
         path=settings.http.json_rpc_url,
         both_ways=Dispatcher(BIDIRECTIONAL, runtime, limits),
     )
     agents = _agents(runtime)
-    runtime.use_clients(agents.beside(FrontClients(front.clients)))
+    clients = FrontClients(front.clients)
+    runtime.use_clients(clients if agents is None else agents.beside(clients))
     await runtime.start()
     try:
         await _open(front)
-        await agents.start()
+        if agents is not None:
+            await agents.start()
         if unsupported:
             log.warning("config.keys_without_effect", keys={each.key: each.meaning for each in unsupported})
         log.info("server.ready", records=records, **front.addresses)
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        gc.enable()
         await stop.wait()
     finally:
         await front.close()
-        await agents.stop()
+        if agents is not None:
+            await agents.stop()
         await runtime.stop(FINISH_S)
         await front.end()
         log.info("server.stopped")
     return STORE_ERROR if state.failure is not None else 0
 
 
-def _agents(runtime: Runtime) -> VoiceAgents:
+def _routes() -> "Sequence[RouteDef]":
+    from ocs.rpc import reference
+
+    return reference.routes(CGRATES, is_alone=True)
+
+
+def _agents(runtime: Runtime) -> "VoiceAgents | None":
+    """The switch agents; what they need is not imported where the configuration has none."""
+    if not any(runtime.settings.raw.get(section) for section in AGENT_SECTIONS):
+        return None
+    from ocs.cgrates.agents.sections import SectionError
+    from ocs.cgrates.agents.voice import VoiceAgents
+
     try:
         return VoiceAgents(runtime)
     except SectionError as error:

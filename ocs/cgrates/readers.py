@@ -9,9 +9,8 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import msgspec
 import structlog
 
@@ -21,8 +20,14 @@ from ocs.charging.cgrates import values as cells
 from ocs.charging.profiles.filters import passes
 from ocs.charging.profiles.rsr import Value, parse_value
 from ocs.charging.profiles.view import View, split
+from ocs.lazily import lazily
 from ocs.sessions.errors import ServiceError
 from ocs.sessions.model import CgrEvent
+
+if TYPE_CHECKING:
+    import aiohttp
+else:
+    aiohttp = lazily("aiohttp")
 
 log = structlog.get_logger()
 

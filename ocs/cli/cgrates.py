@@ -1,6 +1,7 @@
 """`ocs cgrates`: the server in the incumbent's place, started with the incumbent's flags."""
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ CONFIG_ERROR = 2
 
 def serve(arguments: argparse.Namespace) -> int:
     """Runs the server until it is told to stop; 0 after that, 2 where the configuration is wrong."""
+    gc.disable()  # nothing that is imported goes away again; the program switches it on when it is ready
     from ocs.cgrates.process import leave, take_name
 
     take_name(sys.argv[0])

@@ -4,12 +4,17 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import aiohttp
 import structlog
 
 from ocs.exporting.records import Row, Template, csv_line, json_line
+from ocs.lazily import lazily
+
+if TYPE_CHECKING:
+    import aiohttp
+else:
+    aiohttp = lazily("aiohttp")
 
 log = structlog.get_logger()
 

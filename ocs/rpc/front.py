@@ -7,18 +7,21 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from ocs.config.settings import Endpoint
 from ocs.rpc.clients import Clients
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.http import CONNECTIONS, IDLE_NS, HttpService
 from ocs.rpc.tcp import TcpConnection, TcpLimits, TcpService
 from ocs.rpc.tls import ServerTls
+
+if TYPE_CHECKING:
+    from aiohttp.web import RouteDef
+
+    from ocs.rpc.http_front import HttpFront
 
 log = structlog.get_logger()
 
@@ -45,7 +48,7 @@ class FrontDoor:
         self,
         dispatcher: Dispatcher,
         listeners: Listeners,
-        routes: Sequence[web.RouteDef] = (),
+        routes: "Callable[[], Sequence[RouteDef]] | None" = None,
         limits: TcpLimits | None = None,
         tls: ServerTls | None = None,
         path: str = "/jsonrpc",
@@ -56,12 +59,14 @@ class FrontDoor:
         self.addresses: dict[str, tuple[str, int]] = {}
         self.tcp = TcpService(dispatcher, limits or TcpLimits())
         self.bidirectional = TcpService(both_ways or dispatcher, limits or TcpLimits(), self.clients)
-        self.http = HttpService(dispatcher, self.clients, monotonic_ns, routes, path)
+        self.http: HttpFront | None = None  # once it listens
         self._gate = dispatcher.gate
         self._listeners = listeners
         self._tls = tls
         self._monotonic_ns = monotonic_ns
-        self._runner: web.AppRunner | None = None
+        self._dispatcher = dispatcher
+        self._routes = routes
+        self._path = path
         self._open: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -70,17 +75,18 @@ class FrontDoor:
         self._sweep()
         wanted = self._listeners
         try:
-            if wanted.http is not None or wanted.http_tls is not None:
-                self._runner = web.AppRunner(self.http.application(), access_log=None)
-                await self._runner.setup()
             await self._listen("jsonrpc", self._tcp, wanted.jsonrpc)
             await self._listen("bidirectional", self._both_ways, wanted.bidirectional)
-            await self._listen("http", self._http_connection, wanted.http)
+            if wanted.http is not None or wanted.http_tls is not None:
+                self.http = await asyncio.to_thread(self._http_front)
+                await self.http.start()
+                await self._listen("http", self.http.connection, wanted.http)
             if self._tls is not None:
                 tls = self._tls.context
                 await self._listen("jsonrpc_tls", self._tcp, wanted.jsonrpc_tls, tls)
                 await self._listen("bidirectional_tls", self._both_ways, wanted.bidirectional_tls, tls)
-                await self._listen("http_tls", self._http_connection, wanted.http_tls, tls)
+                if self.http is not None:
+                    await self._listen("http_tls", self.http.connection, wanted.http_tls, tls)
         except BaseException:
             await self.close()
             await self.end()
@@ -94,14 +100,15 @@ class FrontDoor:
         self._open.clear()
         self.tcp.close()
         self.bidirectional.close()
-        await self.http.close()
+        if self.http is not None:
+            await self.http.close()
 
     async def end(self) -> None:
         """End the connections that are left."""
         self.tcp.abort()
         self.bidirectional.abort()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self.http is not None:
+            await self.http.end()
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -128,22 +135,18 @@ class FrontDoor:
         address, port = listener.sockets[0].getsockname()[:2]
         self.addresses[name] = (str(address), int(port))
 
+    def _http_front(self) -> "HttpFront":
+        """HTTP takes long to import: the other ports are open before it."""
+        from ocs.rpc.http_front import HttpFront
+
+        routes = self._routes() if self._routes is not None else ()
+        return HttpFront(self._dispatcher, self.clients, self._monotonic_ns, routes, self._path)
+
     def _tcp(self) -> asyncio.Protocol:
         return TcpConnection(self.tcp)
 
     def _both_ways(self) -> asyncio.Protocol:
         return TcpConnection(self.bidirectional)
-
-    def _http_connection(self) -> asyncio.Protocol:
-        """The protocol of a new HTTP connection; one too many is closed at once."""
-        assert self._runner is not None, "it listens only while the runner is there"
-        server = self._runner.server
-        assert server is not None, "the runner is set up"
-        if len(server.connections) >= CONNECTIONS:
-            return _Closed()
-        protocol = server()
-        self.http.idle_since_ns[protocol] = self._monotonic_ns()
-        return protocol
 
     # --- the sweep
 
@@ -159,7 +162,8 @@ class FrontDoor:
         now_ns = self._monotonic_ns()
         self.tcp.sweep(now_ns)
         self.bidirectional.sweep(now_ns)
-        self.sweep_http(now_ns)
+        if self.http is not None:
+            self.http.sweep(now_ns)
         if self._tls is not None:
             self._tls.refresh()
         if self._gate.refresh():
@@ -172,25 +176,5 @@ class FrontDoor:
             if not holds(connection.caller):
                 log.warning("rpc.connection_ended", peer=connection.peer, reason="key revoked")
                 connection.abort()
-        self.http.let_go(holds)
-
-    def sweep_http(self, now_ns: int) -> None:
-        """End HTTP connections that have had no request for long, and forget those that are gone."""
-        idle = self.http.idle_since_ns
-        server = None if self._runner is None else self._runner.server
-        if server is None:
-            return
-        open_now: set[RequestHandler] = set(server.connections)
-        for protocol, since_ns in list(idle.items()):
-            if protocol not in open_now:
-                del idle[protocol]
-            elif since_ns is not None and now_ns - since_ns > IDLE_NS:
-                protocol.force_close()
-
-
-class _Closed(asyncio.Protocol):
-    """A connection that is not wanted."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close at once."""
-        transport.close()
+        if self.http is not None:
+            self.http.service.let_go(holds)

@@ -59,7 +59,7 @@ class RpcServer:
         self.front = FrontDoor(
             dispatcher,
             listeners(rpc),
-            [*self._pages.routes(), *reference.routes(REGISTRY)],
+            lambda: [*self._pages.routes(), *reference.routes(REGISTRY)],
             tcp_limits
             or TcpLimits(
                 connections=rpc.connections,

@@ -271,9 +271,11 @@ async def test_connection_that_asks_for_nothing_is_ended(world: World) -> None:
     async with browser(world) as http, http.get("/healthz") as answer:
         assert answer.status == 200
     now_ns = world.server.context.monotonic_ns()
-    world.server.front.sweep_http(now_ns + IDLE_NS // 2)
+    front = world.server.front.http
+    assert front is not None
+    front.sweep(now_ns + IDLE_NS // 2)
     assert not reader.at_eof()
-    world.server.front.sweep_http(now_ns + 2 * IDLE_NS)
+    front.sweep(now_ns + 2 * IDLE_NS)
     async with asyncio.timeout(TIMEOUT_S):
         assert await reader.read() == b""
     writer.close()

@@ -1,0 +1,20 @@
+"""All methods of the service, put into a registry together."""
+
+from ocs.rpc.methods.ocs_v1 import (
+    accounts,
+    actions,
+    bookings,
+    charge,
+    explain,
+    rating,
+    server,
+    sessions,
+    tariffs,
+)
+from ocs.rpc.registry import Registry
+
+
+def register(registry: Registry) -> None:
+    """Adds the methods to a registry."""
+    for service in (server, accounts, actions, bookings, sessions, charge, tariffs, rating, explain):
+        service.register(registry)
