@@ -124,9 +124,7 @@ class CgratesAccounting:
         for runs, usage in taken:
             context = session.update(context, _states(runs), session.Report(usage)).context
         money: Money = run.money
-        found = authorize(
-            context.snapshot, context.tariff, money.run.call, run.request_type, self._settings
-        )
+        found = authorize(context.snapshot, context.tariff, money.run.call, run.request_type, self._settings)
         return Outcome(refusal=str(found)) if isinstance(found, Refusal) else Outcome(found.usage_ns)
 
     def update(self, runs: tuple[Run, ...], report: Report, *, is_paused: bool = False) -> Step:

@@ -183,9 +183,18 @@ class Runtime(Tasks):
         """Loads a tariff folder and runs what is to run at once. Raises OSError, tariff.TariffError."""
         return await self.load_files(await asyncio.to_thread(tariff.read_folder, folder))
 
-    async def load_files(self, files: list[tuple[str, str]]) -> tuple[Problem, ...]:
-        """Loads the texts of tariff files and runs what is to run at once. Raises tariff.TariffError."""
-        loaded = tariff.load(self.state, files, self.wall_ns())
+    async def load_files(
+        self, files: list[tuple[str, str]], *, validates: bool = False, is_dry: bool = False
+    ) -> tuple[Problem, ...]:
+        """Loads the texts of tariff files and runs what is to run at once. Raises tariff.TariffError.
+
+        They are read in a thread, while calls go on; what they say is in force from one moment to the next.
+        """
+        timings = self.state.tariff.timings
+        compiled = await asyncio.to_thread(tariff.compile_files, files, timings, validates=validates)
+        if is_dry:
+            return ()
+        loaded = tariff.put(self.state, compiled, self.wall_ns())
         for account_id, actions_id in loaded.asap:
             error = self.execute(account_id, actions_id)
             if error:

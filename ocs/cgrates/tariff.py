@@ -17,8 +17,9 @@ from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.actions_model import AccountAction
 from ocs.charging.cgrates.csv_folder import COLUMNS, Problem, Row, Rows, read_texts
 from ocs.charging.cgrates.plan import Tariff
-from ocs.charging.cgrates.timings import predefined_timings
+from ocs.charging.cgrates.timings import Timing, predefined_timings
 from ocs.charging.cgrates.triggers import assign
+from ocs.charging.cgrates.validate import faults
 
 PROFILE_FILES: Mapping[str, Kind] = {
     "Filters.csv": Kind.FILTER,
@@ -55,17 +56,43 @@ def read_folder(folder: Path) -> list[tuple[str, str]]:
     return [(path.relative_to(folder).as_posix(), path.read_text("utf-8-sig")) for path in paths]
 
 
-def load(state: State, files: list[tuple[str, str]], now_ns: int = 0) -> Loaded:
-    """Puts the content of files into the state. Raises TariffError where a rating file cannot be used at all."""
-    rows, unreadable = read_texts(files)
-    if unreadable:
-        raise TariffError(unreadable)
-    added, problems = tariff_rows.compile_tariff(rows, state.tariff.timings)
+class Compiled(msgspec.Struct, frozen=True):
+    """Files of a tariff, read; nothing is in force yet."""
+
+    rows: Rows
+    tariff: Tariff
+
+
+def compile_files(
+    files: list[tuple[str, str]], timings: Mapping[str, Timing], *, validates: bool = False
+) -> Compiled:
+    """The content of files, which may use known timings. Raises TariffError for a cell that cannot be used.
+
+    Touches nothing, so it may run in a thread.
+    """
+    rows, problems = read_texts(files)
+    found, more = tariff_rows.compile_tariff(rows, timings)
+    problems = (*problems, *more)
+    if validates and not problems:
+        problems = tuple(Problem("tariff", 0, 0, text) for text in faults(found))
+    if problems:
+        raise TariffError(problems)
+    return Compiled(rows, found)
+
+
+def put(state: State, compiled: Compiled, now_ns: int) -> Loaded:
+    """Puts compiled files into the state; profiles that cannot be used are told and left out."""
+    rows, added = compiled.rows, compiled.tariff
     _put_rating(state, rows, added)
     _put_actions(state, added, now_ns)
     bad_profiles = _put_profiles(state, rows)
     asap = [pair for row in added.account_actions for pair in _put_account(state, row, now_ns)]
-    return Loaded(tuple(asap), (*problems, *bad_profiles))
+    return Loaded(tuple(asap), tuple(bad_profiles))
+
+
+def load(state: State, files: list[tuple[str, str]], now_ns: int = 0) -> Loaded:
+    """Puts the content of files into the state. Raises TariffError."""
+    return put(state, compile_files(files, state.tariff.timings), now_ns)
 
 
 def _put_rating(state: State, rows: Rows, added: Tariff) -> None:

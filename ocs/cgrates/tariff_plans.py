@@ -1,11 +1,11 @@
-"""Tariff plans as files: checked before they are used, stored as rows under an id, removed, written out.
+"""Tariff plans as files: stored as rows under an id, removed from what is in force, written out.
 
 Rows of a stored plan are one record per object: `plan id`, file and key of the object.
 """
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ocs.cgrates import ledgers
@@ -13,10 +13,8 @@ from ocs.cgrates.kinds import Kind
 from ocs.cgrates.objects.profiles import PROFILE_KINDS
 from ocs.cgrates.objects.sheets import BY_FILE
 from ocs.cgrates.state import State
-from ocs.cgrates.tariff import PROFILE_FILES, TariffError
-from ocs.charging.cgrates.compile import compile_tariff
-from ocs.charging.cgrates.csv_folder import COLUMNS, Problem, read_texts
-from ocs.charging.cgrates.validate import faults
+from ocs.cgrates.tariff import PROFILE_FILES
+from ocs.charging.cgrates.csv_folder import COLUMNS
 
 Files = list[tuple[str, str]]  # (path, text)
 Cells = tuple[str, ...]
@@ -32,17 +30,6 @@ RECORDS = {
     "ActionPlans.csv": Kind.ACTION_PLAN,
     "ActionTriggers.csv": Kind.ACTION_TRIGGERS,
 }
-
-
-def check(state: State, files: Files, *, validates: bool) -> None:
-    """Raises TariffError where a rating or accounting file cannot be used as a whole."""
-    rows, problems = read_texts(files)
-    tariff, more = compile_tariff(rows, state.tariff.timings)
-    problems = (*problems, *more)
-    if validates and not problems:
-        problems = tuple(Problem("tariff", 0, 0, text) for text in faults(tariff))
-    if problems:
-        raise TariffError(problems)
 
 
 def remove(state: State, files: Files) -> None:
@@ -121,9 +108,17 @@ def _grouped(files: Files, separator: str) -> dict[tuple[str, str], list[Cells]]
         if sheet is None and file not in PROFILE_KINDS:
             continue
         columns = [member.column for member in sheet.key] if sheet is not None else [0, 1]
-        for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+        for cells in _lines(path, text, separator):
             if len(cells) <= max(columns) or cells[0].startswith("#"):
                 continue
             stripped = tuple(cell.strip() for cell in cells)
             found.setdefault((file, ":".join(stripped[column] for column in columns)), []).append(stripped)
     return found
+
+
+def _lines(path: str, text: str, separator: str) -> Iterator[list[str]]:
+    """Lines of a file as cells. Raises ValueError that names the file."""
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    except csv.Error as error:
+        raise ValueError(f"{path}: {error}") from None

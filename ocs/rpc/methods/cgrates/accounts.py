@@ -17,6 +17,7 @@ from ocs.rpc.methods.cgrates.table import OK, Table, account_id_of, page, tenant
 from ocs.rpc.registry import Role
 
 TABLE = Table()
+MOST_SHOWN = 100_000  # in one answer
 
 
 @TABLE.method("APIerSv1.SetAccount", role=Role.ADMINISTER)
@@ -147,7 +148,10 @@ def _selected(runtime: Runtime, given: Given) -> list[Account]:
     flags = given.inner("Filter")
     wanted = {name: flags.optional_flag(name) for name in ("AllowNegative", "Disabled")}
     kept = []
-    for key in page(keys, given):
+    chosen = page(keys, given)
+    if len(chosen) > MOST_SHOWN:
+        raise server_error(f"more than {MOST_SHOWN} accounts: use Limit and Offset")
+    for key in chosen:
         account = accounts.get(key)
         if account is None:
             continue

@@ -15,10 +15,19 @@ from ocs.rpc.registry import Role
 from ocs.sessions.model import Cdr
 
 TABLE = Table()
+MOST_SHOWN = 100_000  # in one answer
 
 
 def _select(runtime: Runtime, wanted: CdrFilter) -> list[Cdr]:
     return wanted.select(runtime.state.cdrs.values())
+
+
+def _shown(runtime: Runtime, wanted: CdrFilter) -> list[Cdr]:
+    """The records that a filter finds, as many as one answer takes."""
+    found = _select(runtime, wanted)
+    if len(found) > MOST_SHOWN:
+        raise server_error(f"more than {MOST_SHOWN} records: use Limit and Offset")
+    return found
 
 
 def external_form(runtime: Runtime, cdr: Cdr) -> dict[str, Any]:
@@ -35,7 +44,7 @@ def external_form(runtime: Runtime, cdr: Cdr) -> dict[str, Any]:
 @TABLE.method("CDRsV1.GetCDRs", role=Role.READ)
 def get_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
     """Shows the records that a filter finds."""
-    found = _select(runtime, read_filter(given, runtime.wall_ns()))
+    found = _shown(runtime, read_filter(given, runtime.wall_ns()))
     if not found:
         raise server_error("NOT_FOUND")
     return [runtime.cdrs.form(cdr) for cdr in found]
@@ -44,7 +53,7 @@ def get_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
 @TABLE.method("APIerSv2.GetCDRs", role=Role.READ)
 def get_external_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
     """Shows the records that a filter finds, in their external form."""
-    found = _select(runtime, read_filter(given, runtime.wall_ns()))
+    found = _shown(runtime, read_filter(given, runtime.wall_ns()))
     if not found:
         raise not_found()
     return [external_form(runtime, cdr) for cdr in found]
@@ -53,7 +62,7 @@ def get_external_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
 @TABLE.method("APIerSv1.GetCDRs", role=Role.READ)
 def get_external_cdrs_old(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
     """Shows the records that a filter with the older names finds, in their external form."""
-    found = _select(runtime, read_old_filter(given, runtime.wall_ns()))
+    found = _shown(runtime, read_old_filter(given, runtime.wall_ns()))
     if not found:
         raise server_error("NOT_FOUND")
     return [external_form(runtime, cdr) for cdr in found]

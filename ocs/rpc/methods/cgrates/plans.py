@@ -48,9 +48,8 @@ async def _read(given: Given) -> Files:
 async def _load(runtime: Runtime, files: Files, given: Given) -> None:
     """Loads files as a whole or not at all, and runs what is to run at once."""
     try:
-        tariff_plans.check(runtime.state, files, validates=given.flag("Validate"))
-        if not given.flag("DryRun"):
-            await runtime.load_files(files)
+        is_dry, validates = given.flag("DryRun"), given.flag("Validate")
+        await runtime.load_files(files, validates=validates, is_dry=is_dry)
     except TariffError as error:
         raise server_error(error) from None
 

@@ -110,9 +110,7 @@ def refund_increments(runtime: Runtime, params: Given) -> dict[str, Any]:
 
 def refund_rounding(runtime: Runtime, params: Given) -> dict[str, Any]:
     """Gives rounding corrections back to the balances that paid them; the account after it."""
-    steps = tuple(
-        msgspec.structs.replace(_steps_of(one), duration_ns=0) for one in params.rows("Increments")
-    )
+    steps = tuple(msgspec.structs.replace(_steps_of(one), duration_ns=0) for one in params.rows("Increments"))
     return _refunded(runtime, params, steps)
 
 
