@@ -21,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
 
+import msgspec  # noqa: E402
 import structlog  # noqa: E402
 
 from bench.load.server import Server  # noqa: E402
@@ -28,7 +29,11 @@ from ocs.agents.kamailio.book import Clocks  # noqa: E402
 from ocs.agents.kamailio.messages import decode_message  # noqa: E402
 from ocs.agents.kamailio.netstring import NetstringDecoder, encode_netstring  # noqa: E402
 from ocs.agents.kamailio.proxy import ProxyCalls  # noqa: E402
+from ocs.cgrates import config, tariff  # noqa: E402
+from ocs.cgrates.agents.voice import VoiceAgents  # noqa: E402
+from ocs.cgrates.runtime import Runtime  # noqa: E402
 from ocs.charging import acts  # noqa: E402
+from ocs.charging.cgrates.account import Account, Balance  # noqa: E402
 from ocs.charging.decision import Change  # noqa: E402
 from ocs.charging.quota import ChargingPolicy  # noqa: E402
 from ocs.charging.service import ChargingService  # noqa: E402
@@ -42,17 +47,18 @@ from ocs.metrics import Metrics  # noqa: E402
 CALLS = 10_000
 AT_ONCE = 200
 ACCOUNTS = 500
+TENANT = "default"
 PATIENCE_S = 60.0
 
 
-def message(event: str, number: int, **fields: str) -> bytes:
+def message(event: str, number: int, tenant: str, **fields: str) -> bytes:
     """One message of a call as Kamailio writes it."""
     said = {
         "event": event,
         "cgr_flags": "*accounts",
         "OriginID": f"1-{number}@127.0.0.1",
         "RequestType": "*prepaid",
-        "Tenant": "default",
+        "Tenant": tenant,
         "Account": str(number % ACCOUNTS),
         "Destination": "15550100001",
         "SetupTime": str(int(time.time())),
@@ -60,21 +66,21 @@ def message(event: str, number: int, **fields: str) -> bytes:
     return json.dumps(said | fields, separators=(",", ":")).encode()
 
 
-def authorise(number: int) -> bytes:
+def authorise(number: int, tenant: str = TENANT) -> bytes:
     """A call is to be set up."""
-    return message("CGR_AUTH_REQUEST", number, tr_index=str(number), tr_label="698469260")
+    return message("CGR_AUTH_REQUEST", number, tenant, tr_index=str(number), tr_label="698469260")
 
 
-def start(number: int) -> bytes:
+def start(number: int, tenant: str = TENANT) -> bytes:
     """It was answered."""
     handle = {"h_entry": str(number % 4096), "h_id": str(number)}
-    return message("CGR_CALL_START", number, **handle, AnswerTime=str(int(time.time())))
+    return message("CGR_CALL_START", number, tenant, **handle, AnswerTime=str(int(time.time())))
 
 
-def end(number: int) -> bytes:
+def end(number: int, tenant: str = TENANT) -> bytes:
     """It is over."""
     handle = {"h_entry": str(number % 4096), "h_id": str(number)}
-    return message("CGR_CALL_END", number, **handle, AnswerTime=str(int(time.time())), Usage="45")
+    return message("CGR_CALL_END", number, tenant, **handle, AnswerTime=str(int(time.time())), Usage="45")
 
 
 # --- without a network
@@ -82,9 +88,9 @@ def end(number: int) -> bytes:
 
 async def in_process(calls: int) -> None:
     """The processor time of a set-up and of a whole call."""
-    tariff, problems = read_tariff(demo_file("tariffs.yaml"))
-    assert tariff is not None, problems
-    service = ChargingService(MemoryStore(), Catalogue(tariff), ChargingPolicy(), Metrics())
+    tariffs, problems = read_tariff(demo_file("tariffs.yaml"))
+    assert tariffs is not None, problems
+    service = ChargingService(MemoryStore(), Catalogue(tariffs), ChargingPolicy(), Metrics())
     for number in range(ACCOUNTS):
         new = acts.NewAccount(f"default:{number}", "standard", (), (acts.TopUp(10**18),))
         account, posting = acts.create(new, acts.Act(f"seed {number}", 0, "bench"))
@@ -149,6 +155,40 @@ async def _hear(proxy: ProxyCalls, payloads: list[bytes]) -> None:
             proxy.received(decode_message(payload))
         await asyncio.sleep(0)
     await asyncio.sleep(0.01)
+
+
+async def cgrates_in_process(calls: int) -> None:
+    """The same on the configuration and the arithmetic of CGRateS, without a journal."""
+    folder = ROOT / "docs" / "examples" / "cgrates"
+    configuration, _ = config.load(folder / "kamailio")
+    runtime = Runtime(msgspec.structs.replace(configuration, raw={}))
+    for account in range(ACCOUNTS):
+        key = f"cgrates.org:{account}"
+        balances = {"*monetary": (Balance(f"uid{account}", "main", 10**18),)}
+        runtime.state.put_accounts({key: Account(key, balances)})
+    tariff.load(runtime.state, tariff.read_folder(folder / "tariffs"))
+    (proxy,) = VoiceAgents(runtime).kamailio.proxies.values()
+    replies: list[bytes] = []
+
+    def send(payload: bytes) -> bool:
+        replies.append(payload)
+        return True
+
+    proxy.send = send
+    began_s = time.process_time()
+    await _hear(proxy, [authorise(number, "cgrates.org") for number in range(calls)])
+    set_up_s = time.process_time() - began_s
+    promised = sum(b'"MaxUsage":10800' in reply for reply in replies)
+    assert promised == calls, f"{promised} of {calls} are promised three hours"
+    both = [make(number, "cgrates.org") for number in range(calls) for make in (start, end)]
+    await _hear(proxy, both)
+    whole_s = time.process_time() - began_s
+    assert not proxy.calls, "every call has ended"
+    assert len(runtime.state.cdrs) == calls, "every call has its record"
+    sys.stdout.write(
+        f"on CGRateS' arithmetic: {calls / set_up_s:6.0f} set-ups/s  {calls / whole_s:7.0f} whole calls/s"
+        f"  ({set_up_s / calls * 1e6:.0f} us a set-up)\n"
+    )
 
 
 # --- a server
@@ -244,6 +284,7 @@ def main() -> int:
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     asyncio.run(in_process(calls))
+    asyncio.run(cgrates_in_process(calls // 4))
     for is_whole in (False, True):
         asyncio.run(served(calls, is_whole))
     return 0
