@@ -97,6 +97,7 @@ class Limits(msgspec.Struct, frozen=True):
     """What one peer, or all of them, may use up at most."""
 
     message_size_octets: Annotated[int, Size(4 * KIB, 16 * MIB - 1)] = 64 * KIB
+    skipped_size_octets: Annotated[int, Size(0, 16 * MIB - 1)] = MIB
     avps: Annotated[int, Integer(64, 1_000_000)] = 4_096
     depth: Annotated[int, Integer(8, 64)] = 16
     services_per_request: Annotated[int, Integer(1, 4_096)] = 64

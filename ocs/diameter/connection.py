@@ -104,10 +104,9 @@ class Connection:
         self._admit = admit
         self._limits = limits
         self._timers = timers
-        self._framer = Framer(limits.message_octets)
+        self._framer = Framer(limits.message_octets, limits.skipped_octets)
         self._out = Outgoing(identifiers, limits.own_requests)
-        self._held: list[bytes] = []  # frames behind a CER that waits for its verdict
-        self._held_octets = 0
+        self._held, self._held_octets = list[bytes](), 0  # frames behind a CER that waits for its verdict
         self._cer: Message | None = None
         self._dpr: Message | None = None  # its DPA is still owed
         self._until = Deadlines()
@@ -129,6 +128,9 @@ class Connection:
         if frames:
             self._heard(now_ns, events)
             self._receive_frames(frames, now_ns, events)
+        while (head := self._framer.oversized) is not None:
+            self._refuse_oversized(Message(head, self._limits), now_ns, events)
+            self._receive_frames(self._framer.resume(), now_ns, events)
         self._judge_stream(bool(frames), now_ns, events)
         return events
 
@@ -279,18 +281,21 @@ class Connection:
             return
         fault = header_fault(self._local, message)
         if fault is not None and self.state is PeerState.OPEN:
-            self._scan_what_can_be(message)
+            message.scan_what_can_be()
             self._refuse_request(message, fault, events)
             return
         event = PeerInput.REQUEST if fault else _REQUEST_INPUTS.get(message.command_code, PeerInput.REQUEST)
         self._step(event, message, now_ns, events, CloseReason.CAPABILITIES_EXPECTED)
 
-    def _scan_what_can_be(self, message: Message) -> None:
-        """Session-Id and Proxy-Info belong into an error answer, as far as they can be read."""
-        try:
-            message.scan()
-        except DecodeError:
-            return  # `avps` holds those before the fault; the header's fault is the one reported
+    def _refuse_oversized(self, message: Message, now_ns: int, events: list[Event]) -> None:
+        """5015 for a request that is longer than allowed; whoever sends something else so long is left."""
+        if self.state is PeerState.OPEN and message.flags & REQUEST and message.version == VERSION:
+            self._heard(now_ns, events)
+            message.scan_what_can_be()
+            code = ResultCode.INVALID_MESSAGE_LENGTH
+            self._refuse_request(message, DecodeError(code, "longer than allowed"), events)
+        else:
+            self._step(PeerInput.FAULT, None, now_ns, events, CloseReason.MESSAGE_TOO_LONG)
 
     def _refuse_request(
         self, message: Message, fault: DecodeError, events: list[Event], refuse: Refuse | None = None

@@ -9,6 +9,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Bounds on one message. `message_octets` counts the header; `depth` counts groups inside groups."""
 
     message_octets: int = 65_536
+    skipped_octets: int = 1 << 20  # longer messages up to this are answered 5015 and read past
     avps: int = 4_096  # per message, members of the groups looked into included
     depth: int = 16  # the deepest legal Ro path is about 7
     session_id_octets: int = 1_024

@@ -92,6 +92,13 @@ class Message:
         scan_into(self.avps, self.frame, HEADER_OCTETS, len(self.frame), self.limits.avps)
         self.scanned_avps = len(self.avps)
 
+    def scan_what_can_be(self) -> None:
+        """Fill `avps` with those before the first fault, for what of them belongs into an error answer."""
+        try:
+            self.scan()
+        except DecodeError:
+            return  # another fault is the one that is reported
+
     @property
     def is_request(self) -> bool:
         """R bit."""

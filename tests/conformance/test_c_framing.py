@@ -10,14 +10,17 @@ import pytest
 from ocs.config.settings import DiameterSettings, Limits, Timers
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_octets, encode_u32, encode_utf8, group
-from tests.conformance.client import INITIAL, UPDATE, Client, ccr, dwr, message
-from tests.conformance.decoded import checked
+from tests.conformance.client import CLIENT, INITIAL, UPDATE, Client, ccr, cer, dwr, message
+from tests.conformance.decoded import Decoded, checked
 from tests.conformance.samples import samples
 from tests.conformance.world import ALICE, EUR, MB, World, served
 from tests.support.gy import money, requested, service, total, used
 
 MS = 1_000_000
 ASKING = service(10, requested(total(1_000)))
+PROXY = group(
+    avps.PROXY_INFO, [encode_utf8(avps.PROXY_HOST, "dra"), encode_octets(avps.PROXY_STATE, b"state")]
+)
 QUICK = DiameterSettings(timers=Timers(frame_timeout_ns=200 * MS))
 
 
@@ -65,18 +68,63 @@ async def test_032_a_claim_below_the_limit_closes_on_the_frame_timer(world: Worl
     assert await client.closed()
 
 
-@pytest.mark.parametrize(("size", "served_"), [(65_536, True), (65_540, False)])
+@pytest.mark.parametrize(
+    ("size", "code"), [(65_536, 2001), (65_540, 5015), (1 << 20, 5015), ((1 << 20) + 4, None)]
+)
 @served()
-async def test_033_a_length_above_the_limit_closes(world: World, size: int, served_: bool) -> None:
+async def test_033_a_length_above_the_limit_is_5015_and_far_above_it_closes(
+    world: World, size: int, code: int | None
+) -> None:
     client = await world.open()
     bare = len(ccr(ASKING)) + 8
-    request = ccr(ASKING, encode_octets(60_001, bytes(size - bare), False))
+    request = ccr(ASKING, PROXY, encode_octets(60_001, bytes(size - bare - len(PROXY)), False))
     assert len(request) == size
     client.send(request)
-    if served_:
-        assert (await client.answer(request)).code == 2001
-    else:
+    if code is None:
         assert await client.closed()
+        return
+    answer = await client.answer(request)
+    assert answer.code == code
+    assert answer.has(avps.SESSION_ID)
+    assert answer.has(avps.PROXY_INFO)
+    assert await client.alive()
+    assert (await client.initial(ASKING, session="s;2")).code == 2001
+
+
+@served()
+async def test_033_a_claim_above_the_limit_is_answered_at_once_and_read_past_in_any_pieces(
+    world: World,
+) -> None:
+    client = await world.open()
+    request = ccr(ASKING, encode_octets(60_001, bytes(100_000), False))
+    client.send(request[:23])
+    assert (await client.answer(request)).code == 5015, "before the rest of it"
+    for at in range(23, len(request), 9_999):
+        client.send(request[at : at + 9_999])
+    assert await client.alive()
+    small = ccr(ASKING)
+    client.send(request + small + request + small)
+    codes = [Decoded(await client.raw()).code for _ in range(4)]
+    assert sorted(codes) == [2001, 2001, 5015, 5015]
+
+
+@served(QUICK)
+async def test_033_what_is_claimed_above_the_limit_has_to_come(world: World) -> None:
+    client = await world.open()
+    request = ccr(ASKING, length=100_000)
+    client.send(request)
+    assert (await client.answer(request)).code == 5015
+    assert await client.closed()
+
+
+@served()
+async def test_033_an_answer_above_the_limit_and_a_cer_above_it_close(world: World) -> None:
+    client = await world.open()
+    client.send(ccr(encode_octets(60_001, bytes(100_000), False), flags=0x40))
+    assert await client.closed()
+    client = await world.connect()
+    client.send(cer(CLIENT, encode_octets(60_001, bytes(100_000), False)))
+    assert await client.closed()
 
 
 @served()
@@ -195,6 +243,18 @@ async def test_044_045_a_depth_bomb_is_answered_quickly(world: World, code: int,
     answer = await client.ask(ccr(ASKING, nested(code, depth)))
     assert time.process_time() - start < 0.25
     assert answer.code in (2001, 5005, 5012)
+    assert await client.alive()
+
+
+@served()
+async def test_045_046_depth_and_number_above_the_size_are_answered_and_leave_the_connection_usable(
+    world: World,
+) -> None:
+    client = await world.open()
+    start = time.process_time()
+    assert (await client.ask(ccr(ASKING, nested(279, 20_000)))).code == 5015
+    assert (await client.ask(ccr(avp(60_001, 0, 8) * 100_000))).code == 5015
+    assert time.process_time() - start < 0.5  # the client's own work included
     assert await client.alive()
 
 

@@ -60,3 +60,29 @@ def test_the_longest_allowed_message_is_taken() -> None:
 
 def test_text_of_another_protocol_is_a_fault_at_once() -> None:
     assert frames_of([b"GET / HTTP/1.1\r\n"])[1].fault is FramingFault.TOO_LONG
+
+
+@pytest.mark.parametrize("piece", [1, 3, 7, 19, 20, 21, 64, 10_000])
+def test_a_message_that_is_too_long_is_read_past_in_any_pieces(piece: int) -> None:
+    small = bytes.fromhex("01000014") + bytes(16)
+    long = bytes.fromhex("01000100") + bytes(0x100 - 4)
+    stream = small + long + long + small
+    framer, frames, heads = Framer(64, 1_024), list[bytes](), list[bytes]()
+    for at in range(0, len(stream), piece):
+        frames += framer.take(stream[at : at + piece])
+        while framer.oversized is not None:
+            heads.append(framer.oversized)
+            frames += framer.resume()
+    assert frames == [small, small]
+    assert len(heads) == 2
+    assert all(20 <= len(head) <= 64 and long.startswith(head) for head in heads)
+    assert framer.fault is None
+    assert not framer.incomplete
+
+
+def test_a_message_that_is_far_too_long_or_unaligned_is_a_fault() -> None:
+    for length in (1_028, 1_023):
+        framer = Framer(64, 1_024)
+        assert framer.take((0x01 << 24 | length).to_bytes(4, "big") + bytes(16)) == []
+        assert framer.fault is FramingFault.TOO_LONG
+        assert framer.oversized is None

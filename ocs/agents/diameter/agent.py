@@ -405,7 +405,12 @@ def _info(peer: PeerProtocol) -> PeerInfo:
 
 def _codec_limits(settings: Settings) -> Limits:
     limits = settings.diameter.limits
-    return Limits(message_octets=limits.message_size_octets, avps=limits.avps, depth=limits.depth)
+    return Limits(
+        message_octets=limits.message_size_octets,
+        skipped_octets=limits.skipped_size_octets,
+        avps=limits.avps,
+        depth=limits.depth,
+    )
 
 
 def _timers(settings: Settings) -> Timers:
