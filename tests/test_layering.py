@@ -104,6 +104,7 @@ TABLE: dict[str, Row] = {
     "ocs.charging.tariff.import_cgrates": Row(
         allowed=(
             "ocs.charging.account",
+            "ocs.charging.actions.conditions",
             "ocs.charging.actions.model",
             "ocs.charging.actions.moments",
             "ocs.charging.cgrates.csv_folder",
@@ -113,6 +114,7 @@ TABLE: dict[str, Row] = {
             "ocs.charging.ledger",
             "ocs.charging.money",
             "ocs.charging.profiles.csv_reader",
+            "ocs.charging.profiles.filters",
             "ocs.charging.rating",
             "ocs.charging.schedule",
             "ocs.charging.tariff",

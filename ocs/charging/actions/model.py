@@ -67,6 +67,9 @@ class Action(msgspec.Struct, frozen=True):
     source: str = ""  # file:line
     keeps: bool = False  # a balance that is set keeps what is on it
     share: Share | None = None
+    filters: tuple[
+        str, ...
+    ] = ()  # inline rules on the account; where one does not hold the action is passed over
 
 
 class ActionSet(msgspec.Struct, frozen=True):

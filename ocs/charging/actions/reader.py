@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from ocs.charging import terms_reader
+from ocs.charging.actions.conditions import check_filter
 from ocs.charging.actions.model import (
     Accounting,
     Action,
@@ -150,12 +153,17 @@ def _action(field: Field) -> Action:
         return Action(Do.NOTIFY)
     verb = named[0]
     do = VERBS[verb]
-    members = field.members((verb, *MORE_KEYS.get(do, ())))
+    members = field.members((verb, "filters", *MORE_KEYS.get(do, ())))
+    filters = tuple(members["filters"].values(check_filter)) if "filters" in members else ()
+    return msgspec.structs.replace(_step(do, members, members[verb], field.source), filters=filters)
+
+
+def _step(do: Do, members: dict[str, Field], said: Field, source: str) -> Action:
     match do:
         case Do.TOP_UP | Do.DEBIT | Do.SET:
-            return _on_balance(do, members, members[verb], field.source)
+            return _on_balance(do, members, said, source)
         case Do.TRANSFER:
-            amount = _amount(members[verb])
+            amount = _amount(said)
             return Action(
                 do,
                 _text(members.get("balance"), _default_id(amount)),
@@ -163,21 +171,21 @@ def _action(field: Field) -> Action:
                 amount.value,
                 to_account=_text(members.get("to_account"), ""),
                 to_balance=_text(members.get("to_balance"), _default_id(amount)),
-                source=field.source,
+                source=source,
             )
         case Do.REMOVE | Do.SET_EXPIRY:
             expires = _parsed(members.get("expires"), check_end, "")
-            return Action(do, _text(members[verb], MAIN), expires=expires, source=field.source)
+            return Action(do, _text(said, MAIN), expires=expires, source=source)
         case Do.CREDIT_LIMIT:
-            limit = None if members[verb].text() == "unlimited" else members[verb].value(amount_nanos)
-            return Action(do, credit_limit_nanos=limit, source=field.source)
+            limit = None if said.text() == "unlimited" else said.value(amount_nanos)
+            return Action(do, credit_limit_nanos=limit, source=source)
         case Do.NOTIFY | Do.RESET_TRIGGERS | Do.RESET_COUNTERS:
-            text = _text(members[verb], "")
-            return Action(do, text="" if text == "all" and do is not Do.NOTIFY else text, source=field.source)
+            text = _text(said, "")
+            return Action(do, text="" if text == "all" and do is not Do.NOTIFY else text, source=source)
         case Do.EXPIRE | Do.BAR | Do.UNBAR | Do.COLLECT | Do.EMPTY:
-            if members[verb].text() != "true":
-                members[verb].problem("is true: leave it out where it is not meant")
-            return Action(do, source=field.source)
+            if said.text() != "true":
+                said.problem("is true: leave it out where it is not meant")
+            return Action(do, source=source)
 
 
 def _on_balance(do: Do, members: dict[str, Field], said: Field, source: str) -> Action:

@@ -63,6 +63,7 @@ def action_text(action: Action) -> str:
         f"until {action.expires}" if action.expires else "",
         f"priority {action.priority}" if action.priority is not None else "",
         f"for {' '.join(action.services)}" if action.services else "",
+        f"if {' and '.join(action.filters)}" if action.filters else "",
         "with terms" if action.terms is not None else "",
     ]
     return ", ".join([" ".join(words), *filter(None, more)])

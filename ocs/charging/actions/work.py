@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ocs.charging.account import Account, Balance, Extras, Standing, Terms
+from ocs.charging.actions.conditions import holds
 from ocs.charging.actions.model import Action, ActionSet, Do
 from ocs.charging.actions.moments import ends_ns, part_of
+from ocs.charging.actions.wording import amount_text
 from ocs.charging.acts import MOST, Act, ActError
 from ocs.charging.entry import Entry, EntryKind, Posting
 from ocs.charging.events import Unit
@@ -43,6 +45,8 @@ class Bench:
         notices: list[Notice] = []
         try:
             for action in actions.actions:
+                if action.filters and not holds(action.filters, self.accounts[key], act.at_ns):
+                    continue
                 self._do(key, action, act, entries)
                 if action.do is Do.NOTIFY:
                     notices.append(Notice(key, action.text or actions.name, act.by))
@@ -265,7 +269,8 @@ def _need(ledger: Ledger, account: Account, action: Action) -> None:
     free = balance.posted - balance.reserved
     limit = account.credit_limit_nanos or 0 if balance.id == MAIN else 0
     if free + limit < action.amount:
-        raise ActError(f"balance {balance.id} has {free}, not {action.amount}")
+        held, wanted = amount_text(free, balance.unit), amount_text(action.amount, balance.unit)
+        raise ActError(f"balance {balance.id} has {held}, not {wanted}")
 
 
 def _reset(ledger: Ledger, balance: Balance, action: Action) -> None:

@@ -106,6 +106,12 @@ def test_an_amount_may_be_the_share_of_a_day() -> None:
     assert (fee.amount, fee.share) == (31 * NANOS, Share("month", "day"))
 
 
+def test_an_action_may_have_filters() -> None:
+    text = 'actions: {a: {bar: true, filters: ["*lt:~*req.BalanceMap.*monetary[0].Value:0"]}}'
+    [bar] = accounting(text).sets["a"].actions
+    assert (bar.do, bar.filters) == (Do.BAR, ("*lt:~*req.BalanceMap.*monetary[0].Value:0",))
+
+
 def test_plans_are_read_on_the_clock_of_the_file() -> None:
     found = accounting()
     assert found.time_zone == "Europe/Berlin"
@@ -168,6 +174,7 @@ def test_a_file_without_them_has_none() -> None:
         ("actions: {a: {debit: {money: 1}, overdraw: maybe}}", "is true or false"),
         ("actions: {a: {debit: {money: 1}, share: month/day}}", '"month/day" is not a share'),
         ("actions: {a: {top_up: {money: 1}, reset: maybe}}", "is true, false or debt"),
+        ('actions: {a: {bar: true, filters: "*odd:~*req.ID:1"}}', "*odd is not a filter type"),
         ("actions: {a: {top_up: {money: 1}, colour: red}}", "is not known here"),
         ("action_plans: {p: {run: a, at: asap}}", 'there is no set of actions "a"'),
         ("actions: {a: {bar: true}}\naction_plans: {p: {run: a}}", "exactly one of at, every, cron and on"),

@@ -147,7 +147,8 @@ def row(count: int, **cells: str) -> str:
         ),
         ("Actions", row(17, c0="A", c1="*topup", c11="XX"), 'TimingTags: there is no timing "XX"'),
         ("Actions", row(17, c0="A", c1="*http_post", c2="http://x"), "not carried over: Action: *http_post"),
-        ("Actions", row(17, c0="A", c1="*topup", c3="*string:~*req.ID:1"), "not carried over: Filters"),
+        ("Actions", row(17, c0="A", c1="*topup", c3="*strong:~*req.ID:1"), "Actions.csv:5:4: Filters"),
+        ("Actions", row(17, c0="A", c1="*topup", c3="FLT"), 'Filters: there is no filter "FLT"'),
         ("Actions", row(17, c0="A", c1="*topup", c12="{}"), "Units: is no formula of the method"),
         ("Actions", row(17, c0="A", c1="*topup", c13="*time_asc"), "not carried over: BalanceWeight"),
         (
@@ -232,4 +233,18 @@ def test_an_amount_may_be_the_part_of_a_month() -> None:
     assert any(
         "the longer one first" in one
         for one in read({**ACCOUNTING, "Actions.csv": row(17, c0="A", c1="*topup", c12=wrong)})[1]
+    )
+
+
+def test_filters_of_actions_are_kept_those_of_the_folder_written_out() -> None:
+    stored = "t,FLT,*string,~*req.ID,t:1001;t:1002,\nt,FLT,*lt,~*req.BalanceMap.*monetary[0].Value,5,\n"
+    action = row(17, c0="A", c1="*topup", c3="FLT;*string:~*req.Disabled:false", c12="1")
+    accounting, findings = read(
+        {**ACCOUNTING, "Filters.csv": stored, "Actions.csv": ACCOUNTING["Actions.csv"] + action}
+    )
+    assert accounting is not None, findings
+    assert accounting.sets["A"].actions[0].filters == (
+        "*string:~*req.ID:t:1001|t:1002",
+        "*lt:~*req.BalanceMap.*monetary[0].Value:5",
+        "*string:~*req.Disabled:false",
     )

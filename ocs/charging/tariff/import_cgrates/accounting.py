@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ocs.charging.account import Factor, Strategy
+from ocs.charging.actions.conditions import check_filter
 from ocs.charging.actions.model import (
     Accounting,
     Action,
@@ -32,6 +33,8 @@ from ocs.charging.cgrates.csv_folder import Row, Rows
 from ocs.charging.events import Unit
 from ocs.charging.ledger import MAIN
 from ocs.charging.money import parse_nanos
+from ocs.charging.profiles.csv_reader import read_profiles, words
+from ocs.charging.profiles.filters import describe, is_inline
 from ocs.charging.schedule import Calendar, named
 from ocs.charging.tariff.import_cgrates.balances import Kind, Names, extra_json, kind_of, read_terms
 from ocs.charging.tariff.import_cgrates.cells import Cells
@@ -83,13 +86,18 @@ class Told(NamedTuple):
     names: Names
     zone: ZoneInfo
     plan_names: frozenset[str]  # tariff plans
+    filters: Mapping[str, tuple[str, ...]]  # rules of Filters.csv by id
 
 
 def read_accounting(
     cells: Cells, rows: Rows, names: Names, zone_name: str, plan_names: frozenset[str]
 ) -> Accounting:
     """Everything the folder says of accounts."""
-    told = Told(cells, names, ZoneInfo(zone_name), plan_names)
+    filters = {
+        one.id: tuple(describe(rule) for rule in one.rules)
+        for one in read_profiles({"Filters.csv": rows.get("Filters.csv", ())})[0].filters
+    }
+    told = Told(cells, names, ZoneInfo(zone_name), plan_names, filters)
     groups = _shared_groups(cells, rows.get("SharedGroups.csv", ()))
     sets = _sets(told, rows.get("Actions.csv", ()))
     plans = _plans(told, rows, sets)
@@ -143,9 +151,31 @@ def _action(told: Told, row: Row) -> Action | None:
     if do is None:
         cells.lose(row, ACTION, f"{word} is not carried out here; the other actions of the set are")
         return None
-    if row.cells[FILTERS]:
-        cells.lose(row, FILTERS, "an action with filters is left out: it would run always")
-        return None
+    filters = _filters(told, row)
+    step = None if filters is None else _step(told, row, do)
+    return None if step is None else msgspec.structs.replace(step, filters=filters or ())
+
+
+def _filters(told: Told, row: Row) -> tuple[str, ...] | None:
+    """Inline rules of a cell, those of Filters.csv written out; None with a finding where they cannot be used."""
+    found: list[str] = []
+    for word in words(row.cells[FILTERS]):
+        if not is_inline(word):
+            if word not in told.filters:
+                told.cells.unknown(row, FILTERS, "filter", told.filters)
+                return None
+            found += told.filters[word]
+            continue
+        try:
+            found.append(check_filter(word))
+        except ValueError as error:
+            told.cells.error(row, FILTERS, str(error))
+            return None
+    return tuple(found)
+
+
+def _step(told: Told, row: Row, do: Do) -> Action | None:
+    cells, word = told.cells, row.cells[ACTION]
     kind = kind_of(cells, row, TYPE)
     match do:
         case Do.TOP_UP | Do.DEBIT | Do.SET:
