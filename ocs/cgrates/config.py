@@ -43,9 +43,9 @@ class Listen(msgspec.Struct, frozen=True):
     """Section `listen`: addresses such as `:2012`; an empty one does not listen."""
 
     rpc_json: str = "127.0.0.1:2012"
-    rpc_json_tls: str = ""
+    rpc_json_tls: str = "127.0.0.1:2022"
     http: str = "127.0.0.1:2080"
-    http_tls: str = ""
+    http_tls: str = "127.0.0.1:2280"
     birpc_json: str = "127.0.0.1:2014"
 
 
@@ -56,6 +56,15 @@ class Http(msgspec.Struct, frozen=True):
     ws_url: str = "/ws"
     use_basic_auth: bool = False
     auth_users: dict[str, str] = {}
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """Section `tls`: PEM files of the listeners inside TLS; policy 4 wants certificates of clients."""
+
+    server_certificate: str = ""
+    server_key: str = ""
+    ca_certificate: str = ""
+    server_policy: int = 4
 
 
 class Rals(msgspec.Struct, frozen=True):
@@ -154,6 +163,7 @@ class Settings(msgspec.Struct, frozen=True):
     general: General = General()
     listen: Listen = Listen()
     http: Http = Http()
+    tls: Tls = Tls()
     rals: Rals = Rals()
     cdrs: Cdrs = Cdrs()
     sessions: Sessions = Sessions()
@@ -254,6 +264,8 @@ MEANINGS: Mapping[str, str] = {
     "stor_db": "data lives in this process, durable in the folder of -data_dir; no other database is used",
     "listen.rpc_gob": "Go's own encoding is not spoken; its port stays closed",
     "listen.rpc_gob_tls": "Go's own encoding is not spoken; its port stays closed",
+    "tls.client_certificate": "there are no connections to other engines",
+    "tls.client_key": "there are no connections to other engines",
     "listen.birpc_gob": "Go's own encoding is not spoken; its port stays closed",
     "caches": "everything is in memory already; partitions have no limits",
     "rpc_conns": "all subsystems are in this process: a named connection counts as *internal",

@@ -1,6 +1,7 @@
 """`ocs cgrates` from the first file read to the last connection closed."""
 
 import asyncio
+import base64
 import gc
 import signal
 import socket
@@ -17,12 +18,15 @@ from ocs.cgrates.journal import Journal, JournalError, NoJournal, SqliteJournal
 from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import State
 from ocs.config.settings import Endpoint
+from ocs.rpc.caller import is_loopback
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor, Listeners
+from ocs.rpc.http_paths import HttpPaths
 from ocs.rpc.methods.cgrates import BIDIRECTIONAL, CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from ocs.rpc.tcp import TcpLimits
+from ocs.rpc.tls import ServerTls
 
 if TYPE_CHECKING:
     from aiohttp.web import RouteDef
@@ -40,6 +44,7 @@ FILE = "cgrates.db"
 AGENT_SECTIONS = ("freeswitch_agent", "kamailio_agent")
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65_535
+VERIFIED_CLIENTS = 4  # of tls.server_policy
 
 
 class StartError(Exception):
@@ -75,7 +80,8 @@ async def serve(
         listeners(settings),
         _routes,
         TcpLimits(in_flight=1_000),
-        path=settings.http.json_rpc_url,
+        server_tls(settings),
+        http_paths(settings),
         both_ways=Dispatcher(BIDIRECTIONAL, runtime, limits),
     )
     agents = _agents(runtime)
@@ -136,7 +142,36 @@ def listeners(settings: config.Settings) -> Listeners:
         jsonrpc=_endpoint(settings, "rpc_json"),
         bidirectional=_endpoint(settings, "birpc_json") if sessions_on else None,
         http=_endpoint(settings, "http"),
+        jsonrpc_tls=_endpoint(settings, "rpc_json_tls") if settings.tls.server_certificate else None,
+        http_tls=_endpoint(settings, "http_tls") if settings.tls.server_certificate else None,
     )
+
+
+def server_tls(settings: config.Settings) -> ServerTls | None:
+    """The certificate of the configuration. Raises StartError where its files cannot be used."""
+    tls = settings.tls
+    if not tls.server_certificate:
+        return None
+    wants_clients = tls.ca_certificate and tls.server_policy == VERIFIED_CLIENTS
+    try:
+        authority = Path(tls.ca_certificate) if wants_clients else None
+        return ServerTls(Path(tls.server_certificate), Path(tls.server_key), authority)
+    except OSError as error:
+        raise StartError(f"tls.server_certificate: {tls.server_certificate} cannot be used: {error}") from error
+
+
+def http_paths(settings: config.Settings) -> HttpPaths:
+    """Paths and users of HTTP. Raises StartError for a password that is not base64, as the incumbent keeps them."""
+    http = settings.http
+    users: dict[str, str] = {}
+    for name, password in http.auth_users.items() if http.use_basic_auth else ():
+        try:
+            users[name] = base64.b64decode(password, validate=True).decode()
+        except ValueError as error:
+            raise StartError(f"http.auth_users.{name}: is not base64: {error}") from error
+    if http.use_basic_auth and not users:
+        raise StartError("http.auth_users: is empty, while use_basic_auth is true: nobody could get in")
+    return HttpPaths(http.json_rpc_url, http.ws_url, users)
 
 
 def _endpoint(settings: config.Settings, key: str) -> Endpoint | None:
@@ -150,6 +185,9 @@ def _endpoint(settings: config.Settings, key: str) -> Endpoint | None:
     if not host:
         log.info("listener.on_loopback_alone", listener=key, port=int(port))
     endpoint = Endpoint(host.strip("[]") or LOOPBACK, int(port))
+    if endpoint.address != "localhost" and not is_loopback(endpoint.address):
+        remedy = "a loopback address, or a firewall"
+        log.warning("listener.open_to_others", listener=key, address=text, remedy=remedy)
     if not settings.named("listen", key) and not _is_free(endpoint):
         log.warning("listener.left_out", listener=key, address=text, reason="a default address that is taken")
         return None

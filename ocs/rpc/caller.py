@@ -1,5 +1,6 @@
 """Who calls: where from, by which name, what they are allowed to, and how the server can call them back."""
 
+import ipaddress
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -42,3 +43,14 @@ class Caller:
 def implied(roles: frozenset[Role]) -> frozenset[Role]:
     """The roles with those they include: who administers may read and charge."""
     return EVERYTHING if Role.ADMINISTER in roles else roles
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is one of this machine alone; a name is none."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback

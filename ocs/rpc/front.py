@@ -15,6 +15,7 @@ import structlog
 from ocs.config.settings import Endpoint
 from ocs.rpc.clients import Clients
 from ocs.rpc.dispatch import Dispatcher
+from ocs.rpc.http_paths import HttpPaths
 from ocs.rpc.tcp import TcpConnection, TcpLimits, TcpService
 from ocs.rpc.tls import ServerTls
 
@@ -51,7 +52,7 @@ class FrontDoor:
         routes: "Callable[[], Sequence[RouteDef]] | None" = None,
         limits: TcpLimits | None = None,
         tls: ServerTls | None = None,
-        path: str = "/jsonrpc",
+        paths: HttpPaths | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         both_ways: Dispatcher | None = None,  # of the bidirectional listeners, where they offer other methods
     ) -> None:
@@ -66,7 +67,7 @@ class FrontDoor:
         self._monotonic_ns = monotonic_ns
         self._dispatcher = dispatcher
         self._routes = routes
-        self._path = path
+        self._paths = paths
         self._open: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -140,7 +141,7 @@ class FrontDoor:
         from ocs.rpc.http_front import HttpFront
 
         routes = self._routes() if self._routes is not None else ()
-        return HttpFront(self._dispatcher, self.clients, self._monotonic_ns, routes, self._path)
+        return HttpFront(self._dispatcher, self.clients, self._monotonic_ns, routes, self._paths)
 
     def _tcp(self) -> asyncio.Protocol:
         return TcpConnection(self.tcp)

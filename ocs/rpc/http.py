@@ -8,6 +8,7 @@ shows it as `Authorization: Bearer KEY`, or as the password of `Basic`.
 import asyncio
 import base64
 import binascii
+import hmac
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -15,11 +16,12 @@ import structlog
 from aiohttp import WSMsgType, web
 from aiohttp.web_protocol import RequestHandler
 
-from ocs.rpc.caller import LOCAL, NOTHING, Caller
+from ocs.rpc.caller import NOTHING, Caller, is_loopback
 from ocs.rpc.clients import Client, Clients
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import Framer, Message, Reply, Request, decode_either, encode_error
 from ocs.rpc.errors import PARSE_ERROR, RpcError
+from ocs.rpc.http_paths import HttpPaths
 
 log = structlog.get_logger()
 
@@ -56,13 +58,13 @@ class HttpService:
         clients: Clients,
         monotonic_ns: Callable[[], int],
         routes: Sequence[web.RouteDef] = (),
-        path: str = "/jsonrpc",
+        paths: HttpPaths | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._clients = clients
         self._monotonic_ns = monotonic_ns
         self._routes = routes
-        self._path = path
+        self._paths = paths or HttpPaths()
         self._sockets: dict[web.WebSocketResponse, web.Request] = {}
         self.idle_since_ns: dict[RequestHandler, int | None] = {}
         self.is_stopping = False
@@ -72,8 +74,8 @@ class HttpService:
         octets = self._dispatcher.limits.message_octets
         application = web.Application(middlewares=[self._guard], client_max_size=octets)
         application.on_response_prepare.append(_add_headers)
-        application.router.add_post(self._path, self._jsonrpc)
-        application.router.add_get("/ws", self._websocket)
+        application.router.add_post(self._paths.jsonrpc, self._jsonrpc)
+        application.router.add_get(self._paths.websocket, self._websocket)
         application.router.add_routes(self._routes)
         return application
 
@@ -101,13 +103,16 @@ class HttpService:
 
     def _caller(self, request: web.Request) -> Caller:
         """Who asks; an HTTP error where that is nobody who may."""
+        if self._paths.users and request.path not in OPEN_PATHS and not _is_user(request, self._paths.users):
+            raise _unauthorized("user and password are needed")
         transport = request.transport
         host, port = ((transport and transport.get_extra_info("peername")) or ("", 0))[:2]
         caller = self._dispatcher.gate.arrived(str(host), int(port))
-        key = _key_of(request)
+        key = None if self._paths.users else _key_of(request)
         if key is not None and not self._dispatcher.gate.by_key(caller, key):
             raise _unauthorized("the key is not known")
-        _refuse_strangers(request, is_local=caller.name == LOCAL and caller.roles is not NOTHING)
+        is_trusted = is_loopback(str(host)) and not caller.key and not self._paths.users
+        _refuse_strangers(request, is_local=is_trusted and caller.roles is not NOTHING)
         if caller.roles is NOTHING and request.path not in OPEN_PATHS:
             raise _unauthorized("a key is needed")
         return caller
@@ -211,12 +216,26 @@ def _key_of(request: web.Request) -> str | None:
         case "bearer":
             return value.strip()
         case "basic":
-            try:
-                return base64.b64decode(value, validate=True).decode().partition(":")[2]
-            except (binascii.Error, UnicodeDecodeError):
-                return ""
+            return _basic(value)[1]
         case _:
             return None
+
+
+def _is_user(request: web.Request, users: dict[str, str]) -> bool:
+    """Whether a request shows a user's password; takes as long whether or not the user is known."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    name, password = _basic(value) if scheme.casefold() == "basic" else ("", "")
+    is_right = hmac.compare_digest(users.get(name, "").encode(), password.encode("utf-8", "surrogatepass"))
+    return is_right and name in users
+
+
+def _basic(value: str) -> tuple[str, str]:
+    """User and password."""
+    try:
+        name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, password
 
 
 def _unauthorized(text: str) -> web.HTTPUnauthorized:

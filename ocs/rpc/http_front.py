@@ -9,6 +9,7 @@ from aiohttp.web_protocol import RequestHandler
 from ocs.rpc.clients import Clients
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.http import CONNECTIONS, IDLE_NS, HttpService
+from ocs.rpc.http_paths import HttpPaths
 
 
 class HttpFront:
@@ -20,9 +21,9 @@ class HttpFront:
         clients: Clients,
         monotonic_ns: Callable[[], int],
         routes: Sequence[web.RouteDef],
-        path: str,
+        paths: HttpPaths | None,
     ) -> None:
-        self.service = HttpService(dispatcher, clients, monotonic_ns, routes, path)
+        self.service = HttpService(dispatcher, clients, monotonic_ns, routes, paths)
         self._monotonic_ns = monotonic_ns
         self._runner = web.AppRunner(self.service.application(), access_log=None)
 

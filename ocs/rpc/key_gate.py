@@ -1,11 +1,9 @@
 """The gate of `ocs serve`: this machine may do everything, everybody else shows a key."""
 
-import ipaddress
-
 import structlog
 
 from ocs.rpc.audit import Audit
-from ocs.rpc.caller import NOTHING, Caller, Role
+from ocs.rpc.caller import NOTHING, Caller, Role, is_loopback
 from ocs.rpc.errors import Forbidden
 from ocs.rpc.key_file import KeyFile
 
@@ -26,7 +24,7 @@ class KeyGate:
     def arrived(self, host: str, port: int) -> Caller:
         """A caller of this machine may do everything, one from elsewhere nothing."""
         peer = f"{host}:{port}"
-        if self._trusts_loopback and _is_loopback(host):
+        if self._trusts_loopback and is_loopback(host):
             return Caller(peer)
         return Caller(peer, "", NOTHING)
 
@@ -73,14 +71,3 @@ class KeyGate:
     def holds(self, caller: Caller) -> bool:
         """Whether the key a caller came with still counts."""
         return not caller.key or self._keys.is_good(caller.key)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_loopback
-

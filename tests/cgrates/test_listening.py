@@ -1,0 +1,98 @@
+"""Listeners of `ocs cgrates` as the configuration names them: TLS, users of HTTP, paths."""
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+
+from ocs.cgrates import config, program
+from ocs.config.settings import Endpoint
+from ocs.rpc.front import Listeners
+from tests.agents.diameter.test_listening import certificate
+from tests.rpc.front import HERE, opened
+from tests.rpc.test_security import trusting
+
+SECRET = base64.b64encode(b"p:\xc3\xa4ss").decode()
+
+
+def settings(**sections: Any) -> config.Settings:
+    """A configuration of these sections."""
+    return config.read(sections)
+
+
+def test_without_a_certificate_nothing_listens_inside_tls() -> None:
+    found = program.listeners(settings(listen={"rpc_json_tls": "127.0.0.1:4022"}))
+    assert (found.jsonrpc_tls, found.http_tls) == (None, None)
+    assert program.server_tls(settings()) is None
+
+
+def test_certificate_opens_the_twins(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path)
+    tls = {"server_certificate": str(chain), "server_key": str(key), "server_policy": 0}
+    listen = {"rpc_json": "", "birpc_json": "", "http": "", "rpc_json_tls": ":4022", "http_tls": "127.0.0.1:4280"}
+    found = settings(tls=tls, listen=listen)
+    expected = Listeners(jsonrpc_tls=Endpoint("127.0.0.1", 4022), http_tls=Endpoint("127.0.0.1", 4280))
+    assert program.listeners(found) == expected
+
+    async def body() -> None:
+        async with opened(Listeners(jsonrpc_tls=HERE), tls=program.server_tls(found)) as door:
+            wire = await door.connect("jsonrpc_tls", ssl=trusting())
+            assert (await wire.call("Echo", {"x": 1}))["result"] == {"x": 1}
+            wire.writer.close()
+
+    asyncio.run(body())
+
+
+def test_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    tls = {"server_certificate": str(tmp_path / "none.pem"), "server_key": str(tmp_path / "none.key")}
+    with pytest.raises(program.StartError, match=r"tls\.server_certificate: .*none\.pem cannot be used"):
+        program.server_tls(settings(tls=tls))
+
+
+def test_users_of_http_need_their_password() -> None:
+    http = {"use_basic_auth": True, "auth_users": {"portal": SECRET}, "json_rpc_url": "/rpc", "ws_url": "/socket"}
+    paths = program.http_paths(settings(http=http))
+
+    async def body() -> None:
+        async with opened(Listeners(http=HERE), paths=paths) as door, aiohttp.ClientSession() as client:
+            url = "http://{}:{}".format(*door.front.addresses["http"])
+            request = {"method": "Test.Echo", "params": [{}], "id": 1}
+            right = aiohttp.encode_basic_auth("portal", "p:äss")
+            wrong = [aiohttp.encode_basic_auth(*each) for each in (("portal", "x"), ("other", "p:äss"), ("", ""))]
+            for shown, status in [(right, 200), *[(each, 401) for each in wrong], ("Bearer p:ass", 401), ("", 401)]:
+                headers = {"Authorization": shown} if shown else {}
+                async with client.post(f"{url}/rpc", json=request, headers=headers) as answer:
+                    assert answer.status == status, shown
+            async with client.ws_connect(f"{url}/socket", headers={"Authorization": right}) as socket:
+                await socket.send_json(request)
+                assert (await socket.receive_json())["result"] == {}
+            async with client.get(f"{url}/socket") as answer:
+                assert answer.status == 401
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("http", "said"),
+    [
+        ({"use_basic_auth": True}, r"http\.auth_users: is empty"),
+        ({"use_basic_auth": True, "auth_users": {"a": "no base64!"}}, r"http\.auth_users\.a: is not base64"),
+    ],
+)
+def test_users_that_cannot_be_used_are_named(http: dict[str, Any], said: str) -> None:
+    with pytest.raises(program.StartError, match=said):
+        program.http_paths(settings(http=http))
+
+
+@pytest.mark.parametrize(
+    ("address", "warns"), [(":4012", False), ("127.0.0.1:4012", False), ("0.0.0.0:4012", True), ("[::]:4012", True)]
+)
+def test_address_that_others_reach_is_warned_about(address: str, warns: bool) -> None:
+    listen = {"rpc_json": address, "birpc_json": "", "http": ""}
+    with structlog.testing.capture_logs() as lines:
+        program.listeners(settings(listen=listen))
+    assert ("listener.open_to_others" in [line["event"] for line in lines]) is warns
