@@ -1,0 +1,136 @@
+"""`ocs cgrates` as a process with the example folder of docs/freeswitch.md; a switch plays a recorded call."""
+
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ocs.cli.jsonrpc import CallError, call
+from tests.agents.freeswitch import recorded
+from tests.agents.freeswitch.replay import EVENTS, event_bytes, reply_bytes
+from tests.interop.programs import Program, free_ports, is_listening, until
+from tests.interop.server import PROJECT
+
+EXAMPLES = PROJECT / "docs" / "examples" / "cgrates"
+TENANT = "cgrates.org"
+ACCOUNT = {"Tenant": TENANT, "Account": "1001"}
+
+
+class TcpSwitch:
+    """A switch with one recorded call, in a thread of its own; `heard` are the commands of the server."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        events = [event for event in recorded.events("01-answered-plain") if event["Event-Name"] in EVENTS]
+        writer.write(b"Content-Type: auth/request\n\n")
+        try:
+            while True:
+                command = (await reader.readuntil(b"\n\n")).decode().strip()
+                self.heard.append(command)
+                writer.write(self._answer(command, events))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    def _answer(self, command: str, events: list[recorded.Fields]) -> bytes:
+        """The reply to a command, and what happens then: the call parks, is answered and ends."""
+        if command.startswith("bgapi"):
+            job = command.rpartition(" ")[2]
+            done = {"Event-Name": "BACKGROUND_JOB", "Job-UUID": job}
+            listed = event_bytes(done, "plain", '{"row_count": 0}')
+            return reply_bytes(f"+OK Job-UUID: {job}") + listed + event_bytes(events[0], "plain")
+        if not command.startswith("api"):
+            return reply_bytes("+OK")
+        reply = b"Content-Type: api/response\nContent-Length: 4\n\n+OK\n"
+        if "uuid_transfer" not in command:
+            return reply
+        return reply + b"".join(event_bytes(event, "plain") for event in events[1:])
+
+
+@pytest.fixture
+def switch() -> Iterator[TcpSwitch]:
+    made = TcpSwitch()
+    yield made
+    made.end()
+
+
+def test_a_recorded_call_is_charged_by_a_process(tmp_path: Path, switch: TcpSwitch) -> None:
+    (port,) = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    folder = tmp_path / "cgrates"
+    folder.mkdir()
+    (folder / "cgrates.json").write_text((EXAMPLES / "freeswitch" / "cgrates.json").read_text())
+    ports = {"listen": {"rpc_json": address, "birpc_json": "", "http": ""}}
+    (folder / "ports.json").write_text(json.dumps(ports))
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "ocs",
+        "cgrates",
+        "-config_path",
+        folder,
+        "-data_dir",
+        tmp_path / "data",
+    ]
+    first = Program(command, tmp_path / "log", cwd=PROJECT)
+    first.until(lambda: is_listening(port), "the server listens")
+    call(address, "APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(EXAMPLES / "tariffs")})
+    balance = {"BalanceType": "*monetary", "Value": 10, "Balance": {"ID": "main"}}
+    call(address, "APIerSv1.SetBalance", ACCOUNT | balance)
+    first.end()
+    agent = {
+        "event_socket_conns": [{"address": f"127.0.0.1:{switch.port}", "password": "ClueCon", "alias": "fs1"}]
+    }
+    (folder / "ports.json").write_text(json.dumps(ports | {"freeswitch_agent": agent}))
+    second = Program(command, tmp_path / "log2", cwd=PROJECT)
+    try:
+        second.until(lambda: is_listening(port), "the server listens again")
+        until(lambda: _records(address) != [], "the call has its record")
+        (record,) = _records(address)
+        end = recorded.template("01-answered-plain", "CHANNEL_HANGUP_COMPLETE")
+        seconds = -(-int(end["variable_billusec"]) // 1_000_000)
+        assert (record["OriginHost"], record["Account"], record["Destination"]) == (
+            end["FreeSWITCH-IPv4"],  # the recording does not know the name it is given here
+            "1001",
+            "1002",
+        )
+        assert round(record["Cost"] * 1_000) == seconds
+        assert record["ExtraFields"]["variable_sip_call_id"] == end["variable_sip_call_id"]
+        found = call(address, "APIerSv2.GetAccount", ACCOUNT)["BalanceMap"]["*monetary"]
+        assert [round(each["Value"] * 1_000) for each in found] == [10_000 - seconds]
+        assert any("cgr_max_usage" in said for said in switch.heard)
+    finally:
+        second.end()
+
+
+def _records(address: str) -> list[dict[str, Any]]:
+    try:
+        return list(call(address, "APIerSv2.GetCDRs", {"Tenants": [TENANT]}) or [])
+    except CallError as error:
+        if "NOT_FOUND" in str(error):
+            return []
+        raise
