@@ -1,6 +1,7 @@
 """`ocs cgrates` as a process with the example folder of docs/freeswitch.md; a switch plays a recorded call."""
 
 import asyncio
+import contextlib
 import json
 import sys
 import threading
@@ -27,34 +28,33 @@ class TcpSwitch:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.port = 0
-        self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
         assert self._ready.wait(10)
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+    async def _run(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
-        self._loop.run_forever()
+        await self._stop.wait()
+        server.close()
 
     def end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(5)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         events = [event for event in recorded.events("01-answered-plain") if event["Event-Name"] in EVENTS]
         writer.write(b"Content-Type: auth/request\n\n")
-        try:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # the server has gone
             while True:
                 command = (await reader.readuntil(b"\n\n")).decode().strip()
                 self.heard.append(command)
                 writer.write(self._answer(command, events))
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+        writer.close()
 
     def _answer(self, command: str, events: list[recorded.Fields]) -> bytes:
         """The reply to a command, and what happens then: the call parks, is answered and ends."""
