@@ -236,10 +236,15 @@ def arithmetic(settings: Settings) -> plan.Settings:
         subject_prefix_matching=rals.rp_subject_prefix_matching,
         remove_expired=rals.remove_expired,
         drifts_below_zero=True,
-        max_usage={**plan.MAX_USAGE, **rals.max_computed_usage},
-        default_usage={**plan.DEFAULT_USAGE, **settings.sessions.default_usage},
+        max_usage={**plan.MAX_USAGE} | _plain(rals.max_computed_usage),
+        default_usage={**plan.DEFAULT_USAGE} | _plain(settings.sessions.default_usage),
         default_subject={**plan.DEFAULT_SUBJECT, **rals.balance_rating_subject},
     )
+
+
+def _plain(lengths: Mapping[str, Duration]) -> dict[str, int]:
+    """Lengths as plain numbers, which answers and records can hold."""
+    return {name: int(length) for name, length in lengths.items()}
 
 
 def _files(folder: Path) -> list[Path]:

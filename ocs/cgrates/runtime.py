@@ -279,21 +279,26 @@ def session_settings(settings: config.Settings) -> SessionSettings:
         default_category=settings.general.default_category,
         default_request_type=settings.general.default_request_type,
         node_id=settings.general.node_id,
-        debit_interval_ns=told.debit_interval,
-        session_ttl_ns=told.session_ttl,
-        session_ttl_max_delay_ns=told.session_ttl_max_delay,
-        session_ttl_last_used=told.session_ttl_last_used,
-        session_ttl_usage=told.session_ttl_usage,
-        session_ttl_last_usage=told.session_ttl_last_usage,
-        channel_sync_interval_ns=told.channel_sync_interval,
-        channel_sync_timeout_ns=told.channel_sync_timeout,
-        stale_max_extra_usage=told.stale_chan_max_extra_usage,
+        debit_interval_ns=int(told.debit_interval),
+        session_ttl_ns=int(told.session_ttl),
+        session_ttl_max_delay_ns=int(told.session_ttl_max_delay),
+        session_ttl_last_used=_plain(told.session_ttl_last_used),
+        session_ttl_usage=_plain(told.session_ttl_usage),
+        session_ttl_last_usage=_plain(told.session_ttl_last_usage),
+        channel_sync_interval_ns=int(told.channel_sync_interval),
+        channel_sync_timeout_ns=int(told.channel_sync_timeout),
+        stale_max_extra_usage=int(told.stale_chan_max_extra_usage),
         terminate_attempts=told.terminate_attempts,
         client_protocol=told.client_protocol,
         alterable_fields=frozenset(told.alterable_fields),
-        min_dur_low_balance_ns=told.min_dur_low_balance,
-        reply_timeout_ns=settings.general.reply_timeout,
+        min_dur_low_balance_ns=int(told.min_dur_low_balance),
+        reply_timeout_ns=int(settings.general.reply_timeout),
         store_cdrs=settings.cdrs.store_cdrs,
         has_cdrs=bool(told.cdrs_conns) and settings.cdrs.enabled,
         has_chargers=bool(told.chargers_conns) and settings.chargers.enabled,
     )
+
+
+def _plain(length: int | None) -> int | None:
+    """A length as a plain number, which records can hold."""
+    return None if length is None else int(length)
