@@ -1,20 +1,22 @@
 """What surrounds an authorisation: attributes, resources, maximum usage, routes; with 10 and with 10 000 profiles.
 
-Run with `python -m bench.authorize`. One core, rules alone, no network. The last column is the ratio to 10
-profiles.
+Run with `python -m bench.authorize`. Processor time of one core. The first rows are the rules alone; `pipeline` is
+the method behind the wire, `request` the same with its JSON in and out, without a socket. The last column is the
+ratio to 10 profiles.
 """
 
+import asyncio
 import timeit
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+from collections.abc import Callable
+from time import process_time
+from typing import Any
 
-from ocs.charging.cgrates.account import Account, Balance, Snapshot
-from ocs.charging.cgrates.authorize import authorize
-from ocs.charging.cgrates.call import MONETARY, Call
-from ocs.charging.cgrates.compile import compile_tariff
-from ocs.charging.cgrates.csv_folder import read_texts
-from ocs.charging.cgrates.plan import Settings, Tariff
-from ocs.charging.profiles.book import ProfileBook
+import msgspec
+
+from ocs.cgrates import config, tariff
+from ocs.cgrates.runtime import Runtime
+from ocs.charging.cgrates.account import Account, Balance
+from ocs.charging.cgrates.call import MONETARY
 from ocs.charging.profiles.model import (
     AttributeProfile,
     AttributeRule,
@@ -24,10 +26,15 @@ from ocs.charging.profiles.model import (
     RouteProfile,
     ThresholdProfile,
 )
-from ocs.charging.profiles.resources import Request, ResourceBook
-from ocs.charging.profiles.routes import Cost, Options, routes_for
-from ocs.charging.profiles.values import Number
+from ocs.charging.profiles.resources import Request
 from ocs.charging.profiles.view import View
+from ocs.rpc.caller import Caller
+from ocs.rpc.dispatch import Dispatcher
+from ocs.rpc.envelope import EnvelopeLimits
+from ocs.rpc.methods.cgrates import CGRATES
+from ocs.sessions.model import CgrEvent
+from ocs.sessions.surroundings import RouteOptions
+from ocs.sessions.wanted import Wanted
 
 COUNTS = (10, 10_000)
 REPEATS = 5
@@ -39,32 +46,51 @@ TARIFF = {
     "Destinations.csv": "DST,49\n",
     "Rates.csv": "RT,0,0.01,60s,1s,0s\n",
     "DestinationRates.csv": "DR,DST,RT,*up,4,0,\n",
-    "RatingPlans.csv": "RP,DR,*any,10\n",
+    "RatingPlans.csv": "RP,DR,*any,10\nRP0,DR,*any,10\nRP1,DR,*any,10\nRP2,DR,*any,10\n",
     "RatingProfiles.csv": f"{TENANT},call,*any,2014-01-14T00:00:00Z,RP,\n",
+}
+ON = ["*internal"]
+CONFIGURATION: dict[str, Any] = {
+    "rals": {"enabled": True},
+    "chargers": {"enabled": True, "attributes_conns": ON},
+    "sessions": {
+        "enabled": True,
+        **dict.fromkeys(
+            ("rals_conns", "chargers_conns", "attributes_conns", "resources_conns", "routes_conns"), ON
+        ),
+    },
+}
+EVENT: dict[str, Any] = {
+    "OriginID": "c-1",
+    "OriginHost": "sbc1",
+    "Account": "00007",
+    "Destination": "4900007123",
+    "Category": "call",
+    "ToR": "*voice",
+    "RequestType": "*prepaid",
+    "SetupTime": "2026-05-28T20:26:40Z",
+    "Usage": "10m",
 }
 
 
-class Sources:
-    """Carriers whose prices are known."""
-
-    def cost(self, view: View, route: Route) -> Cost | None:
-        """A price by the route's name."""
-        return Cost(Decimal(len(route.id)), route.rating_plan_ids[0])
-
-    def metrics(self, tenant: str, stat_id: str) -> Mapping[str, Number]:
-        """None."""
-        return {}
-
-    def usage(self, tenant: str, resource_id: str) -> Number:
-        """None."""
-        return 0
-
-
 def main() -> None:
-    """Measures each part and the bundle."""
+    """Measures each part and the bundle, inside a running loop as the server has one."""
+    asyncio.run(_measure())
+
+
+async def _measure() -> None:
     print(f"{'':<28}{'profiles':>10}{'us':>10}{'per second':>14}{'ratio':>8}")
     worlds = [World(count) for count in COUNTS]
-    for name in ("attributes", "chargers", "resources", "usage", "routes", "thresholds", "bundle"):
+    for name in (
+        "attributes",
+        "chargers",
+        "resources",
+        "usage",
+        "routes",
+        "thresholds",
+        "pipeline",
+        "request",
+    ):
         first = 0.0
         for world in worlds:
             took = measured(getattr(world, name))
@@ -73,68 +99,53 @@ def main() -> None:
 
 
 def measured(call: Callable[[], object]) -> float:
-    """Seconds one call takes, the best of some."""
+    """Seconds of processor one call takes, the best of some."""
     call()
-    return min(timeit.repeat(call, number=ROUNDS, repeat=REPEATS)) / ROUNDS
+    return min(timeit.repeat(call, timer=process_time, number=ROUNDS, repeat=REPEATS)) / ROUNDS
 
 
 class World:
-    """As many profiles of each kind as wanted, for accounts and prefixes of their own."""
+    """A server with as many profiles of each kind as wanted, for accounts and prefixes of their own."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.book = ProfileBook()
+        self.runtime = Runtime(config.read(CONFIGURATION), wall_ns=lambda: NOW_NS)
+        self.book = self.runtime.state.book
+        tariff.load(self.runtime.state, list(TARIFF.items()))
         for number in range(count):
             self._put(f"{number:05d}")
-        self.resources_book = ResourceBook(self.book.resources)
-        self.tariff = tariff()
-        self.settings = Settings()
         account = f"{TENANT}:00007"
-        self.snapshot = Snapshot({account: Account(account, {MONETARY: (Balance("b", value_nanos=10**12),)})})
-        self.event: dict[str, object] = {
-            "Account": "00007",
-            "Destination": "4900007123",
-            "Category": "call",
-            "ToR": "*voice",
-            "RequestType": "*prepaid",
-            "SetupTime": "2026-05-28T20:26:40Z",
-            "Usage": "10m",
-        }
+        self.runtime.state.put_accounts(
+            {account: Account(account, {MONETARY: (Balance("b", value_nanos=10**12),)})}
+        )
+        self.event = CgrEvent(TENANT, EVENT, {}, "e")
+        self.wanted = Wanted(charges=True, attributes=True, resources=True, routes=True)
+        self.dispatcher = Dispatcher(CGRATES, self.runtime, EnvelopeLimits())
+        self.caller = Caller("127.0.0.1:1")
+        flags = dict.fromkeys(("GetMaxUsage", "GetAttributes", "AuthorizeResources", "GetRoutes"), True)
+        request = {"method": "SessionSv1.AuthorizeEvent", "id": 1, "params": [{**flags, "Event": EVENT}]}
+        self.frame = msgspec.json.encode(request)
 
     def _put(self, name: str) -> None:
         account = f"*string:~*req.Account:{name}"
         prefix = f"*prefix:~*req.Destination:49{name}"
+        password = AttributeRule(path="*req.Password", type="*constant", value="secret")
+        number = AttributeRule(path="*req.Number", value="~*req.Destination:s/^49(\\d+)$/+49$1/")
+        routes = tuple(Route(id=f"gw{at}", rating_plan_ids=(f"RP{at}",), weight=at) for at in range(3))
+        named: dict[str, Any] = {"tenant": TENANT, "id": name}
         self.book.put(
             AttributeProfile(
-                tenant=TENANT,
-                id=name,
-                contexts=("*sessions",),
-                filter_ids=(account,),
-                attributes=(
-                    AttributeRule(path="*req.Password", type="*constant", value="secret"),
-                    AttributeRule(path="*req.Number", value="~*req.Destination:s/^49(\\d+)$/+49$1/"),
-                ),
+                **named, contexts=("*sessions",), filter_ids=(account,), attributes=(password, number)
             )
         )
-        self.book.put(
-            ChargerProfile(
-                tenant=TENANT, id=name, filter_ids=(account,), run_id="*default", attribute_ids=("*none",)
-            )
-        )
-        self.book.put(
-            ResourceProfile(tenant=TENANT, id=name, filter_ids=(account,), limit=10, usage_ttl_ns=-1)
-        )
-        routes = tuple(Route(id=f"gw{'x' * at}", rating_plan_ids=("RP",), weight=at) for at in range(3))
-        self.book.put(
-            RouteProfile(tenant=TENANT, id=name, filter_ids=(prefix,), sorting="*lc", routes=routes)
-        )
-        self.book.put(
-            ThresholdProfile(tenant=TENANT, id=name, filter_ids=(account, "*gt:~*req.Cost:10"), max_hits=-1)
-        )
+        self.book.put(ChargerProfile(**named, filter_ids=(account,), attribute_ids=("*none",)))
+        self.book.put(ResourceProfile(**named, filter_ids=(account,), limit=10, usage_ttl_ns=-1))
+        self.book.put(RouteProfile(**named, filter_ids=(prefix,), sorting="*lc", routes=routes))
+        self.book.put(ThresholdProfile(**named, filter_ids=(account, "*gt:~*req.Cost:10"), max_hits=-1))
 
     def view(self) -> View:
-        """The event as it comes in."""
-        return View(self.event, tenant=TENANT, now_ns=NOW_NS)
+        """The event as rules see it."""
+        return self.runtime.surroundings.view(self.event)
 
     def attributes(self) -> object:
         """The event rewritten."""
@@ -149,41 +160,30 @@ class World:
 
     def resources(self) -> object:
         """The answer of the resource."""
-        return self.resources_book.authorize(self.view(), Request("u"))
+        return self.runtime.surroundings.resources.authorize(self.view(), Request("u"))
 
     def usage(self) -> object:
         """What the account affords."""
-        call = Call(
-            tenant=TENANT,
-            category="call",
-            account="00007",
-            subject="00007",
-            destination="4900007123",
-            start_ns=NOW_NS,
-            end_ns=NOW_NS + 600 * SECOND_NS,
-        )
-        return authorize(self.snapshot, self.tariff, call, "*prepaid", self.settings)
+        return self.runtime.sessions.authorize(self.event)
 
     def routes(self) -> object:
-        """The carriers, cheapest first."""
-        return routes_for(self.book.routes, self.book.filters, self.view(), Sources(), Options())
+        """The three carriers, rated and sorted."""
+        return self.runtime.surroundings.routes(self.event, RouteOptions())
 
     def thresholds(self) -> object:
         """The thresholds the event hits."""
         return self.book.thresholds.matching(self.view())
 
-    def bundle(self) -> object:
-        """Attributes, runs, usage, resources and routes."""
-        return (self.attributes(), self.chargers(), self.usage(), self.resources(), self.routes())
+    def pipeline(self) -> object:
+        """Attributes, usage, resources and routes."""
+        answer = self.runtime.pipeline.authorize(self.event, self.wanted)
+        assert answer.usage == 600 * SECOND_NS
+        assert answer.routes is not None
+        return answer
 
-
-def tariff() -> Tariff:
-    """One price for all destinations."""
-    rows, problems = read_texts(TARIFF.items())
-    assert not problems
-    found, problems = compile_tariff(rows)
-    assert not problems
-    return found
+    def request(self) -> object:
+        """The same as a request and its answer."""
+        return self.dispatcher.start(self.frame, self.caller)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,6 @@ def route_form(decision: Decision) -> Form:
 def explained(decision: Decision) -> Form:
     """The same, with why each comes behind the one before it, and why others cannot be taken."""
     form = route_form(decision)
-    for route, each in zip(form["Routes"], decision.routes, strict=True):
-        route["Behind"] = each.behind
+    for route, behind in zip(form["Routes"], decision.behind(), strict=True):
+        route["Behind"] = behind
     return form | {"Lost": [{"RouteID": each.route_id, "Reason": each.reason} for each in decision.lost]}

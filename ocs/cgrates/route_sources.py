@@ -31,6 +31,7 @@ class StateSources:
         self._state = state
         self._settings = settings
         self._surroundings = surroundings
+        self._asked: tuple[View, Call] | None = None  # the routes of one event are asked about in turn
 
     def cost(self, view: View, route: Route) -> Cost | None:
         """The cheapest of a route's rating plans; with accounts also how long the best of them can pay."""
@@ -86,6 +87,11 @@ class StateSources:
         return best
 
     def _call(self, view: View) -> Call:
+        if self._asked is None or self._asked[0] is not view:
+            self._asked = (view, self._call_of(view))
+        return self._asked[1]
+
+    def _call_of(self, view: View) -> Call:
         event = view.req
         kind = values.text(event.get("ToR")) or VOICE
         try:

@@ -129,12 +129,17 @@ def _match_plan(tariff: Tariff, call: Call, subject: str, activation: Activation
 def _destinations(tariff: Tariff, plan: RatingPlan, call: Call) -> Iterator[tuple[str, str]]:
     """(prefix, destination id), best first: the longest prefix, then the heaviest destination that is active."""
     local_ns = call.start_ns + call.offset_ns
-    number = call.destination
+    number, known = call.destination, tariff.destinations
     for length in range(len(number), 0, -1) if number != ANY else ():
         prefix = number[:length]
-        ids = [name for name in tariff.destinations.get(prefix, ()) if name in plan.intervals]
+        names = known.get(prefix)
+        if names is None:
+            continue
         ids = [
-            name for name in ids if any(is_active(entry.timing, local_ns) for entry in plan.intervals[name])
+            name
+            for name in names
+            if name in plan.intervals
+            and any(is_active(entry.timing, local_ns) for entry in plan.intervals[name])
         ]
         if ids:
             yield prefix, max(ids, key=lambda name: max(entry.weight for entry in plan.intervals[name]))

@@ -72,11 +72,10 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Sorted(msgspec.Struct, frozen=True):
-    """A route in its place; `data` is what it was sorted by, `behind` why the one before it comes first."""
+    """A route in its place; `data` is what it was sorted by."""
 
     route: Route
     data: Mapping[str, Number | str]
-    behind: str = ""
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -93,6 +92,14 @@ class Decision(msgspec.Struct, frozen=True):
     sorting: str
     routes: tuple[Sorted, ...]
     lost: tuple[Lost, ...] = ()
+    parameters: tuple[str, ...] = ()
+
+    def behind(self) -> list[str]:
+        """Why each route comes behind the one before it; nothing for the first."""
+        sorting = Sorting(self.sorting)
+        pairs = zip(self.routes, self.routes[1:], strict=False)
+        found = [_reason(sorting, self.parameters, better, worse) for better, worse in pairs]
+        return ["", *found] if self.routes else []
 
 
 def routes_for(
@@ -124,18 +131,12 @@ def decide(
     key = _KEYS[sorting](profile.sorting_parameters)
     candidates.sort(key=lambda pair: (*key(pair[1]), -pair[0].weight, pair[0].id))
     kept = _up_to_blocker(candidates, lost)
-    ranked = tuple(
-        Sorted(
-            route,
-            data,
-            _reason(sorting, profile.sorting_parameters, kept[at - 1], (route, data)) if at else "",
-        )
-        for at, (route, data) in enumerate(kept)
-    )
+    ranked = tuple([Sorted(route, data) for route, data in kept])
     end = None if options.limit is None else options.offset + options.limit
     lost += [Lost(each.route.id, "before the offset") for each in ranked[: options.offset]]
     lost += [] if end is None else [Lost(each.route.id, "beyond the limit") for each in ranked[end:]]
-    return Decision(profile.id, profile.sorting, ranked[options.offset : end], tuple(lost))
+    shown = ranked[options.offset : end]
+    return Decision(profile.id, profile.sorting, shown, tuple(lost), profile.sorting_parameters)
 
 
 Candidate = tuple[Route, dict[str, Number | str]]
@@ -269,15 +270,15 @@ _KEYS: Mapping[Sorting, Callable[[Sequence[str]], Key]] = {
 }
 
 
-def _reason(sorting: Sorting, parameters: Sequence[str], better: Candidate, worse: Candidate) -> str:
+def _reason(sorting: Sorting, parameters: Sequence[str], better: Sorted, worse: Sorted) -> str:
     """Why one route comes behind the one before it."""
     for name in _looked_at(sorting, parameters):
-        mine, other = _number(worse[1], name), _number(better[1], name)
+        mine, other = _number(worse.data, name), _number(better.data, name)
         if mine != other:
-            return f"{name} {_told(mine)}, {better[0].id} has {_told(other)}"
-    if worse[0].weight != better[0].weight:
-        return f"weight {worse[0].weight:g}, {better[0].id} has {better[0].weight:g}"
-    return f"equal to {better[0].id}; ids decide"
+            return f"{name} {_told(mine)}, {better.route.id} has {_told(other)}"
+    if worse.route.weight != better.route.weight:
+        return f"weight {worse.route.weight:g}, {better.route.id} has {better.route.weight:g}"
+    return f"equal to {better.route.id}; ids decide"
 
 
 def _looked_at(sorting: Sorting, parameters: Sequence[str]) -> Sequence[str]:

@@ -73,7 +73,7 @@ def test_weight_gives_the_recorded_answer_of_the_incumbent() -> None:
         ("gw2", {"Weight": 10}),
     ]
     assert digest([found]) == "gw1:sip:gw1.example.org,gw2"
-    assert found.routes[1].behind == "weight 10, gw1 has 20"
+    assert found.behind()[1] == "weight 10, gw1 has 20"
     assert digest([found, found]).endswith("gw2@RO")
 
 
@@ -82,7 +82,7 @@ def test_least_cost_then_weight_then_id_and_every_loser_knows_why() -> None:
     found = decided(profile("*lc", *routes))
     assert order(found) == ["b", "c", "d", "a"]
     assert found.routes[0].data == {"Cost": Decimal("0.4"), "RatingPlanID": "RP_C", "Weight": 5}
-    assert [each.behind for each in found.routes] == [
+    assert found.behind() == [
         "",
         "weight 0, b has 5",
         "equal to c; ids decide",
@@ -124,7 +124,7 @@ def test_quality_looks_at_its_metrics_in_their_order() -> None:
     assert order(decided(profile("*qos", *routes, parameters=("*tcc",)))) == ["z", "y", "x"]
     by_delay = decided(profile("*qos", *routes, parameters=("*pdd",)))
     assert order(by_delay) == ["y", "x", "z"], "a small delay is good, none measured is worst"
-    assert by_delay.routes[2].behind == "*pdd no data, x has 4"
+    assert by_delay.behind()[2] == "*pdd no data, x has 4"
     both = decided(profile("*qos", route("m", stat_ids=("S1", "S2")), parameters=("*tcc",)))
     assert both.routes[0].data["*tcc"] == 2
 
