@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from ocs.charging.profiles.values import Event
@@ -9,6 +10,7 @@ from ocs.charging.profiles.values import Event
 ABSENT = object()
 EMPTY: Event = {}
 MOST_PARTS = 16
+CACHED = 4_096  # readers of paths
 
 _PART = re.compile(r"([^\[\]]*)((?:\[[^\[\]]*\])*)")
 
@@ -80,6 +82,7 @@ class View:
 Getter = Callable[[View], object]
 
 
+@lru_cache(maxsize=CACHED)
 def getter(path: str) -> Getter:
     """The reader of a path such as `*req.Account`, `*opts.*context` or `*stats.SQ.*tcc`; ABSENT where it has none.
 
