@@ -29,7 +29,7 @@ class World:
         self.tariff: Tariff
         self.tariff, problems = compile_tariff(rows)
         assert not problems, problems
-        config = text.get("config") or {}
+        config = self.config = dict(text.get("config") or {})
         rals = config.get("rals", {})
         self.settings = Settings(
             rounding_decimals=config.get("general", {}).get("rounding_decimals", 5),

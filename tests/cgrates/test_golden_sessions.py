@@ -1,0 +1,62 @@
+"""Recorded answers of a running CGRateS engine, through the methods: every answer, and every balance after it."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cgrates.engine import Engine
+from tests.cgrates.golden_reduce import Reduce
+from tests.charging.cgrates.worlds import World, expected, same, worlds
+
+# One world of how many: all with sessions, a part of what the core's own tests replay whole.
+SHARES = {"session": 1, "debit": 4, "rating": 10}
+NO_ENDS = ("ExpirationDate",)
+
+
+def chosen() -> Iterator[Any]:
+    for family, share in SHARES.items():
+        for number, world in enumerate(worlds(family)):
+            if number % share == 0:
+                yield pytest.param(world, id=world.name.removesuffix(".json"))
+
+
+@pytest.mark.parametrize("world", list(chosen()))
+def test_answers_and_balances_are_as_recorded(world: World) -> None:
+    assert asyncio.run(differences(world)) == []
+
+
+async def differences(world: World) -> list[tuple[Any, ...]]:
+    """Steps whose answer or balances differ."""
+    engine = Engine(world.config)
+    engine.load(world.files)
+    reduce, found = Reduce(), list[tuple[Any, ...]]()
+    for number, step in enumerate(world.steps):
+        answer = await engine.call(step["call"], step["params"])
+        if answer["error"] != step.get("error"):
+            found.append((number, step["call"], step.get("error"), answer["error"]))
+        balances = await _balances(engine, reduce, step.get("balances", {}))
+        if not same(step.get("balances", {}), balances, world.grid):
+            found.append((number, step["call"], step["balances"], balances))
+        if answer["error"] is None:
+            wanted = _without_ends(expected(step["call"], step.get("result"), 2))
+            got = reduce.result(step["call"], answer["result"])
+            if not same(wanted, got, world.grid):
+                found.append((number, step["call"], wanted, got))
+    return found
+
+
+async def _balances(engine: Engine, reduce: Reduce, names: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in names:
+        answer = await engine.call("APIerSv2.GetAccount", {"Tenant": "acme.test", "Account": name})
+        found[name] = None if answer["error"] else reduce.balances(answer["result"])
+    return found
+
+
+def _without_ends(value: Any) -> Any:
+    """A recorded answer without the ends of balances, which were relative to the recording."""
+    if isinstance(value, dict):
+        return {name: _without_ends(member) for name, member in value.items() if name not in NO_ENDS}
+    return [_without_ends(each) for each in value] if isinstance(value, list) else value
