@@ -57,6 +57,10 @@ class StartError(Exception):
 
 def run(settings: Settings, data_dir: Path) -> int:
     """Serve until SIGTERM or SIGINT; the exit status of `ocs serve`."""
+    if settings.charging.rounding == "cgrates":
+        from ocs.cgrates import served
+
+        return served.run(settings, data_dir)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, data_dir))

@@ -212,6 +212,7 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.stat_records": COMPAT_PURE,
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
     "ocs.cgrates.program": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
+    "ocs.cgrates.served": Row(allowed=("ocs.cgrates", "ocs.config.settings")),
     "ocs.cgrates.agents": Row(
         allowed=("ocs.agents", *BORDER[:2], "ocs.config.settings", "ocs.cgrates", "ocs.sessions"),
         denied=("ocs.agents.diameter", "ocs.cgrates.program"),

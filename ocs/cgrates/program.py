@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,16 +47,35 @@ HIGHEST_PORT = 65_535
 VERIFIED_CLIENTS = 4  # of tls.server_policy
 
 
+Prepare = Callable[[Runtime], Awaitable[None]]
+
+
 class StartError(Exception):
     """The server cannot start as configured; the message says why."""
 
 
 def run(folder: Path, data_dir: Path | None) -> int:
     """Serves until SIGTERM or SIGINT; the exit status."""
+    unsupported: list[config.Unsupported] = []
+
+    def read() -> config.Settings:
+        settings, found = config.load(folder)
+        unsupported.extend(found)
+        return settings
+
+    async def tell(runtime: Runtime) -> None:
+        if unsupported:
+            log.warning("config.keys_without_effect", keys={each.key: each.meaning for each in unsupported})
+
+    return run_with(read, data_dir, tell)
+
+
+def run_with(read: Callable[[], config.Settings], data_dir: Path | None, prepare: Prepare) -> int:
+    """Serves by settings read from anywhere; `prepare` is done before the ports open."""
     try:
-        settings, unsupported = config.load(folder)
+        settings = read()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(serve(settings, unsupported, data_dir))
+            return runner.run(serve(settings, data_dir, prepare))
     except (config.ConfigError, StartError) as error:
         sys.stderr.write(f"{error}\n")
         return CONFIG_ERROR
@@ -65,9 +84,7 @@ def run(folder: Path, data_dir: Path | None) -> int:
         return STORE_ERROR
 
 
-async def serve(
-    settings: config.Settings, unsupported: tuple[config.Unsupported, ...], data_dir: Path | None
-) -> int:
+async def serve(settings: config.Settings, data_dir: Path | None, prepare: Prepare) -> int:
     """Listens, answers, and stops in order."""
     stop = _stop_on_signals()
     state = State(_journal(settings, data_dir), stop.set)
@@ -89,11 +106,10 @@ async def serve(
     runtime.use_clients(clients if agents is None else agents.beside(clients))
     await runtime.start()
     try:
+        await prepare(runtime)
         await _open(front)
         if agents is not None:
             await agents.start()
-        if unsupported:
-            log.warning("config.keys_without_effect", keys={each.key: each.meaning for each in unsupported})
         log.info("server.ready", records=records, **front.addresses)
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)

@@ -226,9 +226,13 @@ STANDARD_CONTEXTS = (
 
 
 class ChargingSettings(msgspec.Struct, frozen=True):
-    """Prices, quotas and how long what is kept; `tariffs` and `accounts` are paths of existing files."""
+    """Prices, quotas and how long what is kept; `tariffs` and `accounts` are paths of existing files.
+
+    With `rounding: cgrates` the server charges and is called like CGRateS; `tariffs` is a folder of its files.
+    """
 
     currency: Annotated[str, Currency()] = "EUR"
+    rounding: Literal["exact", "cgrates"] = "exact"
     tariffs: Annotated[str, FileOrFolder()] = SHIPPED
     accounts: Annotated[str, File()] | None = None
     time_zone: Annotated[str, TimeZone()] = "UTC"
