@@ -22,7 +22,8 @@ ACCOUNT = {
 def settings(folder: Path) -> Settings:
     charging = ChargingSettings(rounding="cgrates", tariffs=str(folder))
     identity = IdentitySettings("ocs.example.org", "example.org")
-    return Settings(identity=identity, charging=charging, rpc=RpcSettings(jsonrpc=Endpoint("127.0.0.1", 1), http=None))
+    rpc = RpcSettings(jsonrpc=Endpoint("127.0.0.1", 1), http=None)
+    return Settings(identity=identity, charging=charging, rpc=rpc)
 
 
 def test_listeners_are_those_of_the_settings(tmp_path: Path) -> None:
