@@ -18,6 +18,7 @@ LAST = -1  # among month days: the last one
 MONTHS_AHEAD = 12 * 28 + 1  # after which a calendar of dates repeats itself
 LAST_YEAR = 9_990
 
+REMEMBERED = 10_000  # calendars with what was found last
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -52,6 +53,8 @@ class Calendar(msgspec.Struct, frozen=True, tag="calendar"):
 
 
 Schedule = Once | Interval | Calendar
+
+_found: dict[tuple[Calendar, str], tuple[int, int]] = {}
 
 
 def next_run(schedule: Schedule, after_ns: int, zone: tzinfo) -> int | None:
@@ -100,6 +103,22 @@ def local_day(at_ns: int, zone: tzinfo) -> date:
 
 
 def _next_second(calendar: Calendar, after_s: int, zone: tzinfo) -> int | None:
+    """The first second of a calendar later than `after_s`; what was found last for it is remembered.
+
+    Between the moment asked for and the one found there is no other, so that it answers for all of that time.
+    """
+    known = _found.get((calendar, str(zone)))
+    if known is not None and known[0] <= after_s < known[1]:
+        return known[1]
+    found = _searched(calendar, after_s, zone)
+    if found is not None:
+        if len(_found) >= REMEMBERED:
+            _found.clear()
+        _found[calendar, str(zone)] = (after_s, found)
+    return found
+
+
+def _searched(calendar: Calendar, after_s: int, zone: tzinfo) -> int | None:
     for ordinal in _days(calendar, local_day(after_s * SECOND_NS, zone)):
         find = _fixed if calendar.hours else _elapsed
         found = find(calendar, ordinal, after_s, zone)

@@ -16,7 +16,7 @@ import structlog
 from ocs.charging import acts
 from ocs.charging.account import Account, Extras, SharedGroup, Standing
 from ocs.charging.actions.assign import assign, watch
-from ocs.charging.actions.model import Accounting, Provision
+from ocs.charging.actions.model import Accounting, Provision, Watches
 from ocs.charging.actions.plans import Ran, next_due_ns, others_of, run_due
 from ocs.charging.actions.provision import groups_of_accounts
 from ocs.charging.actions.triggers import Followed, next_end_ns
@@ -33,7 +33,9 @@ log = structlog.get_logger()
 LOOKED_AFTER_S = 1.0  # at the latest: the wall clock may have been set, the tariff may be another one
 RETRIED_AFTER_NS = 5_000_000_000
 RUN_TOGETHER = 200  # accounts whose runs become durable in one batch
-PAGE = 500
+PAGE = 100  # accounts looked through without a pause: some milliseconds
+PAUSE_S = 0.005
+PROVIDED_TOGETHER = 500
 ASKING_S = 30.0  # clients of sessions that may go on
 
 
@@ -47,6 +49,7 @@ class Scheduler:
         self._asked: dict[str, int] = {}  # by account: when triggers were last asked about an end
         self._woken = asyncio.Event()
         self._catalogue: Catalogue | None = None
+        self._has_transfers = False  # among the sets of the tariff
         self._tasks: set[asyncio.Task[None]] = set()
         service.on_planned = self.plan
         service.on_followed = self.followed
@@ -144,37 +147,46 @@ class Scheduler:
         if self._catalogue is not None and self._catalogue.tariff.accounting == accounting:
             self._catalogue = catalogue
             return
+        self._has_transfers = any(
+            action.to_account for one in accounting.sets.values() for action in one.actions
+        )
         self._heap.clear()
         self._due.clear()
         if accounting.accounts:
             await self._provide(accounting)
-        planned, unknown = 0, set[str]()
-        async for account in self._accounts():
-            if account.extras is not None and (account.extras.plans or account.extras.watched):
-                self.plan(account)
-                planned += 1
-                unknown |= _unknown(account.extras, accounting)
+        if _has_due(accounting):
+            await self._look_through(accounting)
         self._catalogue = catalogue
+
+    async def _look_through(self, accounting: Accounting) -> None:
+        planned, unknown = 0, set[str]()
+        async for page in self._pages():
+            for account in page:
+                if account.extras is not None and (account.extras.plans or account.extras.watched):
+                    self.plan(account)
+                    planned += 1
+                    unknown |= _unknown(account.extras, accounting)
+            await self._run_due()
         for name in sorted(unknown):
             log.warning("scheduler.name_unknown", name=name)
         if planned:
             log.info("scheduler.looked_through", accounts=planned, due=len(self._due))
 
-    async def _accounts(self) -> AsyncIterator[Account]:
+    async def _pages(self) -> AsyncIterator[list[Account]]:
+        """All accounts, some at a time, with pauses in which events have the loop to themselves."""
         after: str | int | None = ""
         while after is not None:
             page = await self._service.store.read(Query(Table.ACCOUNTS, after=after, limit=PAGE))
-            for row in page.rows:
-                if isinstance(row, Account):
-                    yield row
+            yield [row for row in page.rows if isinstance(row, Account)]
             after = page.next_after
-            await asyncio.sleep(0)
+            if after is not None:
+                await asyncio.sleep(PAUSE_S)
 
     async def _provide(self, accounting: Accounting) -> None:
         groups = groups_of_accounts(accounting)
         opened = equipped = 0
-        for start in range(0, len(accounting.accounts), PAGE):
-            batch = accounting.accounts[start : start + PAGE]
+        for start in range(0, len(accounting.accounts), PROVIDED_TOGETHER):
+            batch = accounting.accounts[start : start + PROVIDED_TOGETHER]
             outcomes = await asyncio.gather(*[self._equip(one, groups.get(one.key, ())) for one in batch])
             opened += outcomes.count("opened")
             equipped += outcomes.count("equipped")
@@ -249,7 +261,8 @@ class Scheduler:
             account = await self._service.account(key)
             if account is None:
                 return
-            others = others_of(account, self._accounting, self._service.now_ns())
+            accounting, now_ns = self._accounting, self._service.now_ns()
+            others = others_of(account, accounting, now_ns) if self._has_transfers else frozenset[str]()
             changed = await self._service.apply_all(key, others, act)
         except StoreError as error:
             log.warning("account.plan_postponed", account=key, error=str(error))
@@ -316,6 +329,12 @@ def _replaced(account: Account, extras: Extras, groups: tuple[SharedGroup, ...])
 
 def _next_version(account: Account) -> Account:
     return msgspec.structs.replace(account, version=account.version + 1)
+
+
+def _has_due(accounting: Accounting) -> bool:
+    """Whether anything of the tariff comes due by itself."""
+    triggers = (trigger for group in accounting.triggers.values() for trigger in group)
+    return bool(accounting.plans) or any(trigger.watches is Watches.EXPIRED for trigger in triggers)
 
 
 def _unknown(extras: Extras, accounting: Accounting) -> set[str]:
