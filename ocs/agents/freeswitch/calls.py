@@ -84,6 +84,11 @@ class Call:
         self.unseen = 0  # lists of calls in a row that it was missing from
         self.timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_ringing(self) -> bool:
+        """Whether it holds credit for an answer that has not come."""
+        return self.has_session and self.answered_s is None and not self.is_ended
+
     def elapsed_ns(self, now_s: float) -> int:
         """Time since the answer; 0 before it."""
         return 0 if self.answered_s is None else max(0, round((now_s - self.answered_s) * SECOND_NS))

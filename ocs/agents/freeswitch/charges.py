@@ -14,7 +14,7 @@ from ocs.agents.freeswitch.esl import SwitchEvent
 from ocs.agents.freeswitch.free import free_event
 from ocs.agents.freeswitch.orders import Orders
 from ocs.agents.voice.door import ChargingDoor
-from ocs.agents.voice.outcomes import BUSY, NO_CREDIT, grant_of, reason
+from ocs.agents.voice.outcomes import BUSY, NO_CREDIT, grant_of, is_last_credit, reason
 from ocs.agents.voice.recent import Recent
 from ocs.agents.voice.ticks import SECOND_NS
 from ocs.charging.control import ControlResult
@@ -125,7 +125,8 @@ class CallCharges:
 
     async def _begin_consuming(self, call: Call) -> None:
         """The answer: what was reserved is used from now on, or gives way to a first slice."""
-        call.limit_ns = call.armed_ns = call.reported_ns + call.granted_ns
+        call.limit_ns = call.reported_ns + call.granted_ns
+        call.armed_ns = call.armed_ns or call.limit_ns
         call.updates += 1
         wanted_ns = self._wanted_ns(call, call.reported_ns) if self._slices else None
         event = mapping.update(self.client, call.facts.uuid, call.updates, None, wanted_ns, call.extra)
@@ -173,6 +174,8 @@ class CallCharges:
 
     async def _go_on(self, call: Call, answer: ChargingAnswer, until_ns: int) -> ControlResult:
         """A running call with what it was granted, or without."""
+        if self._slices and not self._says_all and (is_last_credit(answer) or grant_of(answer) is None):
+            answer = await self._squeezed(call, until_ns) or answer
         grant = grant_of(answer)
         if grant is None:
             return await self.orders.disconnect(call, reason(answer))
@@ -182,6 +185,35 @@ class CallCharges:
         if answer.is_low_balance:
             await self.orders.warn(call)
         return ControlResult.ACCEPTED
+
+    async def _squeezed(self, call: Call, until_ns: int) -> ChargingAnswer | None:
+        """The slice of a running call once more, with what ringing calls of its account were promised.
+
+        They keep what is left then; how long they may really last, their own slices will show.
+        """
+        account = call.facts.account
+        ringing = [each for each in self.calls.values() if each.is_ringing and each.facts.account == account]
+        if not ringing:
+            return None
+        for each in ringing:
+            await self._hold(each, SECOND_NS)
+        call.updates += 1
+        wanted_ns = self._wanted_ns(call, until_ns)
+        event = mapping.update(self.client, call.facts.uuid, call.updates, None, wanted_ns)
+        answer = await self._handle(call, event)
+        for each in ringing:
+            await self._hold(each, self._settings.max_call_ns)
+        return None if answer.result in BUSY else answer
+
+    async def _hold(self, call: Call, wanted_ns: int) -> None:
+        """Reserve something else for a call that rings."""
+        if not call.is_ringing:
+            return
+        call.updates += 1
+        event = mapping.update(self.client, call.facts.uuid, call.updates, None, wanted_ns)
+        grant = grant_of(await self._handle(call, event))
+        if grant is not None and call.is_ringing:
+            call.granted_ns = grant.amount
 
     def _must_arm(self, call: Call) -> bool:
         """A slice within the limit the switch is armed with needs no command; the last one is a limit itself."""

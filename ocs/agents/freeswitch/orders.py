@@ -60,6 +60,7 @@ class Orders:
             variables.append(("cgr_max_usage", str(commands.whole_seconds(call.granted_ns))))
             if call.answered_s is None:
                 variables += self.end.variables(number, call.granted_ns)
+                call.armed_ns = call.granted_ns
         if call.has_session:
             variables.append(("cgr_originhost", self._client))
         variables += commands.results(call.profiles)
@@ -87,6 +88,7 @@ class Orders:
         uuid, number = call.facts.uuid, _number(call)
         if call.answered_s is None:
             variables = self.end.variables(number, call.granted_ns)
+            call.armed_ns = call.granted_ns
             await self.told(call, *[commands.setvar(uuid, *each) for each in variables])
             return
         left_ns = call.left_ns(_now_s())

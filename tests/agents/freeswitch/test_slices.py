@@ -51,7 +51,7 @@ async def test_the_last_slice_arms_the_switch_with_the_end_of_the_credit() -> No
         await asyncio.sleep(60)
         talked_s = (call.ended_us - call.answered_us) / 1e6
         assert other.variables["cgr_max_usage"] == "13"
-        assert 10 < talked_s <= 13
+        assert 23 < talked_s <= 24, "the one that rings keeps a second"
         assert call.cause == "ALLOTTED_TIMEOUT"
 
 
@@ -75,6 +75,21 @@ async def test_credit_that_another_call_gives_back_is_used_before_the_end() -> N
         talked_s = (call.ended_us - call.answered_us) / 1e6
         assert 39 < talked_s <= 40
         assert made.left()[0] == 40_000 - -(-(call.ended_us - call.answered_us) // 1_000)
+
+
+async def test_a_call_that_runs_comes_before_one_that_rings() -> None:
+    async with world(nanos=60_000, **SLICES) as (made, switch):
+        running = switch.call(Plan(talk_s=40))
+        await asyncio.sleep(5)
+        ringing = switch.call(Plan(ring_s=45, talk_s=None))
+        await asyncio.sleep(1)
+        assert made.left()[1] == 60_000, "all that is left is promised to the one that rings"
+        await asyncio.sleep(100)
+        assert running.cause == "NORMAL_CLEARING"
+        talked_s = (ringing.ended_us - ringing.answered_us) / 1e6
+        assert 19 < talked_s <= 20, "it lasts for what the other has left"
+        assert made.left()[1] == 0
+        assert await made.problems() == []
 
 
 async def test_a_call_that_never_parked_begins_with_a_slice() -> None:
