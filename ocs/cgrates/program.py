@@ -6,6 +6,7 @@ import gc
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +19,16 @@ from ocs.cgrates.journal import Journal, JournalError, NoJournal, SqliteJournal
 from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import State
 from ocs.config.settings import Endpoint
+from ocs.rpc.audit import Audit
 from ocs.rpc.caller import is_loopback
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor, Listeners
+from ocs.rpc.gate import Gate, OpenGate
 from ocs.rpc.http_paths import HttpPaths
+from ocs.rpc.key_file import KeyFile
+from ocs.rpc.key_gate import KeyGate
+from ocs.rpc.keys import KeysError
 from ocs.rpc.methods.cgrates import BIDIRECTIONAL, CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from ocs.rpc.tcp import TcpLimits
@@ -41,6 +47,7 @@ MESSAGE_OCTETS = 16 << 20
 FINISH_S = 0.05  # a successor starts right after the signal
 GC_THRESHOLDS = (50_000, 20, 100)
 FILE = "cgrates.db"
+KEYS, AUDIT = "keys.jsonl", "audit.jsonl"
 AGENT_SECTIONS = ("freeswitch_agent", "kamailio_agent")
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65_535
@@ -92,14 +99,15 @@ async def serve(settings: config.Settings, data_dir: Path | None, prepare: Prepa
     runtime = Runtime(settings, state)
     runtime.methods = methods_of(CGRATES, runtime)
     limits = EnvelopeLimits(message_octets=MESSAGE_OCTETS, objects=1_000_000)
+    gate = key_gate(data_dir)
     front = FrontDoor(
-        Dispatcher(CGRATES, runtime, limits),
+        Dispatcher(CGRATES, runtime, limits, gate),
         listeners(settings),
         _routes,
         TcpLimits(in_flight=1_000),
         server_tls(settings),
         http_paths(settings),
-        both_ways=Dispatcher(BIDIRECTIONAL, runtime, limits),
+        both_ways=Dispatcher(BIDIRECTIONAL, runtime, limits, gate),
     )
     agents = _agents(runtime)
     clients = FrontClients(front.clients)
@@ -174,6 +182,17 @@ def server_tls(settings: config.Settings) -> ServerTls | None:
         return ServerTls(Path(tls.server_certificate), Path(tls.server_key), authority)
     except OSError as error:
         raise StartError(f"tls.server_certificate: {tls.server_certificate} cannot be used: {error}") from error
+
+
+def key_gate(data_dir: Path | None) -> Gate:
+    """Who may call: everybody, until the data folder has keys. Raises StartError where they cannot be read."""
+    if data_dir is None:
+        return OpenGate()
+    try:
+        keys = KeyFile(data_dir / KEYS)
+    except KeysError as error:
+        raise StartError(str(error)) from error
+    return KeyGate(keys, Audit(data_dir / AUDIT, time.time_ns), trusts_others=True)
 
 
 def http_paths(settings: config.Settings) -> HttpPaths:

@@ -1,4 +1,8 @@
-"""The gate of `ocs serve`: this machine may do everything, everybody else shows a key."""
+"""The gate of the servers: this machine may do everything, everybody else shows a key.
+
+`ocs cgrates` listens where its configuration says, as the incumbent does, so others need a key there only once
+there is one.
+"""
 
 import structlog
 
@@ -16,17 +20,24 @@ OPTIONS, API_KEY = "APIOpts", "*apiKey"
 class KeyGate:
     """Names callers by the keys of a file."""
 
-    def __init__(self, keys: KeyFile, audit: Audit | None = None, trusts_loopback: bool = True) -> None:
+    def __init__(
+        self,
+        keys: KeyFile,
+        audit: Audit | None = None,
+        trusts_loopback: bool = True,
+        trusts_others: bool = False,  # as long as there are no keys
+    ) -> None:
         self._keys = keys
         self._audit = audit
         self._trusts_loopback = trusts_loopback
+        self._trusts_others = trusts_others
 
     def arrived(self, host: str, port: int) -> Caller:
         """A caller of this machine may do everything, one from elsewhere nothing."""
         peer = f"{host}:{port}"
-        if self._trusts_loopback and is_loopback(host):
-            return Caller(peer)
-        return Caller(peer, "", NOTHING)
+        trusts_others = self._trusts_others and not len(self._keys)
+        is_trusted = self._trusts_loopback if is_loopback(host) else trusts_others
+        return Caller(peer) if is_trusted else Caller(peer, "", NOTHING)
 
     def login(self, caller: Caller, params: object) -> object:
         """Take the key of the parameters for the rest of the connection."""

@@ -11,7 +11,11 @@ import structlog
 
 from ocs.cgrates import config, program
 from ocs.config.settings import Endpoint
+from ocs.rpc.caller import NOTHING, Role
 from ocs.rpc.front import Listeners
+from ocs.rpc.gate import OpenGate
+from ocs.rpc.key_file import change_keys
+from ocs.rpc.keys import ID_OCTETS, SECRET_OCTETS, make
 from tests.agents.diameter.test_listening import certificate
 from tests.rpc.front import HERE, opened
 from tests.rpc.test_security import trusting
@@ -96,3 +100,30 @@ def test_address_that_others_reach_is_warned_about(address: str, warns: bool) ->
     with structlog.testing.capture_logs() as lines:
         program.listeners(settings(listen=listen))
     assert ("listener.open_to_others" in [line["event"] for line in lines]) is warns
+
+
+def test_others_need_a_key_once_there_is_one(tmp_path: Path) -> None:
+    gate = program.key_gate(tmp_path)
+    assert Role.ADMINISTER in gate.arrived("10.0.0.1", 1).roles
+    key, text = make("portal", (Role.READ,), bytes(ID_OCTETS + SECRET_OCTETS), 1)
+    change_keys(tmp_path / program.KEYS, lambda keys: keys.update({key.id: key}))
+    assert gate.refresh()
+    other = gate.arrived("10.0.0.1", 1)
+    assert other.roles is NOTHING
+    assert gate.by_key(other, text)
+    assert other.roles == frozenset({Role.READ})
+    assert Role.ADMINISTER in gate.arrived("127.0.0.1", 1).roles
+
+
+def test_administrative_calls_are_on_record_where_there_is_a_data_folder(tmp_path: Path) -> None:
+    gate = program.key_gate(tmp_path)
+    gate.audit(gate.arrived("127.0.0.1", 1), "APIerSv1.SetBalance", {"Account": "15550100001", "Value": 10}, None)
+    [line] = (tmp_path / program.AUDIT).read_text(encoding="utf-8").splitlines()
+    assert '"Account":"********001","Value":"10"' in line
+    assert type(program.key_gate(None)) is OpenGate
+
+
+def test_damaged_keys_stop_the_start(tmp_path: Path) -> None:
+    (tmp_path / program.KEYS).write_text("nonsense", encoding="utf-8")
+    with pytest.raises(program.StartError, match=r"keys\.jsonl:1:1: is not a key"):
+        program.key_gate(tmp_path)
