@@ -42,6 +42,7 @@ HANDLERS = {
     "session kill": "ocs.cli.sessions:kill",
     "session trace": "ocs.cli.sessions:trace",
     "cdr ls": "ocs.cli.remote:cdr_list",
+    "cdr rate": "ocs.cli.foreign:rate",
     "cdr export": "ocs.cli.export:export",
     "peer ls": "ocs.cli.remote:peer_list",
     "tariff lint": "ocs.cli.tariff:lint",

@@ -128,13 +128,27 @@ def session(commands: Commands) -> None:
 
 
 def cdr(commands: Commands) -> None:
-    """Add `cdr ls`."""
+    """Add `cdr ls`, `cdr rate` and more."""
     group = _group(commands, "cdr", "Look at charging records.")
     listed = _remote(group, "cdr", "ls", "List charging records.", " --account 15550100001")
     listed.add_argument("--account", help="only records of this account")
     listed.add_argument("--session", help="only records of this session")
     _limited(listed)
     more_of_cdr(group)
+    summary = "Say what somebody else's records cost by a tariff; a run that was ended goes on."
+    example = "cdr rate records.csv --tariff tariffs.yaml --plan standard --out rated.csv"
+    rate = _command(group, "rate", "cdr rate", summary, example)
+    rate.add_argument("file", help="CSV with the columns called, usage and at, or a URL of one")
+    rate.add_argument("--tariff", required=True, metavar="FILE|DIR", help="a tariff file or a CGRateS folder")
+    rate.add_argument("--out", required=True, metavar="FILE", help="the records with result, cost and currency")
+    rate.add_argument("--plan", default="", help="of rows without a column plan")
+    rate.add_argument("--service", choices=SERVICES, default="voice", help="(%(default)s)")
+    rate.add_argument(
+        "--column", action="append", default=[], type=_pair, metavar="NAME=TITLE", help="called=dst"
+    )
+    rate.add_argument("--separator", default=",", help="(%(default)s)")
+    rate.add_argument("--currency", default="EUR", help="of a CGRateS folder (%(default)s)")
+    rate.add_argument("--time-zone", default="UTC", help="of its timings (%(default)s)")
 
 
 def peer(commands: Commands) -> None:

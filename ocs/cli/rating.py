@@ -26,8 +26,8 @@ UNITS = {Unit.TIME: "time", Unit.OCTETS: "octets", Unit.EVENTS: "events"}
 def rate(arguments: argparse.Namespace) -> int:
     """Show what a usage would cost by the tariff of a file, a folder or the running server."""
     try:
-        unit, units = _amount(arguments.service, arguments.usage, None)
-        before = _amount(arguments.service, arguments.used_before, unit)[1]
+        unit, units = amount(arguments.service, arguments.usage, None)
+        before = amount(arguments.service, arguments.used_before, unit)[1]
         at_ns = time.time_ns() if arguments.at is None else moment_ns(arguments.at, UTC)
     except ValueError as error:
         print(f"ocs: {error}", file=sys.stderr)
@@ -85,7 +85,7 @@ def explain(arguments: argparse.Namespace) -> int:
     return _ask(arguments, "OcsV1.Explain", parameters, rating_text.explained)
 
 
-def _amount(service: str, text: str, unit: Unit | None) -> tuple[Unit, int]:
+def amount(service: str, text: str, unit: Unit | None) -> tuple[Unit, int]:
     """Units of a text; a bare number counts what the service does, but time needs a unit."""
     units, written = quantity(text)
     counted = unit or written or SERVICES[service]
