@@ -202,6 +202,7 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates": Row(
         allowed=(*COMPAT, "ocs.charging.schedule", "ocs.exporting", "ocs.rpc.errors", "ocs.rpc.tasks")
     ),
+    "ocs.cgrates.ip_pools": Row(allowed=("ocs.cgrates.objects", "ocs.charging.cgrates.values"), pure=True),
     "ocs.cgrates.migrate": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
     "ocs.cgrates.cost_forms": COMPAT_PURE,
     "ocs.cgrates.forms": COMPAT_PURE,
