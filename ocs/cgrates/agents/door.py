@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from ocs.agents.voice.outcomes import granted
+from ocs.agents.voice.recent import Recent
 from ocs.cgrates.agents import events
 from ocs.cgrates.agents.events import STARTED_AT, Defaults, Wishes
 from ocs.cgrates.agents.peers import PEER
@@ -45,6 +46,7 @@ UNLIMITED = -1
 REPORTED = "reported"  # what an agent has said that was used, in the notes of a session
 RELEASE = "release"  # the end of a call that does not take place, of which there is no record
 RECORDED = (EXISTS, PARTIALLY_EXECUTED)
+UNRECORDED_KEPT = 10_000
 TERMINATE = FinalUnit(FinalUnitAction.TERMINATE)
 
 Deliver = Callable[[ChargingAnswer], None]
@@ -66,6 +68,7 @@ class PipelineDoor:
         self._low_ns = int(runtime.settings.sessions.min_dur_low_balance)
         self._cgrids: dict[str, str] = {}  # active sessions by key
         self._free_calls: set[str] = set()  # keys of answered calls that are not about money
+        self._unrecorded: Recent[Session] = Recent(UNRECORDED_KEPT)  # ended, and nobody wanted a record yet
 
     def start(self) -> None:
         """Takes over the sessions that were open when the server ended."""
@@ -209,8 +212,9 @@ class PipelineDoor:
         if wishes.accounts:
             try:
                 answer = self._opened(event, cgr)
-            except ServiceError:
-                self._drop(cgr)
+            except ServiceError as error:
+                if str(error) != EXISTS:
+                    self._drop(cgr)
                 self._profiles.released(cgr, wishes)
                 raise
             self._cgrids[_key_of(event)] = cgrid_of(cgr.event)
@@ -223,6 +227,8 @@ class PipelineDoor:
     def _opened(self, event: ChargingEvent, cgr: CgrEvent) -> ChargingAnswer:
         """The session of a call, with what has been used already debited, and a first slice."""
         sessions, wanted = self._runtime.sessions, events.wanted(event) or 0
+        if cgrid_of(cgr.event) in self._runtime.state.sessions:
+            raise ServiceError(EXISTS)
         total = events.used(event, 0) or 0
         noted = _noted(cgr, event, total)
         client = self.clients.get(event.client)
@@ -266,15 +272,17 @@ class PipelineDoor:
         promise, session = self._release(event), self._session(event)
         if session is not None:
             return self._ended(event, session, wishes)
-        self._cgrids.pop(_key_of(event), None)
-        self._free_calls.discard(_key_of(event))
+        key = _key_of(event)
+        self._cgrids.pop(key, None)
+        is_free = key in self._free_calls or not wishes.accounts
+        self._free_calls.discard(key)
         total = events.used(event, 0) or 0
         if event.event_id == RELEASE or event.free is None:
             return ChargingAnswer(Result.SUCCESS if not total else Result.UNKNOWN_SESSION)
         cgr = events.cgr_event(event, self._defaults, None if promise is None else promise.event)
-        if total and promise is None:
+        if total and promise is None and not is_free:
             return ChargingAnswer(Result.UNKNOWN_SESSION, failed="session_id")
-        if total:  # its begin was lost: it is charged in one
+        if total and not is_free:  # its begin was lost: it is charged in one
             self._runtime.sessions.terminate(events.with_usage(cgr, total))
         self._profiles.ended(cgr, wishes)
         self._record(events.with_usage(cgr, total), wishes)
@@ -291,18 +299,21 @@ class PipelineDoor:
         except ServiceError as error:  # the session is gone all the same, with what could be charged
             log.warning("agents.end_refused", peer=event.client, session=event.session_id, reason=str(error))
         self._profiles.ended(cgr, wishes)
-        self._record(ended, wishes)
+        closed = self._runtime.state.closed.get(session.cgrid)
+        if not self._record(ended, wishes) and closed is not None:
+            self._unrecorded.add(_key_of(event), closed)
         return ChargingAnswer(Result.SUCCESS)
 
-    def _record(self, cgr: CgrEvent, wishes: Wishes) -> None:
-        """Makes the record of a call, once."""
+    def _record(self, cgr: CgrEvent, wishes: Wishes) -> bool:
+        """Makes the record of a call, once; False where none is wanted."""
         if not self._creates_cdrs and not wishes.cdrs:
-            return
+            return False
         try:
             self._runtime.cdrs.process(cgr)
         except ServiceError as error:
             if str(error) not in RECORDED:
                 log.warning("agents.record_refused", session=cgr.event.get("OriginID"), reason=str(error))
+        return True
 
     # --- what is no session
 
@@ -310,7 +321,7 @@ class PipelineDoor:
         cgr = checked(events.cgr_event(event, self._defaults))
         total = events.used(event, 0)
         if total is not None:
-            return self._afterwards(events.with_usage(cgr, total))
+            return self._afterwards(_key_of(event), events.with_usage(cgr, total))
         amount = events.wanted(event) or 0
         asked = events.with_usage(cgr, amount)
         asked, attributes = self._profiles.altered(asked, wishes)
@@ -327,9 +338,16 @@ class PipelineDoor:
         told = self._profiles.told(asked, wishes, attributes, resource)
         return msgspec.structs.replace(answer, profiles=told)
 
-    def _afterwards(self, cgr: CgrEvent) -> ChargingAnswer:
-        """Charges a call that has ended and that no session is there for; the same record again costs nothing."""
-        if self._runtime.sessions.settings.has_cdrs:
+    def _afterwards(self, key: str, cgr: CgrEvent) -> ChargingAnswer:
+        """Charges a call that has ended and that no session is there for; the same record again costs nothing.
+
+        A call that was charged by its session gets the record of that, however late it is asked for.
+        """
+        ended = self._unrecorded.get(key)
+        if ended is not None:
+            self._unrecorded.forget(key)
+            self._runtime.cdrs.of_session(ended)
+        elif self._runtime.sessions.settings.has_cdrs:
             try:
                 self._runtime.cdrs.process(cgr)
             except ServiceError as error:

@@ -169,6 +169,44 @@ async def test_a_record_is_made_where_the_script_asks_for_it() -> None:
     assert len(made.cdrs()) == 2
 
 
+async def test_a_record_that_is_asked_for_late_is_that_of_the_session_and_charges_nothing() -> None:
+    made = ProxyWorld(create_cdr=False)
+    await made.authorise()
+    await made.start()
+    await asyncio.sleep(10)
+    await made.end(10)
+    for session in list(made.runtime.state.closed.values()):
+        made.runtime.state.forget_closed(session.cgrid)
+    for _ in range(2):
+        await made.tell("CGR_PROCESS_CDR", OriginID="c1", Usage="10", **PARTIES)
+    (cdr,) = made.cdrs()
+    assert (cdr.usage, cdr.cost_nanos) == (10_000_000_000, 10 * CALL_NANOS)
+    assert made.left() == 990 * CALL_NANOS
+
+
+async def test_a_session_of_somebody_else_is_left_alone() -> None:
+    made = ProxyWorld()
+    own = {"OriginID": "c1", "OriginHost": "kam1", "Usage": "60s", "SetupTime": made.clock(), "ToR": "*voice"}
+    event = {"Tenant": "cgrates.org", "Event": PARTIES | own | {"Category": "call"}, "InitSession": True}
+    assert await made.engine.result("SessionSv1.InitiateSession", event) == {"MaxUsage": 60_000_000_000}
+    await made.authorise()
+    made.said.clear()
+    await made.start()
+    await asyncio.sleep(0.5)
+    assert [said["Reason"] for said in made.said if "Reason" in said] == ["EXISTS"]
+    assert len(made.runtime.state.sessions) == 1
+
+
+async def test_a_call_without_accounts_costs_nothing_where_no_record_is_wanted() -> None:
+    made = ProxyWorld(create_cdr=False)
+    flags = {"cgr_flags": "*attributes"}
+    assert (await made.authorise(**flags))["MaxUsage"] == -1
+    await made.start(**flags)
+    await asyncio.sleep(10)
+    await made.end(10, **flags)
+    assert (made.left(), made.cdrs()) == (1_000 * CALL_NANOS, [])
+
+
 async def test_a_restarted_server_finds_its_calls_and_promises() -> None:
     made = ProxyWorld()
     await made.authorise()
