@@ -35,7 +35,7 @@ RETRIED_AFTER_NS = 5_000_000_000
 RUN_TOGETHER = 200  # accounts whose runs become durable in one batch
 PAGE = 100  # accounts looked through without a pause: some milliseconds
 PAUSE_S = 0.005
-PROVIDED_TOGETHER = 500
+PROVIDED_TOGETHER = 200
 ASKING_S = 30.0  # clients of sessions that may go on
 
 
@@ -190,6 +190,7 @@ class Scheduler:
             outcomes = await asyncio.gather(*[self._equip(one, groups.get(one.key, ())) for one in batch])
             opened += outcomes.count("opened")
             equipped += outcomes.count("equipped")
+            await asyncio.sleep(PAUSE_S)
         if opened or equipped:
             log.info("accounts.provided", opened=opened, equipped=equipped)
 

@@ -16,6 +16,8 @@ from ocs.charging.actions.model import (
     Watches,
     When,
 )
+from ocs.charging.actions.plans import run_due
+from ocs.charging.acts import Act, NewAccount, create
 from ocs.charging.events import Unit
 from ocs.charging.schedule import Calendar
 from ocs.charging.tariff.import_cgrates.folder import ImportOptions, read_cgrates
@@ -23,6 +25,7 @@ from tests.charging.cgrates.worlds import worlds
 from tests.charging.tariff.test_import_cgrates import FILES
 
 NANOS = 10**9
+NOW_NS = 1_780_000_000 * NANOS
 MINUTE_NS = 60 * NANOS
 ACCOUNTING = {
     "SharedGroups.csv": "SG,*any,*lowest,\n",
@@ -248,3 +251,35 @@ def test_filters_of_actions_are_kept_those_of_the_folder_written_out() -> None:
         "*lt:~*req.BalanceMap.*monetary[0].Value:5",
         "*string:~*req.Disabled:false",
     )
+
+
+def test_a_tag_of_several_types_is_a_balance_of_each() -> None:
+    rows = "".join(
+        row(17, c0="A", c1="*topup", c4=tag, c5=kind, c12="1")
+        for tag, kind in (("main", "*data"), ("", "*data"), ("b", "*monetary"), ("b", "*sms"), ("c", "*sms"))
+    )
+    accounting, findings = read({**ACCOUNTING, "Actions.csv": ACCOUNTING["Actions.csv"] + rows})
+    assert accounting is not None, findings
+    names = [(action.balance_id, action.unit) for action in accounting.sets["A"].actions]
+    assert names == [
+        ("main-data", Unit.OCTETS),
+        ("data", Unit.OCTETS),
+        ("b", Unit.MONEY),
+        ("b-sms", Unit.EVENTS),
+        ("c", Unit.EVENTS),
+    ]
+
+
+def test_plans_of_recorded_folders_run_on_the_exact_core() -> None:
+    """Every set that an account gets at once is done, and none fails for want of a name or a unit."""
+    for world in worlds("action"):
+        tariff, findings = read_cgrates(world.files.items(), ImportOptions())
+        assert tariff is not None, findings
+        for provision in tariff.accounting.accounts:
+            new = NewAccount(provision.key, provision.plan, action_plans=provision.action_plans)
+            account, _ = create(new, Act("a", NOW_NS, "test"))
+            ran = run_due({account.key: account}, account.key, tariff.accounting, NOW_NS)
+            assert ran is not None
+            assert [
+                run.error for run in ran.runs if run.error and "there is no balance" not in run.error
+            ] == []

@@ -1,7 +1,8 @@
 """SharedGroups.csv, Actions.csv, ActionPlans.csv, ActionTriggers.csv and AccountActions.csv as `Accounting`. Pure.
 
 A balance is known here by its name: BalanceTag, or `main` for money and the type's own name for units where there
-is none. What a row asks for beyond that is told as not carried over.
+is none. A tag that balances of several types have becomes `tag-data`, `tag-voice` for all but money. What a row
+asks for beyond that is told as not carried over.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ from ocs.charging.money import parse_nanos
 from ocs.charging.profiles.csv_reader import read_profiles, words
 from ocs.charging.profiles.filters import describe, is_inline
 from ocs.charging.schedule import Calendar, named
-from ocs.charging.tariff.import_cgrates.balances import Kind, Names, extra_json, kind_of, read_terms
+from ocs.charging.tariff.import_cgrates.balances import KINDS, Kind, Names, extra_json, kind_of, read_terms
 from ocs.charging.tariff.import_cgrates.cells import Cells
 from ocs.charging.tariff.import_cgrates.rates import ANY
 from ocs.charging.terms_reader import factor
@@ -76,6 +77,7 @@ THRESHOLDS: Mapping[str, Watches] = {
     "*min_balance_counter": Watches.USED_AT_MOST,
 }
 NONE: tuple[int, ...] = ()
+DEFAULT = "*default"
 MOST_TARGET = 200  # characters of an account's or a balance's name
 
 
@@ -87,6 +89,7 @@ class Told(NamedTuple):
     zone: ZoneInfo
     plan_names: frozenset[str]  # tariff plans
     filters: Mapping[str, tuple[str, ...]]  # rules of Filters.csv by id
+    shared_tags: frozenset[str]  # names that balances of several types have
 
 
 def read_accounting(
@@ -97,7 +100,7 @@ def read_accounting(
         one.id: tuple(describe(rule) for rule in one.rules)
         for one in read_profiles({"Filters.csv": rows.get("Filters.csv", ())})[0].filters
     }
-    told = Told(cells, names, ZoneInfo(zone_name), plan_names, filters)
+    told = Told(cells, names, ZoneInfo(zone_name), plan_names, filters, _shared_tags(rows))
     groups = _shared_groups(cells, rows.get("SharedGroups.csv", ()))
     sets = _sets(told, rows.get("Actions.csv", ()))
     plans = _plans(told, rows, sets)
@@ -182,7 +185,7 @@ def _step(told: Told, row: Row, do: Do) -> Action | None:
             return None if kind is None else _on_balance(told, row, do, kind)
         case Do.REMOVE | Do.SET_EXPIRY:
             expires = cells.read(row, EXPIRY, check_end, "") if do is Do.SET_EXPIRY else ""
-            return None if kind is None else Action(do, _name(row, kind), kind.unit, expires=expires)
+            return None if kind is None else Action(do, _name(told, row, kind), kind.unit, expires=expires)
         case Do.TRANSFER:
             return None if kind is None else _transfer(told, row, kind)
         case Do.CREDIT_LIMIT:
@@ -206,7 +209,7 @@ def _on_balance(told: Told, row: Row, do: Do, kind: Kind) -> Action | None:
         weight = ""
     return Action(
         do,
-        _name(row, kind),
+        _name(told, row, kind),
         kind.unit,
         amount,
         keeps=do is Do.SET and not row.cells[UNITS],
@@ -222,10 +225,29 @@ def _on_balance(told: Told, row: Row, do: Do, kind: Kind) -> Action | None:
     )
 
 
-def _name(row: Row, kind: Kind, column: int = BALANCE) -> str:
-    """The balance's own name, or that of its type."""
-    tag = row.cells[column]
-    return kind.name if tag in ("", "*default") else tag
+def _name(told: Told, row: Row, kind: Kind, column: int = BALANCE) -> str:
+    """The name of the balance a cell names."""
+    return _named(told, row.cells[column], kind)
+
+
+def _named(told: Told, tag: str, kind: Kind) -> str:
+    """A tag, or the name of the type; a tag that several types have with the type, but for money."""
+    name = kind.name if tag in ("", DEFAULT) else tag
+    return f"{name}-{kind.name}" if name in told.shared_tags and kind.unit is not Unit.MONEY else name
+
+
+def _shared_tags(rows: Rows) -> frozenset[str]:
+    """Names that balances of several types have: a balance here has one."""
+    kinds: dict[str, set[str]] = {MAIN: {"*monetary"}}
+    columns = (("Actions.csv", BALANCE, TYPE), ("ActionTriggers.csv", 8, 9))
+    for file, tag_at, kind_at in columns:
+        for row in rows.get(file, ()):
+            word = row.cells[kind_at] or "*monetary"
+            tag = row.cells[tag_at]
+            known = KINDS.get(word)
+            if known is not None:
+                kinds.setdefault(known.name if tag in ("", DEFAULT) else tag, set()).add(word)
+    return frozenset(name for name, found in kinds.items() if len(found) > 1)
 
 
 def _formula(cells: Cells, row: Row, kind: Kind) -> tuple[int, Share | None]:
@@ -298,8 +320,8 @@ def _transfer(told: Told, row: Row, kind: Kind) -> Action | None:
         told.cells.lose(row, PARAMETERS, "DestinationReferenceValue; the amount of Units is moved")
     amount = _amount(told.cells, row, UNITS, kind)
     return Action(
-        Do.TRANSFER, _name(row, kind), kind.unit, amount, to_account=account,
-        to_balance=MAIN if balance == "*default" else balance,
+        Do.TRANSFER, _name(told, row, kind), kind.unit, amount, to_account=account,
+        to_balance=_named(told, balance, kind),
     )  # fmt: skip
 
 
@@ -396,7 +418,7 @@ def _trigger(told: Told, row: Row, sets: Mapping[str, ActionSet], name: str) -> 
         row.cells[19],
         kind.unit,
         _amount(cells, row, 3, kind),
-        "" if not row.cells[8] else _name(row, kind, 8),
+        "" if not row.cells[8] else _name(told, row, kind, 8),
         kind.services,
         tuple(word for word in values.words(row.cells[10]) if word != ANY),
         told.names.destinations(cells, row, 11),
