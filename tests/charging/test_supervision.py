@@ -94,3 +94,23 @@ def test_everybody_is_due_once_after_the_deadline(steps: list[tuple[str, int, st
     for found in due(watched, now_s + 1000):
         del deadlines[found]
     assert deadlines == {}
+
+
+def test_sessions_that_end_long_before_their_time_leave_the_wheel() -> None:
+    supervision = Supervision()
+    for number in range(10_000):
+        supervision.touch(f"kept{number % 10}", "account", 7_200 * BUCKET_NS + number)
+        supervision.touch(f"s{number}", "account", 3_600 * BUCKET_NS + number % 7 * BUCKET_NS)
+        supervision.forget(f"s{number}")
+    in_the_wheel = sum(map(len, supervision._buckets.values()))
+    assert in_the_wheel <= 2 * len(supervision) == 20
+    assert supervision.due(3_700 * BUCKET_NS, 100) == []
+    assert {ref.key for ref in supervision.due(7_300 * BUCKET_NS, 100)} == {f"kept{n}" for n in range(10)}
+
+
+def test_a_deadline_that_comes_nearer_again_and_again_leaves_one_place_behind() -> None:
+    supervision = Supervision()
+    for number in range(1_000):
+        supervision.touch("s", "account", (5_000 - number) * BUCKET_NS)
+    assert sum(map(len, supervision._buckets.values())) <= 2
+    assert [ref.key for ref in supervision.due(5_000 * BUCKET_NS, 10)] == ["s"]
