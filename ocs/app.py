@@ -199,7 +199,13 @@ def _open_store(settings: Settings, data_dir: Path, metrics: Metrics) -> MemoryS
     if settings.store.kind == "memory":
         return MemoryStore()
     path = data_dir / settings.store.path
-    return SqliteStore(path, settings.store.batch_commits, on_commit=metrics.committed)
+    store = settings.store
+    return SqliteStore(
+        path,
+        store.batch_commits,
+        on_commit=metrics.committed,
+        page_cache_octets=store.page_cache_octets,
+    )
 
 
 async def _seed(service: ChargingService, templates: tuple[Template, ...], stop: asyncio.Event) -> None:

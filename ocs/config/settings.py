@@ -253,6 +253,7 @@ class StoreSettings(msgspec.Struct, frozen=True):
     kind: Literal["sqlite", "memory"] = "sqlite"
     path: Annotated[str, Text(1_024)] = "ocs.db"
     cache_accounts: Annotated[int, Integer(1_000, 100_000_000)] = 200_000
+    page_cache_octets: Annotated[int, Size(MIB, 64 * 1024 * MIB)] = 64 * MIB
     batch_commits: Annotated[int, Integer(1, 10_000)] = 512
     queue: Annotated[int, Integer(1, 1_000_000)] = 20_000
 

@@ -49,11 +49,11 @@ PRAGMAS = (
     "journal_mode=wal",
     "synchronous=full",
     "wal_autocheckpoint=0",
-    "cache_size=-65536",
     "temp_store=memory",
     "busy_timeout=5000",
 )
 
+PAGE_CACHE_OCTETS = 64 << 20  # of each connection: that which writes, that which reads, that which moves the log
 KNOWN_ACCOUNTS = 1_000_000  # whose last posting is kept in memory
 
 Pending = tuple[Change, Done]
@@ -69,8 +69,10 @@ class SqliteStore:
         checkpoint_octets: int = 64_000_000,
         answers_swept_at_once: int = 500,
         on_commit: Callable[[int, int], None] | None = None,
+        page_cache_octets: int = PAGE_CACHE_OCTETS,
     ) -> None:
         self._path = path
+        self._page_cache_octets = page_cache_octets
         self._batch_limit = batch_limit
         self._checkpoint_octets = checkpoint_octets
         self._answers_swept_at_once = answers_swept_at_once
@@ -90,9 +92,9 @@ class SqliteStore:
         self.batches = 0
         self.committed = 0
         try:
-            self._writer = _connect(path)
-            self._reader = _connect(path)
-            self._moving = _connect(path)
+            self._writer = _connect(path, page_cache_octets)
+            self._reader = _connect(path, page_cache_octets)
+            self._moving = _connect(path, page_cache_octets)
             self._writer.executescript(SCHEMA)
             _check_schema(self._writer, path)
             row = self._writer.execute("select coalesce(max(seq), 0) from posting").fetchone()
@@ -253,7 +255,7 @@ class SqliteStore:
             log.error("store.rollback_failed", path=str(self._path), error=str(error))
         try:
             self._writer.close()
-            self._writer = _connect(self._path)
+            self._writer = _connect(self._path, self._page_cache_octets)
         except sqlite3.Error as error:
             log.error("store.reconnection_failed", path=str(self._path), error=str(error))
 
@@ -406,8 +408,9 @@ def _follow(account: Account, first: dict[str, int], last: dict[str, Account]) -
     last[key] = account
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, page_cache_octets: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"pragma cache_size={-(page_cache_octets // 1024)}")
     for pragma in PRAGMAS:
         connection.execute(f"pragma {pragma}")
     return connection

@@ -3,7 +3,7 @@
 from typing import Final, Generic, TypeVar
 
 LONGEST: Final = 1_024  # octets of a group worth remembering
-MOST_OCTETS: Final = 4_000_000  # of all keys of a table: peers choose them, so this bounds what they can fill
+MOST_OCTETS: Final = 2_000_000  # of all keys of a table: peers choose them, so this bounds what they can fill
 
 V = TypeVar("V")
 
