@@ -59,13 +59,22 @@ class _Writer:
         self.left.append(Left(key, meaning))
 
 
-def migrate(merged: Raw, *, currency: str, tariffs: str, accounts: str) -> Migrated:
-    """The settings of merged configuration files; `tariffs` and `accounts` are paths or words for `ocs.yaml`."""
+class Choices(msgspec.Struct, frozen=True):
+    """What the files do not say; `tariffs` and `accounts` are paths or words for `ocs.yaml`."""
+
+    currency: str = "EUR"
+    tariffs: str = "demo"
+    accounts: str = "none"
+    rounding: str = "exact"
+
+
+def migrate(merged: Raw, choices: Choices) -> Migrated:
+    """The settings of merged configuration files."""
     writer = _Writer(merged)
     writer.say("# Written by `ocs migrate cgrates`; docs/configuration.md describes every key.")
     for part in (_identity, _diameter):
         part(writer)
-    _charging(writer, currency, tariffs, accounts)
+    _charging(writer, choices)
     for part in (_rpc, _freeswitch, _kamailio, _log):
         part(writer)
     writer.left.extend(_rest(writer))
@@ -109,11 +118,15 @@ def _diameter(writer: _Writer) -> None:
         )
 
 
-def _charging(writer: _Writer, currency: str, tariffs: str, accounts: str) -> None:
+def _charging(writer: _Writer, choices: Choices) -> None:
     writer.say("charging:")
-    writer.say(f"  currency: {currency}                    # CGRateS knows none: check it")
-    writer.say(f"  tariffs: {_text(tariffs)}")
-    writer.say(f"  accounts: {_text(accounts)}")
+    writer.say(f"  currency: {choices.currency}                    # CGRateS knows none: check it")
+    if choices.rounding != "exact":
+        writer.say(
+            f"  rounding: {choices.rounding}                # its figures and methods; exact for this server's own"
+        )
+    writer.say(f"  tariffs: {_text(choices.tariffs)}")
+    writer.say(f"  accounts: {_text(choices.accounts)}")
     zone = writer.get("general", "default_timezone", "Local")
     if zone in ("Local", ""):
         writer.leave("general.default_timezone", "Local is the machine's zone: written as UTC, name yours")

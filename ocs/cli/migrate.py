@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ocs.cgrates import config, jsonc
-from ocs.cgrates.migrate import Left, Migrated, migrate
+from ocs.cgrates.migrate import Choices, Left, Migrated, migrate
 from ocs.charging.cgrates.csv_folder import COLUMNS
 from ocs.charging.tariff.files import open_source
 from ocs.charging.tariff.findings import Severity
@@ -19,6 +19,7 @@ from ocs.config import load as settings_of
 
 FAILED, WRONG = 1, 2
 TARIFFS = "tariffs"  # folder beside ocs.yaml
+EXACT = "exact"
 MOST_SHOWN = 200
 
 
@@ -34,8 +35,12 @@ def cgrates(arguments: argparse.Namespace) -> int:
         if tariff is not None and not tariff.is_dir():
             print(f"ocs: {tariff}: is not a folder", file=sys.stderr)
             return WRONG
+        if tariff is None and arguments.rounding != EXACT:
+            print(f"ocs: --rounding {arguments.rounding} needs --tariff FOLDER", file=sys.stderr)
+            return WRONG
         tariffs = TARIFFS if tariff is not None else "demo"
-        done = migrate(settings.raw, currency=arguments.currency, tariffs=tariffs, accounts="none")
+        choices = Choices(arguments.currency, tariffs, rounding=arguments.rounding)
+        done = migrate(settings.raw, choices)
         done = msgspec.structs.replace(
             done, left=(*done.left, *_write(done, tariff, out, arguments.currency))
         )

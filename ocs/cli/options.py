@@ -339,6 +339,9 @@ def migrate(commands: Commands) -> None:
     cgrates.add_argument("--tariff", metavar="DIR", help="folder with its tariff files")
     cgrates.add_argument("--out", default=".", metavar="DIR", help="where to write (%(default)s)")
     cgrates.add_argument("--currency", default="EUR", help="of the tariff's prices (%(default)s)")
+    cgrates.add_argument(
+        "--rounding", choices=("exact", "cgrates"), default="exact", help="whose figures (%(default)s)"
+    )
     cgrates.add_argument("--force", action="store_true", help="write over an ocs.yaml that is there")
     cgrates.add_argument("--json", action="store_true", help="print what was done as JSON")
 

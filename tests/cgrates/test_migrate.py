@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import yaml
 
-from ocs.cgrates.migrate import Migrated, migrate
+from ocs.cgrates.migrate import Choices, Migrated, migrate
 from ocs.config import load
 
 
 def migrated(**sections: Any) -> Migrated:
     """The migration of some sections."""
-    return migrate(sections, currency="EUR", tariffs="demo", accounts="none")
+    return migrate(sections, Choices())
 
 
 def keys(done: Migrated) -> set[str]:

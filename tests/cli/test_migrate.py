@@ -64,6 +64,14 @@ def test_the_tariff_costs_the_same(incumbent: Path, capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out)["cost_nanos"] == 700_000_000
 
 
+def test_the_figures_of_cgrates_may_stay(incumbent: Path, capsys: Capture) -> None:
+    assert migrate(incumbent, "--rounding", "cgrates") == 2
+    assert "needs --tariff" in capsys.readouterr().err
+    assert migrate(incumbent, "--rounding", "cgrates", "--tariff", str(incumbent / "tp")) == 0
+    assert "rounding: cgrates" in (incumbent / "out" / "ocs.yaml").read_text()
+    assert main(["check", "--config", str(incumbent / "out" / "ocs.yaml")]) == 0
+
+
 def test_json_names_everything_that_was_left(incumbent: Path, capsys: Capture) -> None:
     assert migrate(incumbent, "--json") == 0
     told = json.loads(capsys.readouterr().out)
