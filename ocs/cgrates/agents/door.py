@@ -46,6 +46,7 @@ UNLIMITED = -1
 REPORTED = "reported"  # what an agent has said that was used, in the notes of a session
 RELEASE = "release"  # the end of a call that does not take place, of which there is no record
 RECORDED = (EXISTS, PARTIALLY_EXECUTED)
+SESSION_CLOSED = "SESSION_CLOSED"
 UNRECORDED_KEPT = 10_000
 TERMINATE = FinalUnit(FinalUnitAction.TERMINATE)
 
@@ -252,8 +253,9 @@ class PipelineDoor:
         known = None if promise is None else promise.event
         if promise is not None or (event.free is not None and not wishes.accounts):
             return self._begun(event, checked(events.cgr_event(event, self._defaults, known)), wishes)
-        is_closed = self._cgrids.pop(_key_of(event), "") in self._runtime.state.closed
-        return ChargingAnswer(Result.UNKNOWN_SESSION, has_ended=is_closed, failed="session_id")
+        if _key_of(event) in self._cgrids:  # the server has ended it: its call must end too
+            raise ServiceError(SESSION_CLOSED)
+        return ChargingAnswer(Result.UNKNOWN_SESSION, failed="session_id")
 
     def _sliced(self, event: ChargingEvent, wishes: Wishes) -> ChargingAnswer:
         """Debits what was used since the last report, and the next slice."""
@@ -273,7 +275,8 @@ class PipelineDoor:
         if session is not None:
             return self._ended(event, session, wishes)
         key = _key_of(event)
-        self._cgrids.pop(key, None)
+        if self._cgrids.pop(key, None) is not None:  # the server has ended, charged and recorded it
+            return ChargingAnswer(Result.SUCCESS)
         is_free = key in self._free_calls or not wishes.accounts
         self._free_calls.discard(key)
         total = events.used(event, 0) or 0

@@ -34,6 +34,22 @@ async def test_a_forced_end_is_told_to_kamailio_with_its_reason() -> None:
     assert made.said[0]["Reason"] == "FRAUD"
 
 
+async def test_a_call_whose_switch_cannot_be_asked_to_end_it_ends_when_it_can() -> None:
+    async with switched() as (made, switch):
+        call = switch.call(Plan(variables={"cgr_reqtype": "*prepaid"}, talk_s=None))
+        await asyncio.sleep(7)
+        switch.is_down = True
+        switch.cut()
+        await asyncio.sleep(1)
+        assert await made.engine.result("SessionSv1.ForceDisconnect", OWN) == "OK"
+        assert made.runtime.state.sessions == {}, "the server has ended it by itself"
+        switch.is_down = False
+        await asyncio.sleep(30)
+        assert (call.cause, call.variables["cgr_notify"]) == ("MANAGER_REQUEST", "SESSION_CLOSED")
+        (cdr,) = made.cdrs()
+        assert made.left() == 1_000 * CALL_NANOS - cdr.cost_nanos, "the record says what was taken"
+
+
 async def test_a_comparison_with_the_switches_ends_no_call_that_lasts() -> None:
     async with switched() as (made, switch):
         call = switch.call(Plan(variables={"cgr_reqtype": "*prepaid"}, talk_s=30))
