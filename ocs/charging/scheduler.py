@@ -31,6 +31,7 @@ from ocs.charging.tariff.catalogue import Catalogue
 log = structlog.get_logger()
 
 LOOKED_AFTER_S = 1.0  # at the latest: the wall clock may have been set, the tariff may be another one
+DAY_NS = 86_400_000_000_000
 RETRIED_AFTER_NS = 5_000_000_000
 RUN_TOGETHER = 200  # accounts whose runs become durable in one batch
 PAGE = 100  # accounts looked through without a pause: some milliseconds
@@ -159,16 +160,20 @@ class Scheduler:
         self._catalogue = catalogue
 
     async def _look_through(self, accounting: Accounting) -> None:
-        planned, unknown = 0, set[str]()
+        planned, ahead, unknown = 0, 0, set[str]()
+        latest_ns = self._service.now_ns() + DAY_NS
         async for page in self._pages():
             for account in page:
                 if account.extras is not None and (account.extras.plans or account.extras.watched):
                     self.plan(account)
                     planned += 1
+                    ahead += any(one.done_until_ns > latest_ns for one in account.extras.plans)
                     unknown |= _unknown(account.extras, accounting)
             await self._run_due()
         for name in sorted(unknown):
             log.warning("scheduler.name_unknown", name=name)
+        if ahead:
+            log.warning("scheduler.clock_was_ahead", accounts=ahead)
         if planned:
             log.info("scheduler.looked_through", accounts=planned, due=len(self._due))
 

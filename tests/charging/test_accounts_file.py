@@ -138,3 +138,11 @@ def test_every_problem_is_told_at_its_place(text: str, path: str) -> None:
     assert found
     assert path in found[0] or any(path in each for each in found)
     assert all(each.startswith("a.yaml:1:") for each in found)
+
+
+def test_accounts_may_have_action_plans_and_triggers() -> None:
+    text = "accounts:\n  - {key: alice, plan: p, action_plans: monthly, triggers: [safety, more]}\n"
+    [template], problems = read_accounts(text, "a.yaml")
+    assert problems == []
+    [new] = template.accounts()
+    assert (new.action_plans, new.trigger_groups) == (("monthly",), ("safety", "more"))

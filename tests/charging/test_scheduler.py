@@ -317,3 +317,17 @@ async def test_an_end_whose_trigger_cannot_run_is_asked_for_again_in_a_while() -
         await world.door.service.create(Change(acts.create(bob, acts.Act("b", 0, "test"))[0]))
         await asyncio.sleep(6)
     assert world.door.books("default:bob") == "main 3"
+
+
+async def test_plans_run_by_a_clock_far_ahead_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    await world.door.open_account(1_000)
+    world.door.wall_step_ns = 10 * 86_400 * SECOND_NS
+    async with world.at_work():
+        await world.assign("hourly")
+        await asyncio.sleep(HOUR_S + 5)
+    later = World(world.door.truth)
+    async with later.at_work():
+        await asyncio.sleep(2 * HOUR_S)
+    assert later.door.books() == "main 900"
+    assert "scheduler.clock_was_ahead" in capsys.readouterr().out
