@@ -10,7 +10,7 @@ from ocs.cgrates.objects.numbers import number, real
 from ocs.cgrates.state import State
 from ocs.charging.cgrates import cdr, event_cost, session
 from ocs.charging.cgrates.account import Account, all_balances
-from ocs.charging.cgrates.authorize import authorize, default_usage
+from ocs.charging.cgrates.authorize import DIRECT_DEBIT, authorize, default_usage
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.cost import call_cost
 from ocs.charging.cgrates.event_cost import Charges
@@ -73,6 +73,8 @@ class CgratesAccounting:
     ) -> Money:
         """The money of a new run. Raises ValueError for a bad member."""
         call = call_of_event(tenant, event, usage, self._now_ns(), forces=forces)
+        if request_type == DIRECT_DEBIT and event.get("Cost") is not None:
+            call = msgspec.structs.replace(call, direct_nanos=values.nanos(event["Cost"]))
         run = session.Run(values.text(event.get("RunID")), request_type, call)
         return Money(run, call)
 
@@ -257,7 +259,6 @@ def call_of_event(tenant: str, event: Event, usage: int, now_ns: int, *, forces:
     if not start_ns:
         start_ns = now_ns
     account = values.text(event.get("Account"))
-    cost = event.get("Cost")
     return Call(
         tenant=tenant,
         category=values.text(event.get("Category")),
@@ -270,7 +271,6 @@ def call_of_event(tenant: str, event: Event, usage: int, now_ns: int, *, forces:
         offset_ns=offset_ns,
         factor_id=values.text(event.get("BalanceFactorID")),
         forces_duration=forces,
-        direct_nanos=None if cost is None else values.nanos(cost),
     )
 
 

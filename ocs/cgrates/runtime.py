@@ -5,6 +5,7 @@ what it changed is durable (`ocs.rpc.methods.cgrates.method` sees to that).
 """
 
 import asyncio
+import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -94,6 +95,10 @@ class Runtime(Tasks):
     def use_clients(self, clients: Clients) -> None:
         """The connections that can be asked about their sessions."""
         self.clients = self.sessions.clients = clients
+
+    def short_id(self) -> str:
+        """Seven hexadecimal digits for an event that has no id."""
+        return f"{random.getrandbits(28):07x}"
 
     @property
     def tenant(self) -> str:

@@ -51,6 +51,8 @@ class CdrService:
 
     def process(self, event: CgrEvent) -> None:
         """`SessionSv1.ProcessCDR`: the records of a session, or of an event that has none."""
+        if not self._sessions.settings.has_cdrs:
+            raise ServiceError("NOT_CONNECTED: CDRs")
         cgrid = cgrid_of(event.event)
         session = self._records.closed.get(cgrid) or self._records.sessions.get(cgrid)
         if session is not None:

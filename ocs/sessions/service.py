@@ -88,7 +88,13 @@ class SessionService:
     def initiate(self, event: CgrEvent, *, forces: bool = False, client: Client | None = None) -> int:
         """Opens a session and debits its first period; -1 where a debit loop takes over."""
         session = self._opened(event, forces=forces, client=client)
-        return self._first_debit(session, event)
+        if session.debit_interval_ns:
+            return -1
+        outcome = self._step(session, event)
+        if client is not None and (outcome.refusal or outcome.usage == 0):
+            # Such a client ends the call and sends nothing more: nobody would ever close the session.
+            self.end(self.records.sessions[session.cgrid], 0, None)
+        return self._granted(outcome)
 
     def update(self, event: CgrEvent, *, forces: bool = False, client: Client | None = None) -> int:
         """Settles the last grant of a session and grants more; an unknown one is opened first."""
@@ -133,11 +139,6 @@ class SessionService:
         self.records.close_session(ended)
         self.watch.ended(session.cgrid)
         return step.outcome
-
-    def _first_debit(self, session: Session, event: CgrEvent) -> int:
-        if session.debit_interval_ns:
-                        return -1
-        return self._granted(self._step(session, event))
 
     def _step(self, session: Session, event: CgrEvent) -> Outcome:
         """One update of all runs."""

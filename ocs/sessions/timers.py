@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 SECOND_NS = 1_000_000_000
 MILLISECOND_S = 0.001
-SWEEP_S = 60.0
+SWEEP_S = 10.0
 INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
 UNAUTHORIZED_DESTINATION = "UNAUTHORIZED_DESTINATION"
 SERVER_ERROR = "SERVER_ERROR"
@@ -276,12 +276,16 @@ class SessionTimers:
     # --- from time to time
 
     async def forget_closed(self) -> None:
-        """Forgets ended sessions whose record nobody asks for any more."""
-        service = self._sessions
-        oldest_ns = service.wall_ns() - service.settings.closed_sessions_ns
-        for session in list(service.records.closed.values()):
-            if session.updated_ns < oldest_ns:
-                service.records.forget_closed(session.cgrid)
+        """Forgets ended sessions that have their record, or wait for it too long, or are too many."""
+        records, settings, now_ns = self._sessions.records, self._sessions.settings, self._sessions.wall_ns()
+        beyond = len(records.closed) - settings.closed_sessions
+        for number, session in enumerate(list(records.closed.values())):
+            age_ns = now_ns - session.updated_ns
+            if age_ns < settings.recorded_sessions_ns and number >= beyond:
+                break  # they are in the order in which they ended
+            is_recorded = all(f"{session.cgrid}:{run.run_id}" in records.cdrs for run in session.runs)
+            if is_recorded or age_ns > settings.closed_sessions_ns or number < beyond:
+                records.forget_closed(session.cgrid)
         await self._durable()
 
     async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

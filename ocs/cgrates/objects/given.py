@@ -5,7 +5,7 @@ A moment is RFC 3339, digits of Unix time (s, ms, us or ns), `*now`, `+1h`, or a
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +39,16 @@ class Given:
     def raw(self, name: str) -> Any:
         """A member as it came, None where it is missing."""
         return self._members.get(name.casefold())
+
+    def key(self, without: Collection[str]) -> tuple[object, ...] | None:
+        """Members but for some (in small letters) as something to look up; None where one is a list or object."""
+        found: list[object] = []
+        for name, value in self._members.items():
+            if name not in without:
+                if isinstance(value, (list, dict)):
+                    return None
+                found += (name, type(value), value)
+        return tuple(found)
 
     def require(self, *names: str) -> None:
         """Raise where one of the members is missing or empty, naming all of them that are."""

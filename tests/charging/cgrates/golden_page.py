@@ -39,7 +39,8 @@ increments leaves `*default` at -9.95021.
 
 **Ours.** A debt is what was used: -9.95. Above zero the figures are the same.
 `plan.Settings.drifts_below_zero` copies the engine's loss as well, and with it every step of every group
-agrees; a test holds that, so that the table has this one cause and no other.
+agrees; a test holds that, so that the table has this one cause and no other. `ocs cgrates` has it switched on:
+who puts it in the place of an engine wants the engine's figures, through its methods every step agrees.
 
 Other defects of the engine are reproduced: connect fees that count once per merged span, `*free` caps that
 add their total again, later activations that do not change the price, reports and refunds distorted by

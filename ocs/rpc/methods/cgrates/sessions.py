@@ -21,6 +21,9 @@ from ocs.sessions.wanted import Answer, Wanted
 
 Form = dict[str, Any]
 SECOND_NS = 1_000_000_000
+NO_FLAGS = frozenset(("event", "apiopts", "tenant", "id", "time"))
+REMEMBERED_FLAGS = 1_000
+_KNOWN_FLAGS: dict[tuple[object, ...], Wanted] = {}
 
 
 def register(registry: Registry) -> None:
@@ -49,7 +52,7 @@ def bare_event(runtime: Runtime, params: Given) -> CgrEvent:
     """The event that is embedded in the parameters, whatever it lacks."""
     event = dict(params.mapping("Event"))
     tenant = params.text("Tenant") or values.text(event.get("Tenant")) or runtime.tenant
-    name = params.text("ID") or runtime.new_id()[:7]
+    name = params.text("ID") or runtime.short_id()
     return CgrEvent(tenant, event, dict(params.mapping("APIOpts")), name, params.text("Time") or None)
 
 
@@ -59,7 +62,23 @@ def client_of(caller: Caller) -> FrontClient | None:
 
 
 def wanted_of(params: Given, charging: str, resources: str = "", ips: str = "") -> Wanted:
-    """The flags of a request; how charging, resources and addresses are asked for differs by method."""
+    """The flags of a request; how charging, resources and addresses are asked for differs by method.
+
+    Clients send the same few sets of flags again and again: what they mean is remembered.
+    """
+    key = params.key(NO_FLAGS)
+    if key is None:
+        return _wanted_of(params, charging, resources, ips)
+    names = (charging, *key)
+    found = _KNOWN_FLAGS.get(names)
+    if found is None:
+        found = _wanted_of(params, charging, resources, ips)
+        if len(_KNOWN_FLAGS) < REMEMBERED_FLAGS:
+            _KNOWN_FLAGS[names] = found
+    return found
+
+
+def _wanted_of(params: Given, charging: str, resources: str, ips: str) -> Wanted:
     return Wanted(
         charges=params.flag(charging),
         forces=params.flag("ForceDuration"),
