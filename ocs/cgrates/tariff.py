@@ -20,6 +20,9 @@ from ocs.charging.cgrates.plan import Tariff
 from ocs.charging.cgrates.timings import Timing, predefined_timings
 from ocs.charging.cgrates.triggers import assign
 from ocs.charging.cgrates.validate import faults
+from ocs.charging.profiles.api import encode
+from ocs.charging.profiles.csv_reader import Profiles, read_profiles
+from ocs.charging.profiles.yaml_reader import read_yaml
 
 PROFILE_FILES: Mapping[str, Kind] = {
     "Filters.csv": Kind.FILTER,
@@ -32,6 +35,16 @@ PROFILE_FILES: Mapping[str, Kind] = {
     "Routes.csv": Kind.ROUTE,
     "Trends.csv": Kind.TREND,
     "Rankings.csv": Kind.RANKING,
+}
+YAML_FILE = "profiles.yaml"
+YAML_KINDS: Mapping[str, Kind] = {
+    "filters": Kind.FILTER,
+    "attributes": Kind.ATTRIBUTE,
+    "chargers": Kind.CHARGER,
+    "resources": Kind.RESOURCE,
+    "routes": Kind.ROUTE,
+    "stats": Kind.STAT,
+    "thresholds": Kind.THRESHOLD,
 }
 
 
@@ -52,7 +65,8 @@ class Loaded(msgspec.Struct, frozen=True):
 
 def read_folder(folder: Path) -> list[tuple[str, str]]:
     """(path relative to the folder, text) of every file with a standard name in it and below. Raises OSError."""
-    paths = sorted(path for path in folder.rglob("*.csv") if path.name in COLUMNS)
+    found = (path for ending in ("*.csv", "*.yaml") for path in folder.rglob(ending))
+    paths = sorted(path for path in found if path.name in COLUMNS or path.name == YAML_FILE)
     return [(path.relative_to(folder).as_posix(), path.read_text("utf-8-sig")) for path in paths]
 
 
@@ -61,6 +75,7 @@ class Compiled(msgspec.Struct, frozen=True):
 
     rows: Rows
     tariff: Tariff
+    profiles: tuple[Profiles, ...] = ()  # of YAML files
 
 
 def compile_files(
@@ -72,12 +87,25 @@ def compile_files(
     """
     rows, problems = read_texts(files)
     found, more = tariff_rows.compile_tariff(rows, timings)
-    problems = (*problems, *more)
+    profiles, wrong = _read_yaml(files)
+    problems = (*problems, *more, *wrong)
     if validates and not problems:
         problems = tuple(Problem("tariff", 0, 0, text) for text in faults(found))
     if problems:
         raise TariffError(problems)
-    return Compiled(rows, found)
+    return Compiled(rows, found, profiles)
+
+
+def _read_yaml(files: list[tuple[str, str]]) -> tuple[tuple[Profiles, ...], list[Problem]]:
+    """The profiles of YAML files, which have the names of the API in small letters."""
+    found, problems = [], []
+    for path, text in files:
+        if path.rpartition("/")[2] == YAML_FILE:
+            profiles, wrong = read_yaml(text, path)
+            problems += [Problem(path, each.line, each.column, f"{each.path}: {each.message}") for each in wrong]
+            if profiles is not None:
+                found.append(profiles)
+    return tuple(found), problems
 
 
 def put(state: State, compiled: Compiled, now_ns: int) -> Loaded:
@@ -85,7 +113,7 @@ def put(state: State, compiled: Compiled, now_ns: int) -> Loaded:
     rows, added = compiled.rows, compiled.tariff
     _put_rating(state, rows, added)
     _put_actions(state, added, now_ns)
-    bad_profiles = _put_profiles(state, rows)
+    bad_profiles = [*_put_profiles(state, rows), *_put_yaml(state, compiled.profiles)]
     asap = [pair for row in added.account_actions for pair in _put_account(state, row, now_ns)]
     return Loaded(tuple(asap), tuple(bad_profiles))
 
@@ -125,7 +153,8 @@ def _put_actions(state: State, added: Tariff, now_ns: int) -> None:
 
 def _put_profiles(state: State, rows: Rows) -> list[Problem]:
     """Filters first, for the other profiles name them; what cannot be used is told and left out."""
-    problems: list[Problem] = []
+    problems = list(read_profiles(rows)[1])
+    told = {(problem.file, problem.line) for problem in problems}
     for file, kind in PROFILE_FILES.items():
         by_name: dict[str, list[Row]] = {}
         for row in rows.get(file, ()):
@@ -135,7 +164,20 @@ def _put_profiles(state: State, rows: Rows) -> list[Problem]:
                 record = PROFILE_KINDS[file].of_rows(row.cells for row in own)
                 state.put_profile(kind, key, record)
             except ValueError as error:
-                problems.append(Problem(own[0].file, own[0].line, 0, str(error)))
+                if not any((row.file, row.line) in told for row in own):
+                    problems.append(Problem(own[0].file, own[0].line, 0, str(error)))
+    return problems
+
+
+def _put_yaml(state: State, found: tuple[Profiles, ...]) -> list[Problem]:
+    problems = []
+    for profiles in found:
+        for name in Profiles.__struct_fields__:  # filters first
+            for profile in getattr(profiles, name):
+                try:
+                    state.put_profile(YAML_KINDS[name], f"{profile.tenant}:{profile.id}", encode(profile, []))
+                except ValueError as error:
+                    problems.append(Problem(YAML_FILE, 0, 0, f"{name}, {profile.id}: {error}"))
     return problems
 
 

@@ -33,6 +33,7 @@ class Codec(NamedTuple):
 
     read: Callable[[object], object]
     write: Callable[[Any], object]
+    part: type[msgspec.Struct] | None = None  # of a list of objects
 
 
 class Member(NamedTuple):
@@ -162,7 +163,7 @@ def _structs(kind: type[msgspec.Struct]) -> Codec:
                 raise ValueError(f"[{place}].{error}") from None
         return tuple(found)
 
-    return Codec(read, list)
+    return Codec(read, list, kind)
 
 
 def _same(value: object) -> object:
