@@ -83,6 +83,23 @@ def grants(client: Client, said: Answers) -> None:
     client.ask(call(TERMINATION, 1))
 
 
+def offers(client: Client, said: Answers) -> None:
+    """What is said beyond units: pools, triggers, prices, overload control."""
+    said["pool"] = client.ask(client.ccr(INITIAL, 0, volume(40), volume(41), session="p"))
+    leaving = service(40, used(total(5)), encode_i32(avps.REPORTING_REASON, 2))
+    said["pool update"] = client.ask(client.ccr(UPDATE, 1, leaving, volume(41, octets=7), session="p"))
+    client.ask(client.ccr(TERMINATION, 2, session="p"))
+    call = partial(client.ccr, session="v", context=VOICE)
+    wanted, advice = service(100, requested(seconds(8))), encode_i32(avps.AOC_REQUEST_TYPE, 1)
+    said["prices"] = client.ask(call(INITIAL, 0, called("15550002"), wanted, advice))
+    said["costs"] = client.ask(call(UPDATE, 1, service(100, used(seconds(8))), wanted, advice))
+    client.ask(call(TERMINATION, 2, service(100, used(seconds(1)))))
+    features = encode_octets(avps.OC_FEATURE_VECTOR, bytes(7) + b"\1", False)
+    known = group(avps.OC_SUPPORTED_FEATURES, [features], False)
+    said["overload known"] = client.ask(client.ccr(INITIAL, 0, known, session="o"))
+    client.ask(client.ccr(TERMINATION, 1, session="o"))
+
+
 def final_units(client: Client, said: Answers) -> None:
     """The last units, with each thing a client may be told to do at their end."""
     for rating_group, who, name in (
@@ -163,6 +180,8 @@ def requests_of_the_server(client: Client, server: Server, said: Answers) -> Non
         for name, command, method, more in (
             ("RAR", Command.RE_AUTH, "SessionReauthorize", {}),
             ("RAR of a group", Command.RE_AUTH, "SessionReauthorize", {"rating_group": 10}),
+            ("RAR of a pool", Command.RE_AUTH, "SessionReauthorize", {"pool": 7}),
+            ("RAR of a service", Command.RE_AUTH, "SessionReauthorize", {"service_identifier": 3}),
             ("ASR", Command.ABORT_SESSION, "SessionDisconnect", {}),
         ):
             asked = asker.submit(server.call, method, session=session, **more)
@@ -193,6 +212,7 @@ def conversation(tmp_path_factory: pytest.TempPathFactory) -> Conversation:
             said["CEA"] = client.capabilities
             said["DWA"] = client.ask(client.dwr())
             grants(client, said)
+            offers(client, said)
             final_units(client, said)
             one_time_events(client, said)
             refusals(client, said)
@@ -211,6 +231,11 @@ def conversation(tmp_path_factory: pytest.TempPathFactory) -> Conversation:
 
 CODES = {
     "volume": 2001,
+    "pool": 2001,
+    "pool update": 2001,
+    "prices": 2001,
+    "costs": 2001,
+    "overload known": 2001,
     "mixed": 2001,
     "voice": 2001,
     "voice end": 2001,
@@ -255,6 +280,9 @@ def test_every_kind_of_answer_was_given(conversation: Conversation) -> None:
         ("command level", avps.GRANTED_SERVICE_UNIT),
         ("low balance", avps.LOW_BALANCE_INDICATION),
         ("voice", avps.REMAINING_BALANCE),
+        ("prices", avps.SERVICE_INFORMATION),
+        ("costs", avps.SERVICE_INFORMATION),
+        ("overload known", avps.OC_SUPPORTED_FEATURES),
         ("check", avps.CHECK_BALANCE_RESULT),
         ("price", avps.COST_INFORMATION),
         ("5005", avps.FAILED_AVP),
@@ -270,6 +298,13 @@ def test_every_kind_of_answer_was_given(conversation: Conversation) -> None:
 )
 def test_the_conversation_has(conversation: Conversation, name: str, key: int) -> None:
     assert conversation.said[name].all(key)
+
+
+def test_members_of_a_pool_name_it_and_their_triggers(conversation: Conversation) -> None:
+    answer = conversation.said["pool"]
+    for each in answer.all(avps.MULTIPLE_SERVICES_CREDIT_CONTROL):
+        inside = {member[0] for member in answer.members(each)}
+        assert {avps.G_S_U_POOL_REFERENCE, avps.TRIGGER, avps.GRANTED_SERVICE_UNIT} <= inside
 
 
 @pytest.mark.parametrize(
