@@ -247,6 +247,7 @@ TABLE: dict[str, Row] = {
             "ocs.charging.money",
             "ocs.charging.store",
             "ocs.charging.tariff",
+            "ocs.charging.terms_reader",
             "ocs.charging.what_if",
             "ocs.rpc",
             "ocs.tariff_versions",
@@ -304,7 +305,9 @@ def _may_import(name: str, row: Row, imported: str) -> bool:
     if any(is_below(imported, denied) for denied in row.denied):
         return False
     own = () if name == "ocs" else (name,)
-    return any(is_below(imported, allowed) for allowed in ("ocs.__version__", "ocs.lazily", *own, *row.allowed))
+    return any(
+        is_below(imported, allowed) for allowed in ("ocs.__version__", "ocs.lazily", *own, *row.allowed)
+    )
 
 
 def _clock_calls(tree: ast.Module) -> list[str]:

@@ -5,7 +5,7 @@ An act has an id, given by who asks or made by the caller; its posting says who 
 
 import msgspec
 
-from ocs.charging.account import Account, Balance, Extras, Standing, Terms
+from ocs.charging.account import Account, Balance, Extras, SharedGroup, Standing, Terms
 from ocs.charging.actions.assign import assign, watch
 from ocs.charging.entry import EntryKind, Posting
 from ocs.charging.events import Identity, Unit
@@ -141,6 +141,13 @@ def set_extras(account: Account, extras: Extras) -> Account:
     """The account with another category or other groups."""
     kept = None if extras == Extras() else extras
     return msgspec.structs.replace(account, extras=kept, version=account.version + 1)
+
+
+def join_group(account: Account, group: SharedGroup) -> Account:
+    """The account as a member of a group, in the place of the group of that name before."""
+    extras = account.extras or Extras()
+    others = tuple(each for each in extras.groups if each.name != group.name)
+    return set_extras(account, msgspec.structs.replace(extras, groups=(*others, group)))
 
 
 def set_standing(account: Account, standing: Standing) -> Account:

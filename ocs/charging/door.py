@@ -53,7 +53,9 @@ class Door(Memory):
         self.session_control: dict[str, SessionControl] = {}
         self.in_flight = 0
         self.watch: Callable[[ChargingEvent, ChargingAnswer, int], None] | None = None
-        self.on_planned: Callable[[Account], None] | None = None  # an account with plans or triggers was changed
+        self.on_planned: Callable[[Account], None] | None = (
+            None  # an account with plans or triggers was changed
+        )
         self.on_followed: Callable[[Account, Followed], None] | None = None  # what triggers did
         self._answers: dict[str, EventAnswer] = {}
         self._fresh_answers: dict[str, list[str]] = {}  # by account: kept answers that are not durable yet

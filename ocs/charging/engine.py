@@ -140,7 +140,11 @@ def _start(
     else:
         grants = _granted(turn, parts)
         result = refusal(event, grants) or SUCCESS
-        if result is UNRATED and policy.refuses_unplanned and not catalogue.serves(account.plan, event.service):
+        if (
+            result is UNRATED
+            and policy.refuses_unplanned
+            and not catalogue.serves(account.plan, event.service)
+        ):
             result = Result.NOT_AUTHORIZED
     if result is not SUCCESS:
         turn.release_all()

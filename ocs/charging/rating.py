@@ -10,7 +10,6 @@ Rounding therefore never adds up over reports.
 
 import math
 from enum import IntEnum
-from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -125,13 +124,11 @@ def fitting(rate: Rate, units: int) -> int:
     return 0
 
 
-@lru_cache(maxsize=10_000)
 def without_fee(rate: Rate) -> Rate:
     """The same rate for a session that has paid a connect fee already."""
     return msgspec.structs.replace(rate, connect_fee_nanos=0) if rate.connect_fee_nanos else rate
 
 
-@lru_cache(maxsize=10_000)
 def without_cap(rate: Rate) -> Rate:
     """The same rate for what is charged whatever it comes to."""
     return rate if rate.cap_nanos is None else msgspec.structs.replace(rate, cap_nanos=None)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -57,14 +58,63 @@ def balance_list(arguments: argparse.Namespace) -> int:
 
 def balance_add(arguments: argparse.Namespace) -> int:
     """Add credit to a balance; the reference keeps a repeated command from booking twice."""
-    parameters = _booking(arguments) | given(
+    shape = _shape(arguments)
+    return 2 if shape is None else run(arguments, "AccountTopup", _booking(arguments) | shape)
+
+
+def balance_set(arguments: argparse.Namespace) -> int:
+    """Make a balance as it is described."""
+    shape = _shape(arguments)
+    if shape is None:
+        return 2
+    named = {"account": arguments.account, "balance": arguments.balance, "note": arguments.note}
+    return run(arguments, "AccountSetBalance", named | {"amount": arguments.amount} | shape)
+
+
+def balance_remove(arguments: argparse.Namespace) -> int:
+    """Take a balance off an account."""
+    named = {"account": arguments.account, "balance": arguments.balance, "note": arguments.note}
+    return run(arguments, "AccountRemoveBalance", named)
+
+
+def share(arguments: argparse.Namespace) -> int:
+    """Let accounts pay for each other."""
+    parameters = given(
+        group=arguments.group,
+        accounts=arguments.accounts,
+        strategy=arguments.strategy,
+        subject=arguments.subject,
+    )
+    return run(arguments, "AccountShare", parameters)
+
+
+def _shape(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """What a balance is like, as far as it is said; None where a factor cannot be read."""
+    factors = {}
+    for text in arguments.factor:
+        service, equals, value = text.partition("=")
+        if not equals:
+            print(f'--factor: "{text}" is not SERVICE=NUMBER', file=sys.stderr)
+            return None
+        factors[service] = value
+    terms = given(
+        destinations=arguments.destination or None,
+        categories=arguments.category or None,
+        subject=arguments.subject,
+        timings=arguments.timing or None,
+        shared_groups=arguments.group or None,
+        factors=factors or None,
+        blocker=arguments.blocker or None,
+        disabled=arguments.disabled or None,
+    )
+    return given(
         unit=arguments.unit,
         priority=arguments.priority,
         expires=arguments.expires,
         services=arguments.service or None,
         rating_groups=arguments.rating_group or None,
+        terms=terms or None,
     )
-    return run(arguments, "AccountTopup", parameters)
 
 
 def balance_adjust(arguments: argparse.Namespace) -> int:

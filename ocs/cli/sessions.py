@@ -26,8 +26,29 @@ def kill(arguments: argparse.Namespace) -> int:
         print(json.dumps(result, indent=2))
     else:
         closed = ", closed here" if result["closed"] else ""
-        print(f"{printable(str(result['session']))}: {str(result['answer']).lower().replace('_', ' ')}{closed}")
+        print(
+            f"{printable(str(result['session']))}: {str(result['answer']).lower().replace('_', ' ')}{closed}"
+        )
     return 0 if result["closed"] or result["answer"] in ("ACCEPTED", "UNDER_WAY") else 1
+
+
+def rerate(arguments: argparse.Namespace) -> int:
+    """Charge an ended session anew."""
+    return run(arguments, "SessionRerate", _stored(arguments))
+
+
+def refund(arguments: argparse.Namespace) -> int:
+    """Give an ended session back."""
+    return run(arguments, "SessionRefund", _stored(arguments))
+
+
+def _stored(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "account": arguments.account,
+        "session": arguments.session,
+        "client": arguments.client,
+        "note": arguments.note,
+    }
 
 
 def trace(arguments: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from tests.rpc.test_security import trusting
 from tests.rpc.test_tcp import until
 
 LISTENERS = ("jsonrpc", "bidirectional", "jsonrpc_tls")
-ECHO = json.dumps({"method": "Test.Echo", "params": [{"a": "}{\\\""}], "id": 1}).encode()
+ECHO = json.dumps({"method": "Test.Echo", "params": [{"a": '}{\\"'}], "id": 1}).encode()
 Test = Callable[[Door, Callable[[], Awaitable[Wire]]], Awaitable[None]]
 
 
@@ -129,7 +129,9 @@ def test_slow_client_is_ended_and_an_idle_one_is_not(files: tuple[Path, Path], l
 
 
 @pytest.mark.parametrize("listener", ["jsonrpc", "bidirectional"])
-def test_half_open_client_gets_what_it_asked_and_holds_nothing(files: tuple[Path, Path], listener: str) -> None:
+def test_half_open_client_gets_what_it_asked_and_holds_nothing(
+    files: tuple[Path, Path], listener: str
+) -> None:
     async def test(door: Door, connect: Callable[[], Awaitable[Wire]]) -> None:
         service = door.front.bidirectional if listener == "bidirectional" else door.front.tcp
         others = len(service.connections)
@@ -186,7 +188,21 @@ def test_fuzzed_envelopes_are_answered_or_ended(files: tuple[Path, Path], listen
 
 def fuzzed(chance: random.Random) -> bytes:
     """An envelope with members of any type, or with octets of it changed."""
-    values: list[Any] = [None, True, -1, 1.5, 10**30, "", "Test.Echo", "Test.Wait.", [], [{}], {}, [[]], [None, 1]]
+    values: list[Any] = [
+        None,
+        True,
+        -1,
+        1.5,
+        10**30,
+        "",
+        "Test.Echo",
+        "Test.Wait.",
+        [],
+        [{}],
+        {},
+        [[]],
+        [None, 1],
+    ]
     members = ("method", "params", "id", "jsonrpc", "result", "error", "METHOD", "\ud83d\ude00")
     envelope = {name: chance.choice([*values, "2.0"]) for name in members if chance.random() < 0.6}
     octets = bytearray(json.dumps(chance.choice([envelope, [envelope] * chance.randint(0, 3)])).encode())
@@ -196,7 +212,9 @@ def fuzzed(chance: random.Random) -> bytes:
     return bytes(octets)
 
 
-@pytest.mark.parametrize("text", ["[" * 1_000, '{"method":', "{}{}", "null", '{"id":1,"result":2}', "\u0000", "[]"])
+@pytest.mark.parametrize(
+    "text", ["[" * 1_000, '{"method":', "{}{}", "null", '{"id":1,"result":2}', "\u0000", "[]"]
+)
 def test_websocket_with_nonsense_is_told_and_goes_on(text: str) -> None:
     async def body() -> None:
         async with opened() as door, aiohttp.ClientSession() as http:

@@ -18,6 +18,7 @@ from ocs.rpc.errors import EXISTS, InvalidParams, NotFound, RpcError
 from ocs.rpc.methods.ocs_v1.names import LONGEST_NAME, account_key, account_of, accounts, identity_of
 from ocs.rpc.methods.ocs_v1.pages import Limit, Text, cursor, cursor_text
 from ocs.rpc.methods.ocs_v1.quantities import charged_unit, quantity_of
+from ocs.rpc.methods.ocs_v1.terms import BalanceTerms, terms_of
 from ocs.rpc.methods.ocs_v1.views import AccountView, EntryView, account_view, entry_views
 from ocs.rpc.registry import Registry, Role
 from ocs.rpc.values import Amount, Moment, Money, Params
@@ -70,6 +71,7 @@ class NewBalance(Params, frozen=True, kw_only=True):
     expires: Moment | None = None
     services: tuple[Text, ...] = ()
     rating_groups: tuple[int, ...] = ()
+    terms: BalanceTerms | None = None
     aliases: ClassVar = {"id": "balance"}
 
 
@@ -264,6 +266,7 @@ def _first_topup(balance: NewBalance) -> acts.TopUp:
         expires_at_ns,
         balance.services,
         balance.rating_groups,
+        terms_of(balance.terms),
     )
 
 

@@ -3,6 +3,7 @@
 from ocs.rpc.methods.ocs_v1 import (
     accounts,
     actions,
+    balances,
     bookings,
     charge,
     explain,
@@ -16,5 +17,16 @@ from ocs.rpc.registry import Registry
 
 def register(registry: Registry) -> None:
     """Adds the methods to a registry."""
-    for service in (server, accounts, actions, bookings, sessions, charge, tariffs, rating, explain):
+    for service in (
+        server,
+        accounts,
+        actions,
+        bookings,
+        balances,
+        sessions,
+        charge,
+        tariffs,
+        rating,
+        explain,
+    ):
         service.register(registry)

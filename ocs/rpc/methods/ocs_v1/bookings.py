@@ -21,6 +21,7 @@ from ocs.rpc.errors import InvalidParams, NotFound, RpcError
 from ocs.rpc.methods.ocs_v1.names import account_of
 from ocs.rpc.methods.ocs_v1.pages import Text
 from ocs.rpc.methods.ocs_v1.quantities import charged_unit, quantity_of
+from ocs.rpc.methods.ocs_v1.terms import BalanceTerms, terms_of
 from ocs.rpc.methods.ocs_v1.views import Quantity, quantity
 from ocs.rpc.registry import Registry, Role
 from ocs.rpc.values import Amount, Moment, Params
@@ -53,6 +54,7 @@ class TopupParams(BookingParams, frozen=True, kw_only=True):
     expires: Moment | None = None
     services: tuple[Text, ...] = ()
     rating_groups: tuple[int, ...] = ()
+    terms: BalanceTerms | None = None
 
 
 class AdjustParams(BookingParams, frozen=True, kw_only=True):
@@ -82,7 +84,14 @@ async def topup(context: Context, params: TopupParams) -> Booked:
         raise InvalidParams("amount: is more than zero; use AccountAdjust to take credit away")
     expires_at_ns = None if params.expires is None else params.expires.at_ns
     topup_ = acts.TopUp(
-        amount, unit, params.balance, params.priority, expires_at_ns, params.services, params.rating_groups
+        amount,
+        unit,
+        params.balance,
+        params.priority,
+        expires_at_ns,
+        params.services,
+        params.rating_groups,
+        terms_of(params.terms),
     )
     booked, changed = await _book(
         context,

@@ -6,6 +6,7 @@ from msgspec import UNSET, UnsetType
 from ocs.charging.account import Account, Balance, Quota, Session, available, money_available_nanos
 from ocs.charging.entry import Cdr, Entry, Posting, UsageTotal
 from ocs.charging.events import Identity, Unit
+from ocs.rpc.methods.ocs_v1.terms import TermsView, terms_view
 
 PREFIXES = {0: "msisdn", 1: "imsi", 2: "sip_uri", 3: "nai", 4: "private"}  # by IdentityKind
 
@@ -46,6 +47,7 @@ class BalanceView(msgspec.Struct, frozen=True):
     expires_at_ns: int | None
     services: tuple[str, ...]
     rating_groups: tuple[int, ...]
+    terms: TermsView | UnsetType = UNSET
 
 
 class HoldView(msgspec.Struct, frozen=True):
@@ -197,6 +199,7 @@ def _balance(balance: Balance) -> BalanceView:
         balance.expires_at_ns,
         balance.services,
         balance.rating_groups,
+        terms_view(balance),
     )
 
 
@@ -212,7 +215,7 @@ def _holds(account: Account) -> list[HoldView]:
         for session in account.sessions
         for quota in session.quotas
         for hold in quota.holds
-        if hold.balance_id in units
+        if hold.balance_id in units and not hold.account
     ]
 
 

@@ -1,0 +1,94 @@
+"""Claims about balances with terms, shared groups, and sessions charged anew, over the wire."""
+
+import asyncio
+
+from ocs.charging.money import NANOS
+from tests.rpc.world import running
+
+TERMS = {
+    "destinations": ["germany", "!premium"],
+    "subject": "*zero60s",
+    "factors": {"voice": "1/2"},
+    "blocker": True,
+}
+
+
+def test_a_balance_is_set_with_its_terms_and_shown_with_them() -> None:
+    async def body() -> None:
+        async with running() as world:
+            named = {"account": "1001", "balance": "weekend"}
+            more = {"amount": "1h", "unit": "time", "priority": 7, "terms": TERMS}
+            shown = await world.call("AccountSetBalance", **named, **more)
+            found = next(each for each in shown["balances"] if each["id"] == "weekend")
+            assert found["posted"] == {"ns": 3600 * NANOS}
+            assert found["terms"] == TERMS
+            topped = await world.call("AccountTopup", **named, amount="1h", unit="time")
+            assert topped["after"] == {"ns": 7200 * NANOS}
+            shown = await world.call("AccountRemoveBalance", **named)
+            assert all(each["id"] != "weekend" for each in shown["balances"])
+            assert "no balance" in await world.fail("AccountRemoveBalance", **named)
+            wrong = {**more, "terms": {"factors": {"voice": "1e9"}}}
+            assert "factor" in await world.fail("AccountSetBalance", **named, **wrong)
+            assert (await world.call("AccountVerify", account="1001"))["ok"] is True
+
+    asyncio.run(body())
+
+
+def test_accounts_share_a_group_and_pay_for_each_other() -> None:
+    async def body() -> None:
+        async with running() as world:
+            await world.call(
+                "AccountCreate", account="2002", plan="standard", identities=["msisdn:15550100002"]
+            )
+            shared = {"shared_groups": ["family"]}
+            await world.call("AccountSetBalance", account="1001", balance="pool", amount="3.00", terms=shared)
+            await world.call("AccountSetBalance", account="2002", balance="mine", amount="0", terms=shared)
+            told = await world.call(
+                "AccountShare", group="family", accounts=["1001", "2002"], strategy="lowest"
+            )
+            assert told["strategy"] == "lowest"
+            assert len(told["members"]) == 2
+            charged = await world.call(
+                "Charge",
+                kind="event",
+                account="2002",
+                service="sms",
+                called="15551",
+                requested="1",
+                session="e1",
+                event="1",
+            )
+            assert charged["result"] == "SUCCESS"
+            account = await world.call("AccountShow", account="1001")
+            pool = next(each for each in account["balances"] if each["id"] == "pool")
+            assert pool["posted"]["nanos"] < 3 * NANOS
+            for key in ("1001", "2002"):
+                assert (await world.call("AccountVerify", account=key))["ok"] is True
+
+    asyncio.run(body())
+
+
+def test_a_stored_session_is_given_back_and_charged_anew() -> None:
+    async def body() -> None:
+        async with running() as world:
+            charge = {
+                "kind": "event",
+                "account": "1001",
+                "service": "sms",
+                "called": "15551",
+                "requested": "2",
+                "session": "e1",
+                "event": "1",
+            }
+            cost_nanos = (await world.call("Charge", **charge))["cost_nanos"]
+            assert cost_nanos > 0
+            record = (await world.call("CdrList", account="1001"))["cdrs"][0]
+            named = {"account": "1001", "client": record["client"], "session": record["session"]}
+            assert (await world.call("SessionRefund", **named))["available_nanos"] == 10 * NANOS
+            assert (await world.call("SessionRefund", **named))["cost_nanos"] == 0
+            again = await world.call("SessionRerate", **named)
+            assert again["cost_nanos"] == cost_nanos
+            assert again["available_nanos"] == 10 * NANOS - cost_nanos
+            assert "no record" in await world.fail("SessionRerate", **{**named, "session": "nobody"})
+
+    asyncio.run(body())
