@@ -155,6 +155,7 @@ TABLE: dict[str, Row] = {
     "ocs.agents.freeswitch.mapping": Row(
         allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.freeswitch.esl"), pure=True
     ),
+    "ocs.agents.freeswitch.json_cdr": Row(allowed=("ocs.agents.freeswitch.esl",), pure=True),
     "ocs.agents.freeswitch.free": Row(
         allowed=(
             *AGENT_PURE.allowed,
@@ -217,6 +218,13 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.agents": Row(
         allowed=("ocs.agents", *BORDER[:2], "ocs.config.settings", "ocs.cgrates", "ocs.sessions"),
         denied=("ocs.agents.diameter", "ocs.cgrates.program"),
+    ),
+    "ocs.cgrates.agents.http_records": Row(
+        allowed=(
+            *("ocs.agents.freeswitch", "ocs.cgrates", "ocs.charging.events", "ocs.sessions"),
+            *("ocs.rpc.caller", "ocs.rpc.http"),
+        ),
+        denied=("ocs.cgrates.program",),
     ),
     "ocs.cgrates.agents.events": Row(
         allowed=("ocs.agents.voice.options", "ocs.charging.events", "ocs.sessions"),

@@ -54,6 +54,7 @@ class Http(msgspec.Struct, frozen=True):
 
     json_rpc_url: str = "/jsonrpc"
     ws_url: str = "/ws"
+    freeswitch_cdrs_url: str = "/freeswitch_json"
     use_basic_auth: bool = False
     auth_users: dict[str, str] = {}
 

@@ -103,7 +103,7 @@ async def serve(settings: config.Settings, data_dir: Path | None, prepare: Prepa
     front = FrontDoor(
         Dispatcher(CGRATES, runtime, limits, gate),
         listeners(settings),
-        _routes,
+        lambda: _routes(runtime),
         TcpLimits(in_flight=1_000),
         server_tls(settings),
         http_paths(settings),
@@ -133,10 +133,12 @@ async def serve(settings: config.Settings, data_dir: Path | None, prepare: Prepa
     return STORE_ERROR if state.failure is not None else 0
 
 
-def _routes() -> "Sequence[RouteDef]":
+def _routes(runtime: Runtime) -> "Sequence[RouteDef]":
+    from ocs.cgrates.agents.http_records import HttpRecords
     from ocs.rpc import reference
 
-    return reference.routes(CGRATES, is_alone=True)
+    records = HttpRecords(runtime).routes(runtime.settings.http.freeswitch_cdrs_url)
+    return [*reference.routes(CGRATES, is_alone=True), *records]
 
 
 def _agents(runtime: Runtime) -> "VoiceAgents | None":

@@ -5,6 +5,7 @@ import contextlib
 import json
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.interop.server import PROJECT
 
 EXAMPLES = PROJECT / "docs" / "examples" / "cgrates"
 TENANT = "cgrates.org"
+TIMES = {"start_epoch": "1763805600", "answer_epoch": "1763805601", "billusec": "5000000"}
 ACCOUNT = {"Tenant": TENANT, "Account": "1001"}
 
 
@@ -79,12 +81,12 @@ def switch() -> Iterator[TcpSwitch]:
 
 
 def test_a_recorded_call_is_charged_by_a_process(tmp_path: Path, switch: TcpSwitch) -> None:
-    (port,) = free_ports(1)
+    port, http_port = free_ports(2)
     address = f"127.0.0.1:{port}"
     folder = tmp_path / "cgrates"
     folder.mkdir()
     (folder / "cgrates.json").write_text((EXAMPLES / "freeswitch" / "cgrates.json").read_text())
-    ports = {"listen": {"rpc_json": address, "birpc_json": "", "http": ""}}
+    ports = {"listen": {"rpc_json": address, "birpc_json": "", "http": f"127.0.0.1:{http_port}"}}
     (folder / "ports.json").write_text(json.dumps(ports))
     command: list[str | Path] = [
         sys.executable,
@@ -123,6 +125,16 @@ def test_a_recorded_call_is_charged_by_a_process(tmp_path: Path, switch: TcpSwit
         found = call(address, "APIerSv2.GetAccount", ACCOUNT)["BalanceMap"]["*monetary"]
         assert [round(each["Value"] * 1_000) for each in found] == [10_000 - seconds]
         assert any("cgr_max_usage" in said for said in switch.heard)
+        posted = {"variables": {"uuid": "other", "cgr_account": "1001", "cgr_destination": "1002", **TIMES}}
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{http_port}/freeswitch_json",
+            json.dumps(posted).encode(),
+            {"Content-Type": "application/json"},
+        )
+        for _ in range(2):
+            with urllib.request.urlopen(request, timeout=10) as response:
+                assert response.status == 200
+        assert len(_records(address)) == 2
     finally:
         second.end()
 

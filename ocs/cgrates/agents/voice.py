@@ -1,6 +1,7 @@
 """The switch agents of a configuration, on the event pipeline."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -88,8 +89,13 @@ class VoiceAgents:
             log.info("agents.started", peers=[client.name for client in self.clients])
 
     async def stop(self) -> None:
-        """Lets go of the switches; calls go on within the limits they are armed with."""
-        await asyncio.gather(self.freeswitch.drain(), self.kamailio.drain())
+        """Lets go of the switches; calls go on within the limits they are armed with.
+
+        What is still under way with a switch that does not answer is given up: a successor waits.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await asyncio.gather(self.freeswitch.drain(), self.kamailio.drain())
 
 
 def _names(settings: FreeswitchSettings | KamailioSettings) -> list[str]:
