@@ -41,9 +41,7 @@ def cgrates(arguments: argparse.Namespace) -> int:
         tariffs = TARIFFS if tariff is not None else "demo"
         choices = Choices(arguments.currency, tariffs, rounding=arguments.rounding)
         done = migrate(settings.raw, choices)
-        done = msgspec.structs.replace(
-            done, left=(*done.left, *_write(done, tariff, out, arguments.currency))
-        )
+        done = msgspec.structs.replace(done, left=(*done.left, *_write(done, tariff, out, choices)))
     except (config.ConfigError, jsonc.JsoncError) as error:
         print(f"ocs: {error}", file=sys.stderr)
         return WRONG
@@ -54,7 +52,7 @@ def cgrates(arguments: argparse.Namespace) -> int:
     return _checked(out / "ocs.yaml")
 
 
-def _write(done: Migrated, tariff: Path | None, out: Path, currency: str) -> list[Left]:
+def _write(done: Migrated, tariff: Path | None, out: Path, choices: Choices) -> list[Left]:
     """Writes the files; what of the tariff is not carried over."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "ocs.yaml").write_text(done.yaml, "utf-8")
@@ -65,7 +63,9 @@ def _write(done: Migrated, tariff: Path | None, out: Path, currency: str) -> lis
             target = out / TARIFFS / path.relative_to(tariff)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-    options = ImportOptions(currency)
+    if choices.rounding != EXACT:
+        return []
+    options = ImportOptions(choices.currency)
     source, problems = open_source(out / TARIFFS, options)
     if source is None:
         return [Left("tariff", str(problem)) for problem in problems]
