@@ -203,6 +203,7 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates": Row(
         allowed=(*COMPAT, "ocs.charging.schedule", "ocs.exporting", "ocs.rpc.errors", "ocs.rpc.tasks")
     ),
+    "ocs.cgrates.live_tariff": COMPAT_PURE,
     "ocs.cgrates.ip_pools": Row(allowed=("ocs.cgrates.objects", "ocs.charging.cgrates.values"), pure=True),
     "ocs.cgrates.migrate": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
     "ocs.cgrates.cost_forms": COMPAT_PURE,

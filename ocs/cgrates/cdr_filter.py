@@ -109,8 +109,7 @@ class CdrFilter(msgspec.Struct, frozen=True):
     def select(self, cdrs: Iterable[Cdr]) -> list[Cdr]:
         """The records that are wanted, in order, cut to the page."""
         found = [cdr for cdr in cdrs if self.passes(cdr)]
-        if self.order:
-            found.sort(key=ORDERS[self.order], reverse=self.is_descending)
+        found.sort(key=ORDERS[self.order or "orderid"], reverse=self.is_descending)
         return found[self.offset :] if self.limit is None else found[self.offset : self.offset + self.limit]
 
 

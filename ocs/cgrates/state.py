@@ -13,11 +13,11 @@ import structlog
 
 from ocs.cgrates.journal import Entry, Journal, JournalError, NoJournal
 from ocs.cgrates.kinds import PROFILE_KINDS, TARIFF_KINDS, TYPES, Kind
+from ocs.cgrates.live_tariff import LiveTariff
 from ocs.cgrates.profile_records import put_record, remove_record
 from ocs.charging.cgrates.account import Account, Snapshot, all_balances
 from ocs.charging.cgrates.call import Call
 from ocs.charging.cgrates.plan import Tariff
-from ocs.charging.cgrates.timings import predefined_timings
 from ocs.charging.cgrates.triggers import Watch
 from ocs.charging.profiles.book import ProfileBook
 from ocs.sessions.model import Cdr, Session
@@ -57,19 +57,14 @@ class State:
         self._under_way: list[Done] = []  # who waits for the batch that is being written
         self.changes = 0  # how many there were, to see whether a step made any
         self._writing: asyncio.Task[None] | None = None
-        self._tariff = Tariff(timings=predefined_timings())
-        self._stale: set[Kind] = set()
+        self._live = LiveTariff()
 
     # --- reading
 
     @property
     def tariff(self) -> Tariff:
-        """The compiled tariff as it is now."""
-        if self._stale:
-            changed = {_MEMBERS[kind]: _PARTS[kind](self.tables[kind]) for kind in self._stale}
-            self._tariff = msgspec.structs.replace(self._tariff, **changed)
-            self._stale.clear()
-        return self._tariff
+        """The tariff as it is now; its maps change with the records, so keep none of them over an await."""
+        return self._live.tariff
 
     def snapshot(self, *account_ids: str) -> Snapshot:
         """What requests on some accounts may touch: they, and the members of the groups their balances are in."""
@@ -91,13 +86,19 @@ class State:
 
     def put(self, kind: Kind, key: str, record: Any) -> None:
         """Adds or replaces a record."""
-        self.tables[kind][key] = record
+        table = self.tables[kind]
+        if kind in TARIFF_KINDS:
+            self._live.change(kind, key, table.get(key), record)
+        table[key] = record
         self._changed(kind, key, record)
 
     def delete(self, kind: Kind, key: str) -> bool:
         """Removes a record; False where there is none."""
-        if self.tables[kind].pop(key, None) is None:
+        old = self.tables[kind].pop(key, None)
+        if old is None:
             return False
+        if kind in TARIFF_KINDS:
+            self._live.change(kind, key, old, None)
         self._changed(kind, key, None)
         return True
 
@@ -169,8 +170,6 @@ class State:
         self.delete(Kind.CDR, f"{cdr.cgrid}:{cdr.run_id}")
 
     def _changed(self, kind: Kind, key: str, record: Any) -> None:
-        if kind in TARIFF_KINDS:
-            self._stale.add(kind)
         if self._keeps:
             self._pending[kind, key] = record
             self.changes += 1
@@ -184,11 +183,12 @@ class State:
         for kind_name, key, value in self._journal.load():
             try:
                 kind = Kind(kind_name)
-                self.tables[kind][key] = decoders[kind](value)
+                record = self.tables[kind][key] = decoders[kind](value)
+                if kind in TARIFF_KINDS:
+                    self._live.change(kind, key, None, record)
             except (ValueError, msgspec.MsgspecError) as error:
                 raise JournalError(f"{kind_name} {key}: cannot be read: {error}") from error
             count += 1
-        self._stale |= TARIFF_KINDS
         for kind in PROFILE_KINDS:
             for key, record in self.tables[kind].items():
                 self._restore_profile(kind, key, record)
@@ -280,43 +280,6 @@ def _builtin(value: object) -> object:
     return int(value) if isinstance(value, int) else str(value)
 
 
-def _destinations(table: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Destination ids by prefix, in the order in which destinations came."""
-    by_prefix: dict[str, list[str]] = {}
-    for name, prefixes in table.items():
-        for prefix in prefixes:
-            by_prefix.setdefault(prefix, []).append(name)
-    return {prefix: tuple(names) for prefix, names in by_prefix.items()}
-
-
 def profile_key(tenant: str, category: str, subject: str) -> str:
     """Key of a rating profile's record."""
     return f"{tenant}:{category}:{subject}"
-
-
-def _profiles(table: Mapping[str, Any]) -> dict[tuple[str, str, str], Any]:
-    found: dict[tuple[str, str, str], Any] = {}
-    for key, activations in table.items():
-        tenant, category, subject = key.split(":", 2)
-        found[tenant, category, subject] = activations
-    return found
-
-
-_MEMBERS: Mapping[Kind, str] = {
-    Kind.DESTINATION: "destinations",
-    Kind.TIMING: "timings",
-    Kind.RATING_PLAN: "plans",
-    Kind.RATING_PROFILE: "profiles",
-    Kind.SHARED_GROUP: "shared_groups",
-    Kind.ACTIONS: "actions",
-    Kind.ACTION_TRIGGERS: "action_triggers",
-}
-_PARTS: Mapping[Kind, Callable[[dict[str, Any]], Any]] = {
-    Kind.DESTINATION: _destinations,
-    Kind.TIMING: lambda table: predefined_timings() | table,
-    Kind.RATING_PLAN: dict,
-    Kind.RATING_PROFILE: _profiles,
-    Kind.SHARED_GROUP: dict,
-    Kind.ACTIONS: dict,
-    Kind.ACTION_TRIGGERS: dict,
-}

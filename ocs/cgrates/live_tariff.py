@@ -1,0 +1,74 @@
+"""The tariff in force, kept up record by record: a change costs what it changes, however large the tariff is. Pure.
+
+Where several destinations have one prefix they stand in the order of their ids, so that a restart, which reads
+records by key, finds the same price.
+"""
+
+from bisect import bisect_left, insort
+from typing import Any
+
+from ocs.cgrates.kinds import Kind
+from ocs.charging.cgrates.plan import Tariff
+from ocs.charging.cgrates.timings import predefined_timings
+
+PREDEFINED = predefined_timings()
+
+
+class LiveTariff:
+    """A `Tariff` whose maps change in place; whoever reads one keeps no map over a wait."""
+
+    def __init__(self) -> None:
+        self._destinations: dict[str, tuple[str, ...]] = {}
+        self._profiles: dict[tuple[str, str, str], Any] = {}
+        self._plain: dict[Kind, dict[str, Any]] = {
+            Kind.TIMING: dict(PREDEFINED),
+            Kind.RATING_PLAN: {},
+            Kind.SHARED_GROUP: {},
+            Kind.ACTIONS: {},
+            Kind.ACTION_TRIGGERS: {},
+        }
+        self.tariff = Tariff(
+            destinations=self._destinations,
+            plans=self._plain[Kind.RATING_PLAN],
+            profiles=self._profiles,
+            timings=self._plain[Kind.TIMING],
+            shared_groups=self._plain[Kind.SHARED_GROUP],
+            actions=self._plain[Kind.ACTIONS],
+            action_triggers=self._plain[Kind.ACTION_TRIGGERS],
+        )
+
+    def change(self, kind: Kind, key: str, old: Any, new: Any) -> None:
+        """Takes over a record; None stands for none, before or after."""
+        if kind is Kind.DESTINATION:
+            self._change_prefixes(key, old or (), new or ())
+        elif kind is Kind.RATING_PROFILE:
+            tenant, category, subject = key.split(":", 2)
+            _keep(self._profiles, (tenant, category, subject), new)
+        elif kind in self._plain:
+            if new is None and kind is Kind.TIMING:
+                new = PREDEFINED.get(key)
+            _keep(self._plain[kind], key, new)
+
+    def _change_prefixes(self, name: str, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+        gone, added = set(old).difference(new), set(new).difference(old)
+        for prefixes, edit in ((gone, _without), (added, _with)):
+            for prefix in prefixes:
+                names = edit(list(self._destinations.get(prefix, ())), name)
+                _keep(self._destinations, prefix, tuple(names) or None)
+
+
+def _keep(table: dict[Any, Any], key: Any, value: Any) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
+
+
+def _with(names: list[str], name: str) -> list[str]:
+    insort(names, name)
+    return names
+
+
+def _without(names: list[str], name: str) -> list[str]:
+    del names[bisect_left(names, name)]
+    return names
