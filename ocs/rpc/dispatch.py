@@ -180,7 +180,7 @@ class Dispatcher:
                 told = RpcError(f"the store is not available: {text}", UNAVAILABLE)
             case _:
                 # Only where it happened: the text of an exception may hold a piece of the request.
-                log.error("rpc.failed", method=request.method[:200], kind=type(error).__name__, at=_place(error))
+                log.error("rpc.failed", method=request.method[:200], kind=type(error).__name__, at=places(error))
                 told = RpcError("internal error", INTERNAL_ERROR)
         return None if request.is_notification else encode_error(request, told)
 
@@ -204,7 +204,7 @@ async def _awaited(work: Any) -> object:
     return await work
 
 
-def _place(error: BaseException) -> list[str]:
+def places(error: BaseException | None) -> list[str]:
     """File, line and function of the last calls, the innermost last."""
-    calls = traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED:]
+    calls = [] if error is None else traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED:]
     return [f"{call.filename}:{call.lineno} {call.name}" for call in calls]

@@ -1,13 +1,15 @@
 """HTTP and WebSocket of the front door: their connections, counted and swept."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from ocs.rpc.clients import Clients
-from ocs.rpc.dispatch import Dispatcher
+from ocs.rpc.dispatch import Dispatcher, places
 from ocs.rpc.http import CONNECTIONS, IDLE_NS, HttpService
 from ocs.rpc.http_paths import HttpPaths
 
@@ -25,7 +27,7 @@ class HttpFront:
     ) -> None:
         self.service = HttpService(dispatcher, clients, monotonic_ns, routes, paths)
         self._monotonic_ns = monotonic_ns
-        self._runner = web.AppRunner(self.service.application(), access_log=None)
+        self._runner = web.AppRunner(self.service.application(), access_log=None, logger=_quiet_log())
 
     async def start(self) -> None:
         """Get ready for connections."""
@@ -61,6 +63,28 @@ class HttpFront:
                 del idle[protocol]
             elif since_ns is not None and now_ns - since_ns > IDLE_NS:
                 protocol.force_close()
+
+
+class _WithoutContents(logging.Filter):
+    """Leaves what was sent out of lines about it: the library's errors quote headers and pieces of the body."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say of an exception only its kind and where it came from."""
+        if record.exc_info:
+            error = record.exc_info[1]
+            record.msg, record.args = "%s: %s", (record.getMessage(), type(error).__name__)
+            if isinstance(error, HttpProcessingError):  # the client's fault
+                record.levelno, record.levelname = logging.WARNING, "WARNING"
+            else:
+                record.msg, record.args = "%s at %s", (record.getMessage(), places(error))
+            record.exc_info = None
+        return True
+
+
+def _quiet_log() -> logging.Logger:
+    log = logging.getLogger("ocs.rpc.http")
+    log.filters = [_WithoutContents()]
+    return log
 
 
 class _Closed(asyncio.Protocol):

@@ -1,7 +1,9 @@
 """Who gets in: strangers do not, keys open what they are for, and what administrators do is on record."""
 
 import asyncio
+import io
 import json
+import logging
 import os
 import ssl
 from collections.abc import Awaitable, Callable
@@ -12,6 +14,8 @@ import aiohttp
 import pytest
 import structlog
 
+from ocs import log
+from ocs.config.settings import LogSettings
 from ocs.rpc.audit import Audit, broken_at
 from ocs.rpc.caller import NOTHING, Role
 from ocs.rpc.front import Listeners
@@ -333,3 +337,42 @@ def test_record_that_cannot_be_written_is_logged_and_the_call_is_answered(tmp_pa
     with structlog.testing.capture_logs() as lines:
         gate.audit(gate.arrived("127.0.0.1", 1), "A.B", {}, None)
     assert [line["event"] for line in lines] == ["rpc.audit_failed"]
+
+
+# --- what must not be in a log
+
+SECRET = "hunter2"
+HEAD = b"POST /jsonrpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b'{"method":"X","params":[{"Password":"hunter2"}],"id":1}\r\n\r\n',
+        HEAD + b"Authorization: Bearer hunter2\x00\r\n\r\n",
+        HEAD + b"Content-Length: hunter2\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nhunter2\r\n",
+        HEAD + b'Content-Length: 13\r\n\r\n{"a":hunter2}{"method":"hunter2"}\r\n\r\n',
+        HEAD + b'Content-Length: 60\r\n\r\n{"method":"Test.Fail","params":[{"Secret":"hunter2"}],"id":1}',
+    ],
+)
+def test_nothing_of_a_request_is_logged(octets: bytes) -> None:
+    written = io.StringIO()
+    log.configure(LogSettings(level="debug"), written)
+
+    async def body() -> None:
+        async with opened() as door:
+            for listener in ("http", "jsonrpc", "bidirectional"):
+                wire = await door.connect(listener)
+                wire.send(octets)
+                wire.writer.write_eof()
+                async with asyncio.timeout(TIMEOUT_S):
+                    await wire.reader.read()
+                wire.writer.close()
+
+    try:
+        asyncio.run(body())
+    finally:
+        structlog.reset_defaults()
+        logging.getLogger().handlers.clear()
+    assert SECRET not in written.getvalue()
