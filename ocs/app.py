@@ -86,6 +86,7 @@ async def serve(settings: Settings, data_dir: Path) -> None:
             service = ChargingService(
                 store, catalogue, charging_policy(settings), metrics, service_limits(settings)
             )
+            service.loads_at_once = isinstance(store, SqliteStore)
             await _seed(service, templates, stop)
             await _serve_until(stop, settings, service, metrics, store.born_s, tariffs, data_dir)
         finally:

@@ -9,7 +9,8 @@ change fails, what memory made of the accounts is thrown away and the truth is r
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -30,6 +31,8 @@ from ocs.charging.tariff.catalogue import Catalogue
 
 log = structlog.get_logger()
 
+Found = TypeVar("Found")
+BEGINNINGS: Final = (EventKind.INITIAL, EventKind.EVENT)
 ATTEMPTS = 8  # decisions on one event before a contended account counts as busy
 
 
@@ -52,6 +55,7 @@ class Door(Memory):
         self.observer = observer
         self.session_control: dict[str, SessionControl] = {}
         self.in_flight = 0
+        self.loads_at_once = False  # the store answers without waiting: a cold account needs no task
         self.watch: Callable[[ChargingEvent, ChargingAnswer, int], None] | None = None
         self.on_planned: Callable[[Account], None] | None = (
             None  # an account with plans or triggers was changed
@@ -81,11 +85,23 @@ class Door(Memory):
         key = session_key(event.client, event.session_id)
         if event.kind is not EventKind.EVENT and key not in self._waiting:
             account = self._accounts.get(self._known_account_key(key, event) or "")
+            if account is None and self.loads_at_once:
+                account = self._account_now(key, event)
             is_here = account is not None and (account.extras is None or self._has_members(account))
             if account is not None and is_here and not names_strangers(account, event):
                 self._take_turn(account, pending)
                 return
         self._wait(key, pending)
+
+    def _account_now(self, key: str, event: ChargingEvent) -> Account | None:
+        """The account from a store that answers without waiting: a cold account needs no task then.
+
+        None leaves it to the way of those who wait, which also tells who is unknown.
+        """
+        try:
+            return at_once(self._account_of(key, event))
+        except StoreError:
+            return None
 
     async def handle(self, event: ChargingEvent) -> ChargingAnswer:
         """Charge an event and wait for the answer. Cancelling the wait does not undo the turn."""
@@ -423,10 +439,21 @@ def _named(event: ChargingEvent) -> dict[str, object]:
     return {"session": event.session_id, "client": event.client, "number": event.event_id}
 
 
+def at_once(work: Coroutine[Any, Any, Found]) -> Found:
+    """What a coroutine returns that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        found: Found = done.value
+        return found
+    work.close()
+    raise AssertionError("a store that answers at once has waited")
+
+
 def names_strangers(account: Account, event: ChargingEvent) -> bool:
     """Whether what begins something names, beside the account's identities, some that it does not have."""
     names = event.identities
-    if len(names) < 2 or event.account or event.kind in (EventKind.UPDATE, EventKind.TERMINATION):
+    if event.kind not in BEGINNINGS or len(names) < 2 or event.account:
         return False
     known = account.identities
     return any(name not in known for name in names)

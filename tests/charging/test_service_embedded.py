@@ -1,16 +1,21 @@
 """The door on the embedded store, in real time: much at once, little memory, a disk that fails."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
+
+import pytest
 
 from ocs.charging import acts
 from ocs.charging.decision import Change
-from ocs.charging.events import Action, ChargingEvent, Identity, IdentityKind, Result
+from ocs.charging.door import at_once
+from ocs.charging.events import Action, ChargingAnswer, ChargingEvent, Identity, IdentityKind, Result
 from ocs.charging.service import ChargingService, Limits
 from ocs.charging.store.sqlite import SqliteStore
 from tests.support.charging import NOON_NS, TARIFF, books_text, initial, once, rg, terminate, update
 from tests.support.door import POLICY, SMS, Counts
 
+STRANGER = Identity(IdentityKind.IMSI, "999")
 PEOPLE = [Identity(IdentityKind.IMSI, f"{number:015}") for number in range(40)]
 
 
@@ -42,9 +47,13 @@ async def live(service: ChargingService, number: int, session: str) -> None:
         assert [answer.result for answer in answers] == [Result.SUCCESS] * 2
 
 
-async def test_many_lives_at_once_with_little_memory_leave_right_books(tmp_path: Path) -> None:
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_many_lives_at_once_with_little_memory_leave_right_books(
+    tmp_path: Path, immediate: bool
+) -> None:
     path = tmp_path / "ocs.db"
     service = await opened(path)
+    service.loads_at_once = immediate
     await open_accounts(service)
     await asyncio.gather(*(live(service, number, name) for number in range(40) for name in "ab"))
     await service.drained()
@@ -89,3 +98,44 @@ async def test_a_full_disk_makes_clients_wait_and_nothing_is_lost(tmp_path: Path
     for number in range(40):
         assert await service.verify(f"default:{number}") == []
     await store.close()
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_a_cold_account_needs_a_task_only_where_the_store_makes_it_wait(
+    tmp_path: Path, immediate: bool
+) -> None:
+    service = await opened(tmp_path / "ocs.db")
+    await open_accounts(service)
+    service.loads_at_once = immediate
+    assert "default:0" not in service._accounts, "memory holds four"
+    answers: list[ChargingAnswer] = []
+    service.submit(life(0, "a")[0], answers.append)
+    assert bool(service._tasks) != immediate
+    await service.drained()
+    assert [answer.result for answer in answers] == [Result.SUCCESS]
+    nobody = await service.handle(initial(rg(10, 100), session="x", identities=(STRANGER,)))
+    assert nobody.result is Result.UNKNOWN_SUBSCRIBER
+    await service.store.close()
+
+
+async def test_a_store_that_cannot_be_read_at_once_makes_nobody_fail(tmp_path: Path) -> None:
+    service = await opened(tmp_path / "ocs.db")
+    await open_accounts(service)
+    service.loads_at_once = True
+    store = service.store
+    assert isinstance(store, SqliteStore)
+    reader, store._reader = store._reader, sqlite3.connect(":memory:")  # has no tables
+    first = life(0, "a")[0]
+    assert (await service.handle(first)).result is Result.TOO_BUSY
+    store._reader.close()
+    store._reader = reader
+    assert (await service.handle(first)).result is Result.SUCCESS
+    await store.close()
+
+
+def test_what_waits_is_not_done_at_once() -> None:
+    async def wait() -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(AssertionError, match="has waited"):
+        at_once(wait())

@@ -143,6 +143,7 @@ class World:
             self.clock.wall_ns,
             self.clock.monotonic_ns,
         )
+        self.service.loads_at_once = self.path is not None
         self.agent = DiameterAgent(self.settings, self.service, self.metrics, self.store.born_s)
         self.service.session_control["diameter"] = self.agent
         self.supervision = asyncio.create_task(self.service.run())
