@@ -19,7 +19,12 @@ log = structlog.get_logger()
 LAYOUT = 1
 SCHEMA = """
 create table if not exists record (
-    kind text, key text, value blob not null, primary key (kind, key)) without rowid
+    number integer primary key, kind text not null, key text not null, value blob not null, unique (kind, key))
+"""
+# Records are large: a table by number and an index beside it take a third of the time of a table by key.
+UPSERT = """
+insert into record (kind, key, value) values (?, ?, ?)
+on conflict (kind, key) do update set value = excluded.value
 """
 PRAGMAS = (
     "journal_mode=wal",
@@ -41,7 +46,7 @@ class Journal(Protocol):
     """Keeps records by kind and key."""
 
     def load(self) -> Iterator[tuple[str, str, bytes]]:
-        """Every record, by kind and key."""
+        """Every record, in the order in which they came."""
 
     async def append(self, entries: list[Entry]) -> None:
         """Makes entries durable, all or nothing. Raises JournalError."""
@@ -80,9 +85,9 @@ class SqliteJournal:
             raise JournalError(f"{path}: {error}") from error
 
     def load(self) -> Iterator[tuple[str, str, bytes]]:
-        """Every record, by kind and key."""
+        """Every record, in the order in which they came."""
         try:
-            yield from self._connection.execute("select kind, key, value from record order by kind, key")
+            yield from self._connection.execute("select kind, key, value from record order by number")
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: {error}") from error
 
@@ -95,7 +100,7 @@ class SqliteJournal:
             if gone:
                 self._connection.executemany("delete from record where kind = ? and key = ?", gone)
             if kept:
-                self._connection.executemany("insert or replace into record values (?, ?, ?)", kept)
+                self._connection.executemany(UPSERT, kept)
             await asyncio.get_running_loop().run_in_executor(
                 self._committer, self._connection.execute, "commit"
             )

@@ -85,6 +85,43 @@ def test_a_client_that_is_refused_leaves_no_session_behind() -> None:
     run(play())
 
 
+def test_the_end_of_a_call_may_come_a_little_before_its_begin() -> None:
+    async def play() -> None:
+        call = Call(SECOND)
+        await call.give("*monetary", 10)
+        params = call.params("TerminateSession", Usage="30s")
+        ending = asyncio.ensure_future(call.engine.result("SessionSv1.TerminateSession", params))
+        await asyncio.sleep(0.003)
+        assert await call.initiate(Usage="1m") == 60 * S
+        assert await ending == "OK"
+        assert (await call.held(), call.engine.runtime.state.sessions) == ([9.7], {})
+
+    run(play())
+
+
+def test_the_end_of_an_unknown_call_is_charged_whole() -> None:
+    async def play() -> None:
+        call = Call(SECOND)
+        params = call.params("TerminateSession", Usage="30s")
+        assert await call.engine.error("SessionSv1.TerminateSession", params) == "ACCOUNT_NOT_FOUND"
+        await call.give("*monetary", 10)
+        assert await call.engine.result("SessionSv1.TerminateSession", params) == "OK"
+        assert await call.held() == [9.7]
+
+    run(play())
+
+
+def test_a_session_of_another_engine_is_kept_passive() -> None:
+    async def play() -> None:
+        call = Call(SECOND)
+        session = {"CGRID": "c", "Tenant": "t", "EventStart": call.event, "SRuns": [{"Event": call.event}]}
+        assert await call.engine.result("SessionSv1.SetPassiveSession", session) == "OK"
+        (shown,) = await call.engine.result("SessionSv1.GetPassiveSessions", {"Tenant": "t"})
+        assert (shown["CGRID"], shown["RunID"], shown["Account"]) == ("c", "*default", "a")
+
+    run(play())
+
+
 def test_ended_sessions_are_forgotten_when_they_have_their_record() -> None:
     async def play() -> None:
         call = await opened()

@@ -33,6 +33,7 @@ def register(registry: Registry) -> None:
         ("SyncSessions", Role.CHARGE, sync),
         ("ActivateSessions", Role.CHARGE, activate),
         ("DeactivateSessions", Role.CHARGE, deactivate),
+        ("SetPassiveSession", Role.CHARGE, set_passive),
         ("BackupActiveSessions", Role.CHARGE, backup),
         ("RegisterInternalBiJSONConn", Role.CHARGE, register_connection),
     ):
@@ -152,6 +153,29 @@ def activate(runtime: Runtime, params: Given) -> str:
 def deactivate(runtime: Runtime, params: Given) -> str:
     """Keeps active sessions without charging them, all of them where none is named."""
     return _moved(params, runtime.state.sessions, runtime.timers.deactivate)
+
+
+def set_passive(runtime: Runtime, params: Given) -> str:
+    """Keeps a session of another engine without charging it; what it was charged there is not taken over."""
+    params.require("CGRID")
+    event = {**params.mapping("EventStart"), "CGRID": params.text("CGRID")}
+    tenant = params.text("Tenant") or runtime.tenant
+    told = [dict(one.mapping("Event")) for one in params.rows("SRuns")] or [event]
+    runs = tuple(
+        runtime.sessions.open_run(tenant, values.text(one.get("RunID")) or "*default", one, 0) for one in told
+    )
+    runtime.state.set_passive(
+        Session(
+            params.text("CGRID"),
+            tenant,
+            event,
+            dict(params.mapping("OptsStart")),
+            runs,
+            params.duration("DebitInterval"),
+            updated_ns=runtime.wall_ns(),
+        )
+    )
+    return "OK"
 
 
 def _moved(params: Given, sessions: dict[str, Session], move: Any) -> str:

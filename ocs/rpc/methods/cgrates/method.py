@@ -1,7 +1,8 @@
 """How a method of the incumbent is registered: parameters as `Given`, the answer when its changes are durable."""
 
+import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from ocs.rpc.registry import Registry
 from ocs.sessions.errors import ServiceError
 
 Function = Callable[..., Any]
+TIMEOUT_S = 30.0
 
 
 def method(
@@ -22,8 +24,9 @@ def method(
 ) -> Callable[[Function], Function]:
     """Decorator: `function(runtime, given)`, or with a third parameter `caller`, is the method of that name.
 
-    A plain function runs at once and changes the state in one step. A coroutine function may await, but what it
-    changes between two awaits is one step of its own. The answer, or the error, leaves when all is durable.
+    A plain function runs at once and changes the state in one step; one that has to wait after all returns a
+    coroutine. A coroutine function may await, but what it changes between two awaits is one step of its own. The
+    answer, or the error, leaves when all is durable.
     """
 
     def add(function: Function) -> Function:
@@ -56,6 +59,8 @@ def _plain(function: Function, takes_caller: bool) -> Function:
             failure = told(error)
         except RpcError as error:
             failure = error
+        if inspect.iscoroutine(value):
+            return _waited(context, value)
         return _when_durable(context, value, failure, has_changed=context.state.changes != changes)
 
     return answer
@@ -73,6 +78,26 @@ def _waiting(function: Function, takes_caller: bool) -> Callable[..., Awaitable[
             await _durable(context)
 
     return answer
+
+
+def _waited(context: Runtime, work: Coroutine[Any, Any, object]) -> Later[object]:
+    """The outcome of what a plain function has to wait for."""
+    later: Later[object] = Later()
+
+    async def wait() -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                value = await work
+                await _durable(context)
+        except (ServiceError, ValueError) as error:
+            later.fail(told(error))
+        except Exception as error:
+            later.fail(error)
+        else:
+            later.set(value)
+
+    context.spawn(wait())
+    return later
 
 
 def _when_durable(context: Runtime, value: object, failure: Exception | None, *, has_changed: bool) -> object:

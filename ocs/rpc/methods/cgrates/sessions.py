@@ -136,12 +136,18 @@ def update(runtime: Runtime, params: Given, caller: Caller) -> Form:
     return _reply(runtime.pipeline.update(event_of(runtime, params), wanted, client_of(caller)))
 
 
-async def terminate(runtime: Runtime, params: Given) -> str:
-    """Ends a session."""
+def terminate(runtime: Runtime, params: Given) -> Any:
+    """Ends a session, one that is not there yet a little later."""
     event = event_of(runtime, params)
     wanted = _only_released(wanted_of(params, "TerminateSession", "ReleaseResources", "ReleaseIP"))
     if wanted.charges and not runtime.sessions.knows(event):
-        await runtime.sessions.opened(event)
+        return _terminate_later(runtime, event, wanted)
+    runtime.pipeline.terminate(event, wanted)
+    return "OK"
+
+
+async def _terminate_later(runtime: Runtime, event: CgrEvent, wanted: Wanted) -> str:
+    await runtime.sessions.opened(event)
     runtime.pipeline.terminate(event, wanted)
     return "OK"
 
