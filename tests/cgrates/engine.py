@@ -60,11 +60,12 @@ class Engine:
     async def call(self, method: str, params: object) -> dict[str, Any]:
         """The whole answer to a request."""
         self._last_id += 1
-        frame = msgspec.json.encode({"method": method, "params": [params], "id": self._last_id})
+        number = self._last_id
+        frame = msgspec.json.encode({"method": method, "params": [params], "id": number})
         answer = await asyncio.wait_for(self._dispatcher.start(frame, self._caller), 10)
         assert answer is not None
         found: dict[str, Any] = msgspec.json.decode(answer)
-        assert found["id"] == self._last_id
+        assert found["id"] == number
         return found
 
     async def result(self, method: str, params: object) -> Any:
