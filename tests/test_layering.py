@@ -183,6 +183,15 @@ TABLE: dict[str, Row] = {
     "ocs.agents.kamailio.calls": Row(
         allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.kamailio.mapping"), pure=True
     ),
+    "ocs.exact_accounting": Row(
+        allowed=(
+            "ocs.charging.decision",
+            "ocs.charging.entry",
+            "ocs.charging.events",
+            "ocs.charging.service",
+            "ocs.sessions",
+        )
+    ),
     "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
     "ocs.tariff_versions": Row(allowed=("ocs.charging.tariff",)),
     "ocs.tariffs": Row(

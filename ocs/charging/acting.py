@@ -3,16 +3,54 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
+from ocs.charging import onetime
 from ocs.charging.account import Account
 from ocs.charging.actions.triggers import others_of
-from ocs.charging.decision import Change
+from ocs.charging.decision import Change, Decision
 from ocs.charging.door import ATTEMPTS, Door
+from ocs.charging.engine import decide
+from ocs.charging.entry import Posting
+from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Result
 from ocs.charging.following import follow_change, is_watched
+from ocs.charging.pending import Deliver, Pending
 from ocs.charging.store import StoreError, VersionConflict
 
 
 class ActingDoor(Door):
     """A door that takes acts too; `apply` calls them on the present state, also again after a lost race."""
+
+    def known(self, key: str) -> Account | None:
+        """The account of that key, where memory has it."""
+        return self._accounts.get(key)
+
+    def charge_now(
+        self, event: ChargingEvent, deliver: Deliver, refundable: Posting | None = None
+    ) -> Decision:
+        """Charge an event of an account in memory at once; `deliver` gets the answer when it is durable.
+
+        For those who decide several events in one step: what is returned may be told only after that.
+        """
+        account = self._accounts.get(event.account)
+        if account is None or not self._has_members(account):
+            nobody = Account(event.account, "")
+            decision = Decision(nobody, ChargingAnswer(Result.UNKNOWN_SUBSCRIBER, failed="account"))
+            deliver(decision.answer)
+            return decision
+        pending = Pending(self, event, deliver, self._monotonic_ns())
+        pending.account_key, pending.is_verified = account.key, True
+        self.in_flight += 1
+        now_ns = self._wall_ns()
+        others = self.members_in_memory(account)
+        if event.kind is EventKind.EVENT:
+            decision = onetime.decide(account, event, self.catalogue, self.policy, now_ns, refundable, others)
+        else:
+            decision = decide(account, event, self.catalogue, self.policy, now_ns, others)
+        pending.answer = decision.answer
+        if decision.account is account:
+            self._answer_unchanged(pending, decision)
+        else:
+            self._queue(account, pending, decision, now_ns)
+        return decision
 
     async def apply(self, account_key: str, act: Callable[[Account], Change | None]) -> Account | None:
         """Change an account by `act`, which is called on its present state; returns when that is durable.

@@ -152,6 +152,11 @@ class Door(Memory):
         if decision.account is account:
             self._answer_unchanged(pending, decision)
             return
+        self._queue(account, pending, decision, now_ns)
+
+    def _queue(self, account: Account, pending: Pending, decision: Decision, now_ns: int) -> None:
+        """Remember what a decision changed, and hand it to the store."""
+        event = pending.event
         if is_watched(account) or (decision.others and any(map(is_watched, decision.others))):
             decision = self._followed(account, decision, event, now_ns)
         self._remember(decision, event, now_ns)
