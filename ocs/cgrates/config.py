@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ocs.cgrates import jsonc
-from ocs.cgrates.agents.sections import FreeswitchAgentSection, KamailioAgentSection
+from ocs.cgrates.agents.sections import FreeswitchAgentSection, KamailioAgentSection, SectionError, check
 from ocs.charging.cgrates import plan, values
 
 HIGHEST_DECIMALS = 9
@@ -224,6 +224,10 @@ def read(merged: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"configuration: {error}") from error
     if not 0 <= settings.general.rounding_decimals <= HIGHEST_DECIMALS:
         raise ConfigError(f"general.rounding_decimals: 0 to {HIGHEST_DECIMALS}")
+    try:
+        check(settings.freeswitch_agent, settings.kamailio_agent)
+    except SectionError as error:
+        raise ConfigError(f"configuration: {error}") from None
     return settings
 
 

@@ -27,6 +27,10 @@ class Connection(msgspec.Struct, frozen=True):
     max_reconnect_interval: str | int = ""
     reply_timeout: str | int = ""
 
+    def __repr__(self) -> str:
+        """Leave the password out: a configuration may end up in a log or a traceback."""
+        return f"Connection({self.address}, alias={self.alias})"
+
 
 class FreeswitchAgentSection(msgspec.Struct, frozen=True):
     """Section `freeswitch_agent`."""
@@ -140,6 +144,12 @@ def kamailio_settings(section: KamailioAgentSection, pace: Pace) -> KamailioSett
         debit_interval_ns=min(pace.slice_ns, pace.call_ns),
         sync_interval_ns=pace.sync_ns,
     )
+
+
+def check(freeswitch: FreeswitchAgentSection, kamailio: KamailioAgentSection) -> None:
+    """Raises SectionError where one of them cannot be used."""
+    freeswitch_settings(freeswitch, Pace())
+    kamailio_settings(kamailio, Pace())
 
 
 def name_of(connection: Connection, place: str) -> str:

@@ -6,7 +6,14 @@ import msgspec
 import pytest
 
 from ocs.cgrates import config
-from ocs.cgrates.agents.sections import Pace, SectionError, freeswitch_settings, kamailio_settings
+from ocs.cgrates.agents.sections import (
+    Connection,
+    FreeswitchAgentSection,
+    Pace,
+    SectionError,
+    freeswitch_settings,
+    kamailio_settings,
+)
 from ocs.config.settings import HOUR, MINUTE, SECOND
 
 FS = {
@@ -108,10 +115,19 @@ def test_a_short_longest_call_is_a_minute_at_least() -> None:
     ],
 )
 def test_a_mistake_is_named(section: dict[str, Any], problem: str) -> None:
-    read_section = read(freeswitch_agent={"enabled": True, **section}).freeswitch_agent
+    read_section = msgspec.convert({"enabled": True, **section}, FreeswitchAgentSection)
     with pytest.raises(SectionError) as raised:
         freeswitch_settings(read_section, Pace())
     assert str(raised.value).startswith(problem)
+
+
+def test_a_mistake_is_a_problem_of_the_configuration() -> None:
+    with pytest.raises(config.ConfigError, match=r"freeswitch_agent\.empty_balance_context"):
+        read(freeswitch_agent={"enabled": True, "empty_balance_context": "a b"})
+
+
+def test_no_text_of_a_configuration_shows_a_password() -> None:
+    assert "geheim" not in repr(FreeswitchAgentSection(event_socket_conns=(Connection("a:1", "geheim"),)))
 
 
 def test_the_sections_are_no_keys_without_effect(tmp_path: Any) -> None:
