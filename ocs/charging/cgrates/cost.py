@@ -53,7 +53,7 @@ def rate(tariff: Tariff, call: Call, settings: Settings) -> tuple[RatedSpan, ...
 def rate_matched(call: Call, matched: Matched, settings: Settings) -> tuple[tuple[RatedSpan, ...], Matched]:
     """Spans of a call by a match found before, and that match as it is left; no spans where a price is missing."""
     spans, order = split_call(call, matched)
-    left = msgspec.structs.replace(matched, intervals=order)
+    left = matched if order == matched.intervals else msgspec.structs.replace(matched, intervals=order)
     if any(span.interval is None for span in spans):
         return (), left
     return compress([_priced(span, matched.match, call.offset_ns, settings) for span in spans]), left
@@ -179,7 +179,15 @@ def _priced(span: Span, match: Match, offset_ns: int, settings: Settings) -> Rat
     steps = None
     if count <= settings.max_increments:
         steps = Increments(slot.increment_ns, round_to_nanos(to_double(whole_nanos) / count, decimals), count)
-    return msgspec.structs.replace(blank, increments=steps, whole_nanos=whole_nanos)
+    return RatedSpan(
+        blank.start_ns,
+        blank.end_ns,
+        blank.index_ns,
+        match,
+        span.interval,
+        increments=steps,
+        whole_nanos=whole_nanos,
+    )
 
 
 def _alike(one: RatedSpan, other: RatedSpan) -> bool:

@@ -149,9 +149,9 @@ class _Debit:
         if found:
             self.owes_fee = self.fee_is_negative
             self.parts.extend(found)
-            self.call = msgspec.structs.replace(self.call, start_ns=found[-1].end_ns)
-            if self.call.duration_ns <= 0:
+            if found[-1].end_ns >= self.call.end_ns:
                 return _End.COVERED
+            self.call = msgspec.structs.replace(self.call, start_ns=found[-1].end_ns)
         if self.is_dry and (self.hit_cap or purse.balance.is_blocker):
             return _End.STOPPED
         return Refusal.BALANCE_BLOCKER if purse.balance.is_blocker else None
@@ -248,7 +248,8 @@ class _Debit:
         spans, self.matched = rate_matched(call, matched, self.settings)
         if not spans:
             return Refusal.UNAUTHORIZED_DESTINATION
-        self.call = msgspec.structs.replace(call, index_ns=max(call.index_ns, call.duration_ns))
+        if call.index_ns < call.duration_ns:
+            self.call = msgspec.structs.replace(call, index_ns=call.duration_ns)
         return spans
 
     def _pay_fee(self, span: RatedSpan, owner: str) -> Steps | None:

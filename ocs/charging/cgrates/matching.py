@@ -60,7 +60,9 @@ def match_call(tariff: Tariff, call: Call, settings: Settings) -> Matched | Refu
     chosen = begun[-1].found
     assert chosen is not None
     cuts = [entry.active_ns for entry in entries if entry.active_ns > call.start_ns]
-    return msgspec.structs.replace(chosen, cut_ns=cuts[0] if cuts and cuts[0] < call.end_ns else None)
+    if cuts and cuts[0] < call.end_ns:
+        return msgspec.structs.replace(chosen, cut_ns=cuts[0])
+    return chosen
 
 
 def _profile_subject(tariff: Tariff, call: Call, subject: str, settings: Settings) -> str | None:

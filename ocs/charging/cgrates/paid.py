@@ -85,7 +85,12 @@ class Opened:
         totals = [1 + sum(sizes[at] - 1 for sizes in groups if at < len(sizes)) for at in range(len(merged))]
         found, start_ns = [], self.span.start_ns
         for number, sizes in enumerate(groups):
-            steps = [msgspec.structs.replace(merged[at], count=totals[at]) for at in range(len(sizes))]
+            steps = [
+                merged[at]
+                if merged[at].count == totals[at]
+                else msgspec.structs.replace(merged[at], count=totals[at])
+                for at in range(len(sizes))
+            ]
             if number == 0 and self.fee is not None:
                 steps.insert(0, self.fee)
             found.append(self._part(number, start_ns, tuple(steps)))

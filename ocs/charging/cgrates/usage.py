@@ -117,7 +117,9 @@ def max_debit(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings
 
 def _indexed(call: Call) -> Call:
     """The call with an index of at least its own length, so that parts in front count as used."""
-    return msgspec.structs.replace(call, index_ns=max(call.index_ns, call.duration_ns))
+    if call.index_ns >= call.duration_ns:
+        return call
+    return msgspec.structs.replace(call, index_ns=call.duration_ns)
 
 
 def account_id(call: Call) -> str:
