@@ -119,6 +119,11 @@ class ProfileSurroundings:
             raise ServiceError(NOT_FOUND)
         self._keep_usages(self.resources.release(view, wanted.usage_id))
 
+    def resource(self, tenant: str, name: str) -> resources.Resource | None:
+        """A resource with what is in use now; None where there is none."""
+        self._keep_usages(self.resources.expire(tenant, [name], self._now_ns()))
+        return self.resources.get(tenant, name)
+
     def _resource(self, event: CgrEvent, ask: Callable[[View, resources.Request], Any], full: str) -> Any:
         try:
             return ask(self.view(event), self._usage_wanted(event))

@@ -174,8 +174,10 @@ class _Work:
                 continue
             try:
                 made = change.make(change.value, change.path, self.view)
-            except ValueError as error:
-                raise AttributeFailed(f"{profile.id}, {change.path}: {error}") from None
+            except (ValueError, ArithmeticError) as error:
+                raise AttributeFailed(
+                    f"{profile.id}, {change.path}: {error or 'too large a number'}"
+                ) from None
             if made is not None:
                 self.altered[change.path] = None
                 self._set(change, made)

@@ -6,7 +6,7 @@ shares are a number each; counts of distinct values keep those, extremes what ca
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Protocol
 
 from ocs.charging.profiles.converters import decimal_of
@@ -17,6 +17,8 @@ from ocs.charging.profiles.view import ABSENT, View, getter
 NOT_AVAILABLE = "N/A"
 NO_VALUE = -1
 DECIMALS = 5
+GRID = Decimal(1).scaleb(-DECIMALS)
+WIDE = Context(prec=200)  # a sum of numbers of any size there is keeps all its digits
 
 Contribution = int | str  # a number with decimals is its text
 Take = Callable[[View], Contribution | None]
@@ -55,11 +57,11 @@ class Total:
 
     def add(self, value: Contribution) -> None:
         """One more."""
-        self.sum += Decimal(value)
+        self.sum = WIDE.add(self.sum, Decimal(value))
 
     def remove(self, value: Contribution) -> None:
         """The oldest goes."""
-        self.sum -= Decimal(value)
+        self.sum = WIDE.subtract(self.sum, Decimal(value))
 
     def value(self, count: int) -> Number:
         """The sum."""
@@ -79,7 +81,7 @@ class Mean(Total):
 
     def value(self, count: int) -> Number:
         """The sum over how many there are."""
-        return self.sum / count
+        return WIDE.divide(self.sum, Decimal(count))
 
 
 class Percent(Total):
@@ -87,7 +89,7 @@ class Percent(Total):
 
     def value(self, count: int) -> Number:
         """How many of a hundred."""
-        return self.sum * 100 / count
+        return WIDE.divide(WIDE.multiply(self.sum, Decimal(100)), Decimal(count))
 
 
 class Distinct:
@@ -187,7 +189,7 @@ def rounded(value: Number) -> Number:
     exact = Decimal(value)
     if exact == exact.to_integral_value():
         return int(exact)
-    return exact.quantize(Decimal(1).scaleb(-DECIMALS), rounding=ROUND_HALF_UP).normalize()
+    return exact.quantize(GRID, rounding=ROUND_HALF_UP, context=WIDE).normalize(WIDE)
 
 
 def kind_of(metric_id: str) -> Kind:

@@ -54,8 +54,11 @@ class Part(msgspec.Struct, frozen=True):
             for rewrite in self.rewrites:
                 text = rewrite.apply(text)
             found = text
-        for convert in self.converters:
-            found = convert(found)
+        try:
+            for convert in self.converters:
+                found = convert(found)
+        except ArithmeticError:
+            raise ValueError(f"{self.text}: too large a number") from None
         return found
 
 

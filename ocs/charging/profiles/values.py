@@ -16,6 +16,7 @@ Number = int | Decimal
 
 SECOND_NS = 1_000_000_000
 MOST_DIGITS = 60
+LARGEST = 10**MOST_DIGITS
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?", re.ASCII)
@@ -60,9 +61,9 @@ def number_of(value: object) -> Number | None:
         case bool() | None:
             return None
         case int():
-            return value
+            return value if abs(value) < LARGEST else None
         case Decimal():
-            return value if value.is_finite() else None
+            return value if value.is_finite() and abs(value.adjusted()) < MOST_DIGITS else None
         case float():
             return number_of(repr(value))
         case str():
@@ -78,7 +79,7 @@ def _number_in(text: str) -> Number | None:
     except ValueError:
         pass
     try:
-        return Decimal(text)
+        return number_of(Decimal(text))
     except InvalidOperation:
         return None
 

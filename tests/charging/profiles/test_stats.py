@@ -184,3 +184,12 @@ def test_extremes_are_those_of_the_window(values: list[int], width: int, sign: i
 def test_a_sum_gives_back_exactly_what_it_took(costs: list[Decimal]) -> None:
     found = fed(queue("*tcc", queue_length=1), *[{"Cost": cost} for cost in costs])
     assert found.numbers("t", "Q", 1)["*tcc"] == rounded(costs[-1])
+
+
+def test_a_small_cost_beside_a_huge_one_is_not_lost() -> None:
+    small, huge = Decimal("0.000000001"), Decimal(10) ** 40
+    found = fed(queue("*tcc", queue_length=2), {"Cost": huge}, {"Cost": small}, {"Cost": small})
+    kept = found.queue("t", "Q")
+    assert kept is not None
+    assert [item.values for item in kept.items] == [("1E-9",), ("1E-9",)]
+    assert found.numbers("t", "Q", 1)["*tcc"] == 0, "told with five decimals"

@@ -52,7 +52,7 @@ def release(runtime: Runtime, params: Given) -> str:
 def get(runtime: Runtime, params: Given) -> Form:
     """A resource with its usages."""
     tenant, name = name_of(runtime, params)
-    return resource_form(tenant, name, found_or_error(runtime.surroundings.resources.get(tenant, name)))
+    return resource_form(tenant, name, found_or_error(runtime.surroundings.resource(tenant, name)))
 
 
 def get_with_profile(runtime: Runtime, params: Given) -> Form:
@@ -64,10 +64,10 @@ def get_with_profile(runtime: Runtime, params: Given) -> Form:
 def for_event(runtime: Runtime, params: Given) -> list[Form]:
     """The resources an event matches."""
     event = filtered_event(runtime, params)
-    book = runtime.surroundings.resources
+    around = runtime.surroundings
     usage_id = text(event.options.get("*rsUsageID"))
-    matching = found_or_error(book.matching(runtime.surroundings.view(event), usage_id))
-    found = [(each, book.get(each.tenant, each.id)) for each in matching]
+    matching = found_or_error(around.resources.matching(around.view(event), usage_id))
+    found = [(each, around.resource(each.tenant, each.id)) for each in matching]
     return [resource_form(each.tenant, each.id, held) for each, held in found if held is not None]
 
 
