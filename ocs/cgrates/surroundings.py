@@ -194,7 +194,8 @@ class ProfileSurroundings:
         if self._depth >= DEEPEST:
             log.warning("threshold.not_followed", tenant=event.tenant, reason="thresholds set each other off")
             return []
-        found = self.thresholds_book.process(self.view(event), ids)
+        ignores = event.options.get("*thdProfileIgnoreFilters") is True
+        found = self.thresholds_book.process(self.view(event), ids, ignores_filters=ignores)
         if not found.threshold_ids:
             raise ServiceError(NOT_FOUND)
         for hits in found.changes:
@@ -209,7 +210,8 @@ class ProfileSurroundings:
 
     def stats(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
         """Counts an event; the queues it went into."""
-        found = self.stats_book.process(self.view(event), event.event_id, ids)
+        ignores = event.options.get("*stsProfileIgnoreFilters") is True
+        found = self.stats_book.process(self.view(event), event.event_id, ids, ignores_filters=ignores)
         if not found.queue_ids:
             raise ServiceError(NOT_FOUND)
         self._keep_items(found.changes)

@@ -108,13 +108,17 @@ class AttributeShelf:
         AttributeFailed.
         """
         work = _Work(view)
-        ids = words_of(view.opts.get("*attrProfileIDs"))
+        named = words_of(view.opts.get("*attrProfileIDs"))
+        ids = [each for each in named if not is_inline(each)]
+        for attribute_id in named:
+            if is_inline(attribute_id):
+                self._apply_inline(work, attribute_id)
         most_runs = min(number_in(view.opts, "*attrProcessRuns", runs), MOST_RUNS)
         each_runs = number_in(view.opts, "*attrProfileRuns", 0)
         ignores = view.opts.get("*attrProfileIgnoreFilters") is True
         applied: dict[str, int] = {}
         last = ""
-        for _ in range(most_runs):
+        for _ in range(most_runs if ids or not named else 0):
             choice = self.matching(work.view, context, ids, ignores_filters=ignores)
             profile = next(
                 (each for each in choice if each.id != last and not 0 < each_runs <= applied.get(each.id, 0)),
@@ -133,9 +137,16 @@ class AttributeShelf:
         """The event after attributes written in place, in their order: `*constant:*req.RequestType:*none`."""
         work = _Work(view)
         for attribute_id in attribute_ids:
-            profile = inline_profile(view.tenant, attribute_id)
-            work.apply(profile, self._compile(profile, "&"))
+            self._apply_inline(work, attribute_id)
         return work.result() if work.matched else None
+
+    def _apply_inline(self, work: "_Work", attribute_id: str) -> None:
+        try:
+            profile = inline_profile(work.view.tenant, attribute_id)
+            changes = self._compile(profile, "&")
+        except ValueError as error:
+            raise AttributeFailed(str(error)) from None
+        work.apply(profile, changes)
 
     def _compile(self, profile: AttributeProfile, separator: str = ";") -> tuple[_Change, ...]:
         return tuple(self._change(profile, rule, separator) for rule in profile.attributes)

@@ -139,6 +139,16 @@ def test_ids_can_be_tried_without_their_filters() -> None:
     assert applied(hidden, opts=opts).event["X"] == "1"
 
 
+def test_ids_may_be_attributes_in_place() -> None:
+    stored = profile("STORED", ("*req.X", "*constant", "1"))
+    opts: dict[str, object] = {"*attrProfileIDs": ["*constant:*req.Y:2", "STORED"]}
+    assert applied(stored, opts=opts).matched == ("*constant:*req.Y:2", "cgrates.org:STORED")
+    opts = {"*attrProfileIDs": ["*constant:*req.Y:2"]}
+    assert applied(stored, opts=opts).altered == ("*req.Y",)
+    with pytest.raises(AttributeFailed, match="not an attribute"):
+        applied(stored, opts={"*attrProfileIDs": ["*constant:"]})
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
