@@ -92,7 +92,10 @@ class ExactAccounting:
 
     async def prepare(self, tenant: str, event: Event) -> None:
         """Bring the account of an event, and those that share with it, into memory."""
-        await self._service.account(_account_key(tenant, event))
+        key = _account_key(tenant, event)
+        account = await self._service.account(key)
+        if account is None and values.text(event.get("RequestType")) == "*dynaprepaid":
+            await self._service.open_account(key)
 
     async def durable(self) -> None:
         """Return when everything decided so far is durable."""

@@ -60,6 +60,7 @@ def charging_policy(settings: config.Settings) -> ChargingPolicy:
         {name: profile.validity_ns for name, profile in profiles.items() if profile.validity_ns is not None},
         charging.sessions_per_account,
         charging.unplanned_service == "not_authorized",
+        charging.dynaprepaid_plan,
     )
 
 

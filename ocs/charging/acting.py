@@ -1,16 +1,18 @@
 """Changes of accounts that no event makes: what operators, plans and supervision do, one durable change each."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 
 from ocs.charging import onetime
 from ocs.charging.account import Account
 from ocs.charging.actions.triggers import others_of
+from ocs.charging.acts import Act, NewAccount, create
 from ocs.charging.decision import Change, Decision
 from ocs.charging.door import ATTEMPTS, Door
 from ocs.charging.engine import decide
 from ocs.charging.entry import Posting
-from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Result
+from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, Result
 from ocs.charging.following import follow_change, is_watched
 from ocs.charging.pending import Deliver, Pending
 from ocs.charging.store import StoreError, VersionConflict
@@ -117,6 +119,24 @@ class ActingDoor(Door):
             if owner is not None:
                 raise VersionConflict(f"{identity.kind.name} {identity.value} belongs to account {owner}")
         await self._commit(change)
+
+    async def _opened(self, event: ChargingEvent) -> Account | None:
+        """An account of the configured plan, under the event's names; None where there is no such plan."""
+        key = event.account or next((f"default:{each.value}" for each in event.identities), "")
+        if not key or event.kind in (EventKind.UPDATE, EventKind.TERMINATION):
+            return None
+        return await self.open_account(key, event.identities)
+
+    async def open_account(self, key: str, identities: tuple[Identity, ...] = ()) -> Account | None:
+        """An account of the plan for unknown subscribers of dynaprepaid events; None where there is none."""
+        plan = self.policy.dynaprepaid_plan
+        if plan is None:
+            return None
+        act = Act(f"opened {key}", self._wall_ns(), "dynaprepaid")
+        account, _ = create(NewAccount(key, plan, identities), act)
+        with contextlib.suppress(VersionConflict):  # opened just now, or a name is taken: look once more
+            await self.create(Change(account, has_new_identities=True))
+        return await self._account(key)
 
     async def _commit(self, change: Change) -> None:
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()

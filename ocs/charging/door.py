@@ -21,7 +21,7 @@ from ocs.charging.control import SessionControl
 from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
 from ocs.charging.engine import decide
 from ocs.charging.entry import Posting
-from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, Result
+from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, RequestType, Result
 from ocs.charging.following import follow_decision, is_watched
 from ocs.charging.memory import Memory
 from ocs.charging.pending import Deliver, Limits, Observer, Pending
@@ -339,6 +339,8 @@ class Door(Memory):
         try:
             async with asyncio.timeout(self.limits.wait_ns / 1e9):
                 account = await self._account_of(key, event)
+                if account is None and event.request_type is RequestType.DYNAPREPAID:
+                    account = await self._opened(event)
                 if pending.is_verified and account is not None:
                     account = await self._verified(account.key)
                 if account is not None and account.extras is not None:
@@ -357,6 +359,10 @@ class Door(Memory):
             self._finish(pending, _nobody(event))
         else:
             self._take_turn(account, pending)
+
+    async def _opened(self, event: ChargingEvent) -> Account | None:
+        """The account that a dynaprepaid event of somebody unknown opens; None where it opens none."""
+        return None
 
     async def _names_somebody_else(self, account: Account, event: ChargingEvent) -> bool:
         """Whether one of the identities belongs to another account: who is to pay is not certain then."""

@@ -132,20 +132,7 @@ def _start(
     parts, total = _settle(turn, turn.context)
     session = _opened(turn)
     key = session.key
-    grants: tuple[Grant, ...] = ()
-    if account.standing is BARRED:
-        result = Result.DENIED
-    elif len(account.sessions) >= policy.sessions_per_account:
-        result = Result.LIMIT_EXCEEDED
-    else:
-        grants = _granted(turn, parts)
-        result = refusal(event, grants) or SUCCESS
-        if (
-            result is UNRATED
-            and policy.refuses_unplanned
-            and not catalogue.serves(account.plan, event.service)
-        ):
-            result = Result.NOT_AUTHORIZED
+    grants, result = _granted_or_not(turn, parts)
     if result is not SUCCESS:
         turn.release_all()
     answer = _answer(turn, result, grants, total)
@@ -163,7 +150,7 @@ def _start(
             deadline_ns=session.deadline_ns,
         )
         return with_others(decision, turn, key, session)
-    if turn.ledger.entries:  # what was used is debited all the same, and a repeat must find that
+    if turn.has_entries():  # what was used is debited all the same, and a repeat must find that
         tombstone = msgspec.structs.replace(session, closed_at_ns=now_ns)
         changed = _account(account, turn, account.sessions, kept_closed(account, tombstone, policy, now_ns))
         cdrs = (*cdrs, cdr_of(account.key, session, now_ns, CAUSE_REFUSED))
@@ -173,6 +160,24 @@ def _start(
         changed = msgspec.structs.replace(account, version=account.version + 1)
         return Decision(changed, answer, None, cdrs, closed_keys=closed_keys, others=others)
     return Decision(account, answer)
+
+
+def _granted_or_not(turn: Turn, parts: list[Part]) -> tuple[tuple[Grant, ...], Result]:
+    """What a new session is granted, and whether it may open."""
+    account, policy = turn.account, turn.policy
+    if account.standing is BARRED:
+        return (), Result.DENIED
+    if len(account.sessions) >= policy.sessions_per_account:
+        return (), Result.LIMIT_EXCEEDED
+    grants = _granted(turn, parts)
+    result = refusal(turn.event, grants) or SUCCESS
+    if (
+        result is UNRATED
+        and policy.refuses_unplanned
+        and not turn.catalogue.serves(turn.plan, turn.event.service)
+    ):
+        result = Result.NOT_AUTHORIZED
+    return grants, result
 
 
 def _opened(turn: Turn) -> Session:
@@ -346,7 +351,7 @@ def _settle_late(
     answer = msgspec.structs.replace(answer, has_ended=True)
     after = _after(session, turn, event, grants, total, answer)
     changed = _account(account, turn, account.sessions, (*without_key(account.closed, session.key), after))
-    cdrs = (late_cdr(account.key, session, after, now_ns),) if turn.ledger.entries else ()
+    cdrs = (late_cdr(account.key, session, after, now_ns),) if turn.has_entries() else ()
     decision = Decision(changed, answer, _posting(turn, session.key), cdrs)
     return with_others(decision, turn, session.key, None)
 

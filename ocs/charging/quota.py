@@ -71,6 +71,7 @@ class ChargingPolicy:
         "_validity_caps",
         "closed_grace_ns",
         "closed_retention_ns",
+        "dynaprepaid_plan",
         "event_retention_ns",
         "floor_nanos",
         "has_pools",
@@ -92,6 +93,7 @@ class ChargingPolicy:
         validity_caps_ns: Mapping[str, int] | None = None,
         sessions_per_account: int = 1_000,
         refuses_unplanned: bool = False,
+        dynaprepaid_plan: str | None = None,
     ) -> None:
         """`validity_caps_ns`: by client profile, the longest validity its clients are given.
 
@@ -108,6 +110,7 @@ class ChargingPolicy:
         self.floor_nanos = floor_nanos
         self.has_pools = any(match.rule.pool is not None for match in matches)
         self.sessions_per_account = sessions_per_account
+        self.dynaprepaid_plan = dynaprepaid_plan
 
     def rule(self, service: str, rating_group: int | None, apn: str, profile: str) -> QuotaRule:
         """The first rule that matches; the built-in default is the last."""

@@ -167,6 +167,10 @@ class Turn:
         self._records.clear()
         self._working.clear()
 
+    def has_entries(self) -> bool:
+        """Whether anything was debited, on this account or on a member of its groups."""
+        return bool(self.ledger.entries) or any(owner.ledger.entries for owner in self.others.values())
+
     def release(self, holds: tuple[Hold, ...]) -> None:
         """Give back what was set aside."""
         self.ledger.release(holds)

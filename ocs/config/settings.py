@@ -242,6 +242,7 @@ class ChargingSettings(msgspec.Struct, frozen=True):
     duplicate_retention_ns: Annotated[int, Duration(4 * MINUTE, 30 * DAY)] = DAY
     sessions_per_account: Annotated[int, Integer(1, 1_000_000)] = 1_000
     overdraft_floor_nanos: Annotated[int, Money(-1_000_000_000 * NANOS, 0)] | None = None
+    dynaprepaid_plan: Annotated[str, Text(1_024)] | None = None
     service_contexts: tuple[ServiceContext, ...] = STANDARD_CONTEXTS
     unknown_context: Literal["reject", "data", "voice", "sms", "mms", "generic"] = "reject"
     unplanned_service: Literal["rating_failed", "not_authorized"] = "rating_failed"

@@ -11,6 +11,7 @@ from ocs.charging.quota import ChargingPolicy
 from ocs.charging.service import ChargingService
 from tests.support.charging import (
     ACCOUNT,
+    ALICE,
     SECOND_NS,
     TARIFF,
     World,
@@ -243,3 +244,19 @@ async def test_a_promise_nobody_redeems_is_let_go() -> None:
         assert await door.close_session(ref, "client silent")
     assert books_text(truth.accounts[ACCOUNT]) == "main 1000"
     assert truth.cdrs == []
+
+
+async def test_a_dynaprepaid_event_opens_an_account_once() -> None:
+    truth = Truth()
+    for plan, result in ((None, Result.UNKNOWN_SUBSCRIBER), ("standard", Result.NO_CREDIT)):
+        policy_ = ChargingPolicy(dynaprepaid_plan=plan)
+        door = ChargingService(ProcessStore(truth, lambda: 0.001), TARIFF, policy_, Counts())
+        events = [
+            initial(rg(10, 5), session=f"d{number}", request_type=RequestType.DYNAPREPAID)
+            for number in range(5)
+        ]
+        answers = await asyncio.gather(*map(door.handle, events))
+        assert {answer.result for answer in answers} == {result}
+    assert [(one.plan, one.identities) for one in truth.accounts.values()] == [("standard", (ALICE,))]
+    plain = await door.handle(initial(rg(10, 5), session="p", identities=(), account="default:bob"))
+    assert plain.result is Result.UNKNOWN_SUBSCRIBER, "a prepaid event opens nothing"
