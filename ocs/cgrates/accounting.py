@@ -1,6 +1,6 @@
 """The incumbent's arithmetic as the charging core of the event pipeline."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -9,7 +9,7 @@ from ocs.cgrates.cost_forms import event_cost_form
 from ocs.cgrates.objects.numbers import number, real
 from ocs.cgrates.state import State
 from ocs.charging.cgrates import cdr, event_cost, session
-from ocs.charging.cgrates.account import Account, all_balances
+from ocs.charging.cgrates.account import Account, Balance, all_balances
 from ocs.charging.cgrates.authorize import DIRECT_DEBIT, authorize, default_usage
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.cost import call_cost
@@ -21,6 +21,8 @@ from ocs.sessions import values
 from ocs.sessions.accounting import Outcome, Rated, Report, Step
 from ocs.sessions.model import MAIN_FIELDS, Run
 from ocs.sessions.values import Event
+
+Holds = Mapping[str, Mapping[str, int]]  # of accounts by id: nanos by the uid of a balance
 
 
 class BalanceSummary(msgspec.Struct, frozen=True):
@@ -119,15 +121,33 @@ class CgratesAccounting:
             self._state.put_accounts(found.accounts)
         return Outcome(found.usage_ns)
 
-    def authorize_behind(self, run: Run, others: Iterable[tuple[tuple[Run, ...], int]]) -> Outcome:
-        """How much of its usage a run may have where others have had theirs; nothing is changed."""
-        taken = list(others)
-        context = self._context((run, *(each for runs, _ in taken for each in runs)))
-        for runs, usage in taken:
-            context = session.update(context, _states(runs), session.Report(usage)).context
+    def authorize_beside(self, run: Run, held: Holds) -> Outcome:
+        """How much of its usage a run may have where others hold parts of balances; nothing is changed."""
+        context = self._beside((run,), held)
         money: Money = run.money
-        found = authorize(context.snapshot, context.tariff, money.run.call, run.request_type, self._settings)
+        found = authorize(
+            context.snapshot, context.tariff, money.run.call, run.request_type, self._settings
+        )
         return Outcome(refusal=str(found)) if isinstance(found, Refusal) else Outcome(found.usage_ns)
+
+    def holds_of(self, runs: tuple[Run, ...], usage: int, held: Holds) -> dict[str, dict[str, int]]:
+        """What of which balance a usage would take where others hold parts of them; nothing is changed."""
+        before = self._beside(runs, held)
+        after = session.update(before, _states(runs), session.Report(usage)).context
+        found: dict[str, dict[str, int]] = {}
+        for name, account in before.snapshot.accounts.items():
+            left = {balance.uid: balance.value_nanos for _, balance in all_balances(after.snapshot.accounts[name])}
+            for _, balance in all_balances(account):
+                taken = balance.value_nanos - left.get(balance.uid, balance.value_nanos)
+                if taken > 0:
+                    found.setdefault(name, {})[balance.uid] = taken
+        return found
+
+    def _beside(self, runs: tuple[Run, ...], held: Holds) -> Context:
+        """What runs may touch, less what others hold of it."""
+        context = self._context(runs)
+        known = context.snapshot.accounts
+        return context.after({name: less(known[name], held[name]) for name in known if name in held})
 
     def update(self, runs: tuple[Run, ...], report: Report, *, is_paused: bool = False) -> Step:
         """Settles the last grant of every run and grants more."""
@@ -249,6 +269,20 @@ class CgratesAccounting:
             account is not None and account.allows_negative,
             account is not None and account.is_disabled,
         )
+
+
+def less(account: Account, held: Mapping[str, int]) -> Account:
+    """An account without what is held of its balances; one of which less is left has nothing."""
+
+    def lessened(balance: Balance) -> Balance:
+        taken = held.get(balance.uid, 0)
+        if not taken:
+            return balance
+        value = balance.value_nanos
+        return msgspec.structs.replace(balance, value_nanos=max(value - taken, min(value, 0)))
+
+    balances = {kind: tuple([lessened(each) for each in found]) for kind, found in account.balances.items()}
+    return msgspec.structs.replace(account, balances=balances)
 
 
 def call_of_event(tenant: str, event: Event, usage: int, now_ns: int, *, forces: bool = False) -> Call:

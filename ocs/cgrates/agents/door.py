@@ -18,7 +18,7 @@ from ocs.agents.voice.recent import Recent
 from ocs.cgrates.agents import events
 from ocs.cgrates.agents.events import STARTED_AT, Defaults, Wishes
 from ocs.cgrates.agents.peers import PEER
-from ocs.cgrates.agents.promises import NOTES, PROMISED, Promises, promised
+from ocs.cgrates.agents.promises import HELD, NOTES, PROMISED, Promises
 from ocs.cgrates.agents.results import Attributes, ProfileSteps
 from ocs.cgrates.journal import JournalError
 from ocs.cgrates.runtime import Runtime
@@ -169,26 +169,25 @@ class PipelineDoor:
     def _promised(self, event: ChargingEvent, cgr: CgrEvent) -> ChargingAnswer:
         """Promises all that the call may use, until it is answered or given up."""
         wanted = events.wanted(event) or 0
-        allowed = self._allowed(_key_of(event), events.with_usage(cgr, wanted))
+        allowed = self._allowed(events.with_usage(cgr, wanted))
         if allowed > 0:
             runs = self._runtime.sessions.open_runs(events.with_usage(cgr, allowed), 0)
-            options = {**cgr.options, NOTES: {PROMISED: allowed}}
+            held = self._runtime.accounting.holds_of(runs, allowed, self._promises.held)
+            options = {**cgr.options, NOTES: {PROMISED: allowed, HELD: held}}
             peer = f"{PEER}{event.client}"
             self._promises.put(
                 _key_of(event), Session(cgrid_of(cgr.event), cgr.tenant, cgr.event, options, runs, peer=peer)
             )
         return self._granted(event, allowed, wanted)
 
-    def _allowed(self, key: str, cgr: CgrEvent) -> int:
-        """What a call may use when all others of its account have used what they were promised."""
-        sessions = self._runtime.sessions
-        others = self._promises.beside(key, cgr.tenant, str(cgr.event.get("Account") or ""))
-        if not others:
+    def _allowed(self, cgr: CgrEvent) -> int:
+        """What a call may use when all others that ring have used what they were promised."""
+        sessions, held = self._runtime.sessions, self._promises.held
+        if not held:
             return sessions.authorize(cgr)
-        held = [(promise.runs, promised(promise)) for promise in others]
         allowed = []
         for run in sessions.open_runs(cgr, 0):
-            outcome = self._runtime.accounting.authorize_behind(run, held)
+            outcome = self._runtime.accounting.authorize_beside(run, held)
             if outcome.refusal:
                 raise wrapped("RALS", outcome.refusal)
             allowed.append(outcome.usage)

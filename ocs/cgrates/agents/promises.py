@@ -1,7 +1,7 @@
 """What ringing calls have been promised: kept beside the sessions, and held against other promises alone.
 
-A promise debits nothing. Balances stay as they are until a call is answered, as with the incumbent; but whoever
-authorises another call of the account sees them as if every promise before had been used up.
+A promise debits nothing. Balances stay as they are until a call is answered, as with the incumbent; but a promise
+says how much of which balance it would take, and whoever authorises another call sees balances without that.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,6 +14,7 @@ from ocs.cgrates.state import State
 from ocs.sessions.model import Session
 
 PROMISED = "promised"
+HELD = "held"
 NOTES = "*agentNotes"
 
 
@@ -22,26 +23,23 @@ class Promises:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._by_account: dict[str, dict[str, Session]] = {}
+        self.held: dict[str, dict[str, int]] = {}  # of accounts by id: nanos by the uid of a balance
 
     def restore(self, accounting: CgratesAccounting) -> None:
         """Takes over what was promised when the server ended."""
         for key, promise in list(self._state.tables[Kind.PROMISE].items()):
             runs = [msgspec.structs.replace(run, money=accounting.restore(run.money)) for run in promise.runs]
-            self.put(key, msgspec.structs.replace(promise, runs=tuple(runs)))
+            self._state.put(Kind.PROMISE, key, msgspec.structs.replace(promise, runs=tuple(runs)))
+            self._count(promise, 1)
 
     def all(self) -> Iterable[Session]:
         """Every promise."""
-        return [promise for held in self._by_account.values() for promise in held.values()]
+        return list(self._state.tables[Kind.PROMISE].values())
 
     def keys_of_others(self, peers: Collection[str]) -> list[str]:
         """The calls of switches that are none of these."""
-        return [
-            key
-            for held in self._by_account.values()
-            for key, promise in held.items()
-            if promise.peer not in peers
-        ]
+        table = self._state.tables[Kind.PROMISE]
+        return [key for key, promise in table.items() if promise.peer not in peers]
 
     def get(self, key: str) -> Session | None:
         """The promise of a call."""
@@ -49,31 +47,26 @@ class Promises:
         return promise
 
     def put(self, key: str, promise: Session) -> None:
-        """Adds a promise."""
+        """Adds a promise, in the place of one that the call had."""
+        self.take(key)
         self._state.put(Kind.PROMISE, key, promise)
-        self._by_account.setdefault(_account(promise), {})[key] = promise
+        self._count(promise, 1)
 
     def take(self, key: str) -> Session | None:
         """Removes the promise of a call, which it gets."""
         promise = self.get(key)
         if promise is not None:
             self._state.delete(Kind.PROMISE, key)
-            held = self._by_account.get(_account(promise), {})
-            held.pop(key, None)
-            if not held:
-                self._by_account.pop(_account(promise), None)
+            self._count(promise, -1)
         return promise
 
-    def beside(self, key: str, tenant: str, account: str) -> list[Session]:
-        """The promises of an account but that of one call."""
-        held = self._by_account.get(f"{tenant}:{account}", {})
-        return [promise for name, promise in held.items() if name != key]
-
-
-def promised(promise: Session) -> int:
-    """How much a call has been promised."""
-    return int(promise.options[NOTES][PROMISED])
-
-
-def _account(promise: Session) -> str:
-    return f"{promise.tenant}:{promise.event.get('Account') or ''}"
+    def _count(self, promise: Session, sign: int) -> None:
+        holds: dict[str, dict[str, int]] = promise.options[NOTES][HELD]
+        for account_id, balances in holds.items():
+            held = self.held.setdefault(account_id, {})
+            for uid, nanos in balances.items():
+                held[uid] = held.get(uid, 0) + sign * nanos
+                if not held[uid]:
+                    del held[uid]
+            if not held:
+                del self.held[account_id]
