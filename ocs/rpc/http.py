@@ -42,6 +42,7 @@ CALLER = web.RequestKey("caller", Caller)
 BODY_S = 10.0
 WRITE_S = 10.0
 HEARTBEAT_S = 30.0
+CLOSE_S = 0.5  # for the goodbye of a WebSocket
 IDLE_NS = 60_000_000_000
 CONNECTIONS = 256
 WEBSOCKETS = 64
@@ -82,8 +83,8 @@ class HttpService:
     async def close(self) -> None:
         """Let go of everybody who listens."""
         self.is_stopping = True
-        for socket in list(self._sockets):
-            await socket.close(code=1001, message=b"server stops")
+        closing = [socket.close(code=1001, message=b"server stops") for socket in self._sockets]
+        await asyncio.gather(*closing, return_exceptions=True)
 
     def let_go(self, holds: Callable[[Caller], bool]) -> None:
         """End the WebSockets of callers who may not stay."""
@@ -138,7 +139,9 @@ class HttpService:
         if len(self._sockets) >= WEBSOCKETS or self.is_stopping:
             raise web.HTTPServiceUnavailable(text="too many WebSockets\n")
         octets = self._dispatcher.limits.message_octets
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=octets, compress=False)
+        socket = web.WebSocketResponse(
+            timeout=CLOSE_S, heartbeat=HEARTBEAT_S, max_msg_size=octets, compress=False
+        )
         await socket.prepare(request)
         self._sockets[socket] = request
         talk = _Talk(self._dispatcher, self._clients, request[CALLER])

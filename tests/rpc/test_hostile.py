@@ -228,3 +228,24 @@ def test_websocket_with_nonsense_is_told_and_goes_on(text: str) -> None:
                     assert answer == {"id": 9, "result": {}, "error": None}
 
     asyncio.run(body())
+
+
+def test_websockets_that_say_no_goodbye_do_not_hold_up_the_stop() -> None:
+    async def body() -> None:
+        wires: list[Wire] = []
+        async with opened() as door:
+            for _ in range(20):
+                wire = await door.connect("http")
+                wire.send(
+                    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+                )
+                assert (await wire.reader.readline()).startswith(b"HTTP/1.1 101")
+                wires.append(wire)
+            began_s = asyncio.get_running_loop().time()
+            await door.front.close()
+            assert asyncio.get_running_loop().time() - began_s < 5
+        for wire in wires:
+            wire.writer.close()
+
+    asyncio.run(body())
