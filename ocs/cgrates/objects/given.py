@@ -4,7 +4,6 @@ A duration is a number of ns, digits, or text such as `1h2m`. A list may be one 
 A moment is RFC 3339, digits of Unix time (s, ms, us or ns), `*now`, `+1h`, or a word such as `*monthly`.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -14,9 +13,6 @@ from ocs.charging.cgrates import values
 
 NANOS = 1_000_000_000
 INTEGER_BITS = 63
-_DIGITS = re.compile(r"\d{1,19}", re.ASCII)
-_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.ASCII)
-_UNIX_SCALES = ((11, NANOS), (14, 1_000_000), (17, 1_000), (20, 1))  # fewer digits than: ns of one
 
 
 class Given:
@@ -206,19 +202,9 @@ class Given:
 def moment_ns(text: str, now_ns: int) -> int | None:
     """A moment in ns since 1970, None for one that never comes; raises an error naming the text."""
     text = text.strip()
-    if _DIGITS.fullmatch(text):
-        compact = _COMPACT.fullmatch(text)
-        if compact:
-            return values.instant_ns("{}-{}-{}T{}:{}:{}Z".format(*compact.groups()))
-        return next(int(text) * scale for digits, scale in _UNIX_SCALES if len(text) < digits)
     try:
         if text.startswith("-"):
             return now_ns + values.duration_ns(text)
-        if text.startswith("*mo+"):
-            text, more = "*monthly", text[4:]
-            return (values.expiry_ns(text, now_ns) or 0) + values.duration_ns(more)
-        if text.startswith("*month_end+"):
-            return (values.expiry_ns("*month_end", now_ns) or 0) + values.duration_ns(text[11:])
         return values.expiry_ns(text, now_ns)
     except ValueError:
         raise server_error(f"Unsupported time format: {text[:60]}") from None

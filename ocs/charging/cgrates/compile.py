@@ -201,7 +201,7 @@ def _action(read: _Reader, row: Row) -> Action:
         destinations=_named(row.cells[7]),
         rating_subject=row.cells[8] or None,
         shared_groups=values.words(row.cells[9]) or None,
-        expiry=row.cells[10] or None,
+        expiry=read.cell(row, 10, _end, "") or None,
         timings=values.words(row.cells[11]) or None,
         units_nanos=None
         if formula
@@ -229,7 +229,7 @@ def _trigger(read: _Reader, row: Row) -> ActionTrigger:
         destinations=_named(row.cells[11]),
         rating_subject=row.cells[12] or None,
         shared_groups=values.words(row.cells[13]) or None,
-        expiry=row.cells[14] or None,
+        expiry=read.cell(row, 14, _end, "") or None,
         timings=values.words(row.cells[15]) or None,
         weight=read.cell(row, 16, _optional_real, None),
         is_blocker=read.cell(row, 17, _optional_flag, None),
@@ -242,8 +242,8 @@ def _trigger(read: _Reader, row: Row) -> ActionTrigger:
         threshold_nanos=read.cell(row, 3, _nanos, 0),
         is_recurrent=read.cell(row, 4, values.flag, False),
         min_sleep_ns=read.cell(row, 5, values.length_ns, 0),
-        expiry=row.cells[6],
-        activation=row.cells[7],
+        expiry=read.cell(row, 6, _end, ""),
+        activation=read.cell(row, 7, _end, ""),
         balance=balance,
         actions_tag=row.cells[19],
         weight=read.cell(row, 20, values.real, 0.0),
@@ -304,6 +304,12 @@ def _grouped(items: list[T], key: Callable[[T], str]) -> dict[str, tuple[T, ...]
 
 def _rounding(text: str) -> Rounding:
     return Rounding(text) if text in tuple(Rounding) else Rounding.NONE
+
+
+def _end(text: str) -> str:
+    """A moment that is reckoned when it is used, checked to be one."""
+    values.expiry_ns(text, 0)
+    return text
 
 
 def _nanos(text: str) -> int:

@@ -50,8 +50,19 @@ def instant(text: str) -> tuple[int, int]:
 
 
 def instant_ns(text: str) -> int:
-    """RFC 3339 text as ns since the Unix epoch; zero for an empty text."""
-    return instant(text)[0] if text.strip() else 0
+    """A point in time as ns since the Unix epoch; zero for an empty text.
+
+    RFC 3339, `20060102150405`, or seconds, ms, us or ns since the epoch.
+    """
+    text = text.strip()
+    if not text.isascii() or not text.isdigit():
+        return instant(text)[0] if text else 0
+    if len(text) == len("20060102150405"):
+        return instant(f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[8:10]}:{text[10:12]}:{text[12:]}Z")[0]
+    for most, scale in ((11, 10**9), (14, 10**6), (17, 10**3), (20, 1)):
+        if len(text) < most:
+            return int(text) * scale
+    raise ValueError(f"not a point in time: {text!r}")
 
 
 def length_ns(text: str) -> int:
@@ -63,8 +74,14 @@ def length_ns(text: str) -> int:
 
 
 def expiry_ns(text: str, now_ns: int) -> int | None:
-    """End of a balance: a point in time, `+24h` or a word like `*monthly` from now on; None for no end."""
+    """End of a balance: a point in time, `+24h` or a word like `*monthly` from now on; None for no end.
+
+    A word may have more time behind it: `*month_end+1h`; `*mo` is short for `*monthly` there.
+    """
     text = text.strip()
+    word, plus, more = text.partition("+")
+    if word.startswith("*") and plus:
+        return (expiry_ns("*monthly" if word == "*mo" else word, now_ns) or 0) + duration_ns(more)
     match text:
         case "" | "*unlimited" | "*never":
             return None

@@ -63,3 +63,23 @@ def test_no_expiry() -> None:
 def test_other_texts_are_no_time_of_day(text: str) -> None:
     with pytest.raises(ValueError):
         values.time_of_day_ns(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("20260310083000", "2026-03-10T08:30:00Z"),
+        ("1773131400", "2026-03-10T08:30:00Z"),
+        ("1773131400000", "2026-03-10T08:30:00Z"),
+        ("1773131400000000000", "2026-03-10T08:30:00Z"),
+        ("", "1970-01-01T00:00:00Z"),
+    ],
+)
+def test_points_in_time_may_be_digits(text: str, expected: str) -> None:
+    assert values.instant_ns(text) == values.instant_ns(expected)
+
+
+def test_words_may_have_more_time_behind_them() -> None:
+    now_ns = values.instant_ns("2026-03-10T08:30:00Z")
+    assert values.expiry_ns("*month_end+1s", now_ns) == values.instant_ns("2026-04-01T00:00:00Z")
+    assert values.expiry_ns("*mo+1h", now_ns) == values.instant_ns("2026-04-10T09:30:00Z")
