@@ -90,7 +90,7 @@ class Timers(msgspec.Struct, frozen=True):
     answer_deadline_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 2 * SECOND
     drain_ns: Annotated[int, Duration(0, 10 * MINUTE)] = 5 * SECOND
     disconnect_answer_ns: Annotated[int, Duration(0, MINUTE)] = 2 * SECOND
-    probe_ns: Annotated[int, Duration(100 * MS, MINUTE)] = 3 * SECOND
+    probe_ns: Annotated[int, Duration(100 * MS, MINUTE)] = 2 * SECOND
 
 
 class Limits(msgspec.Struct, frozen=True):
