@@ -11,7 +11,7 @@ import msgspec
 
 from ocs.charging.entry import Cdr, Entry, EntryKind, Posting, UsageTotal
 from ocs.charging.events import ChargingContext, Unit
-from ocs.charging.rating import Rate
+from ocs.charging.rating import Rate, without_fee
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.model import Considered, Query, Tariff
 from ocs.charging.what_if import Breakdown, Tried, break_down
@@ -212,7 +212,9 @@ def _charge(facts: Facts, posting: Posting, entries: list[Entry], catalogues_at:
         first.rated_from,
         amount_nanos,
         decision,
-        tuple(_change(entry) for entry in entries),
+        tuple(
+            _change(entry, "" if posting.account == facts.account else posting.account) for entry in entries
+        ),
     )
     if not decision.plan or not _is_charge(first):
         return charge
@@ -226,11 +228,12 @@ def _charge(facts: Facts, posting: Posting, entries: list[Entry], catalogues_at:
     return told[0]
 
 
-def _change(entry: Entry) -> BalanceChange:
-    """A write-off changes no balance."""
+def _change(entry: Entry, owner: str) -> BalanceChange:
+    """A write-off changes no balance; one of another account is named with it."""
     before = entry.after if entry.kind is EntryKind.WRITE_OFF else entry.after - entry.amount
     unit = MEMBERS[entry.balance_unit]
-    return BalanceChange(entry.kind.name, entry.balance_id, unit, entry.amount, before, entry.after)
+    name = f"{owner}/{entry.balance_id}" if owner else entry.balance_id
+    return BalanceChange(entry.kind.name, name, unit, entry.amount, before, entry.after)
 
 
 def read_decision(text: str) -> Decision:
@@ -249,6 +252,8 @@ def _with_tariff(
     notes: list[str] = []
     rate = find_rate(catalogue.tariff, charge.decision)
     breakdown = None if rate is None else break_down(rate, charge.rated_from, charge.units)
+    if rate is not None and breakdown is not None and breakdown.cost_nanos != charge.amount_nanos:
+        breakdown = break_down(without_fee(rate), charge.rated_from, charge.units)  # due to another price
     if breakdown is None or breakdown.cost_nanos != charge.amount_nanos:
         notes.append(f'tariff version {number} has other terms for rate "{charge.decision.rate}"')
         breakdown = None
@@ -266,8 +271,9 @@ def _with_tariff(
         catalogue.facts(context.extra),
     )
     began_ns = at_ns - entry.units if entry.unit is Unit.TIME else at_ns
-    for moment_ns in (at_ns, began_ns):
-        explanation = catalogue.explain(facts.plan, query, moment_ns)
+    plans = dict.fromkeys((facts.plan, charge.decision.plan))  # the second one is that of a balance's subject
+    for plan, moment_ns in [(plan, moment_ns) for plan in plans for moment_ns in (at_ns, began_ns)]:
+        explanation = catalogue.explain(plan, query, moment_ns)
         priced = explanation.priced
         told = (priced.plan, priced.rule, priced.rate_id, priced.prefix or priced.zone, priced.window)
         if "|".join(told) == charge.decision.text:

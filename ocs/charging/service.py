@@ -26,7 +26,7 @@ from ocs.charging.store import StoreError, Table, VersionConflict
 from ocs.charging.supervision import SessionRef
 from ocs.charging.tariff.catalogue import Catalogue
 
-__all__ = ["ChargingService", "Limits", "Observer", "Pending"]
+__all__ = ["ChargingService", "Limits", "Observer", "Pending", "member_keys"]
 
 log = structlog.get_logger()
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 from ocs.charging.account import Account, Session, session_key
 from ocs.charging.entry import Cdr, Posting, UsageTotal
 from ocs.charging.explain import Explained, Facts, explain, facts_of
+from ocs.charging.service import member_keys
 from ocs.charging.store import Query, Table
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.rpc.context import Context
@@ -124,12 +125,21 @@ async def _cdrs(context: Context, account_key: str | None, name: str, client: st
 
 
 async def _postings(context: Context, facts: Facts) -> list[Posting]:
-    """The postings of a session, the oldest first."""
+    """The postings of a session, the oldest first, with those of members of a group that paid for it."""
+    account = await context.service.account(facts.account)
+    others = () if account is None else member_keys(account)
+    found = await _postings_of(context, facts, facts.account)
+    for key in others:
+        found += await _postings_of(context, facts, key)
+    return sorted(found, key=lambda posting: posting.at_ns) if others else found
+
+
+async def _postings_of(context: Context, facts: Facts, account_key: str) -> list[Posting]:
     key = session_key(facts.client, facts.session)
     found: list[Posting] = []
     after: str | int | None = None
     for _ in range(SCANNED_ROWS // PAGE):
-        page = await context.service.store.read(Query(Table.POSTINGS, facts.account, after, PAGE))
+        page = await context.service.store.read(Query(Table.POSTINGS, account_key, after, PAGE))
         rows = [row for row in page.rows if isinstance(row, Posting)]
         found += [row for row in rows if row.session_key == key]
         after = page.next_after
