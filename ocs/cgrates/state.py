@@ -51,10 +51,10 @@ class State:
         self._journal = journal or NoJournal()
         self._keeps = not isinstance(self._journal, NoJournal)
         self._on_failure = on_failure
-        self._encode = msgspec.msgpack.Encoder(enc_hook=_builtin).encode
         self._pending: dict[tuple[Kind, str], Any] = {}
         self._waiters: list[Done] = []
         self._under_way: list[Done] = []  # who waits for the batch that is being written
+        self._is_committing = False
         self.changes = 0  # how many there were, to see whether a step made any
         self._writing: asyncio.Task[None] | None = None
         self._live = LiveTariff()
@@ -178,7 +178,7 @@ class State:
 
     def load(self) -> int:
         """Reads everything from the journal; the number of records. Raises JournalError."""
-        decoders = {kind: msgspec.msgpack.Decoder(TYPES.get(kind, Any)).decode for kind in Kind}
+        decoders = {kind: msgspec.json.Decoder(TYPES.get(kind, Any)).decode for kind in Kind}
         count = 0
         for kind_name, key, value in self._journal.load():
             try:
@@ -206,10 +206,10 @@ class State:
             done(self.failure)
             return
         if not self._pending:
-            if self._writing is None:
-                done(None)
-            else:
+            if self._is_committing:
                 self._under_way.append(done)
+            else:
+                done(None)
             return
         self._waiters.append(done)
         if self._writing is None:
@@ -238,16 +238,14 @@ class State:
             while self._pending and self.failure is None:
                 pending, self._pending = self._pending, {}
                 self._under_way, self._waiters = self._waiters, []
-                encode = self._encode
-                batch: list[Entry] = [
-                    (kind.value, key, None if record is None else encode(record))
-                    for (kind, key), record in pending.items()
-                ]
+                self._is_committing = True
                 try:
-                    await self._journal.append(batch)
-                except JournalError as error:
-                    self._fail(error)
+                    await self._journal.append(_entries(pending))
+                except Exception as error:  # also a record that cannot be written: waiting for it would never end
+                    self._fail(error if isinstance(error, JournalError) else JournalError(repr(error)))
                     return
+                finally:
+                    self._is_committing = False
                 waiters, self._under_way = self._under_way, []
                 for done in waiters:
                     done(None)
@@ -278,6 +276,37 @@ class State:
 def _builtin(value: object) -> object:
     """A value the encoding has no form for, as one it has: a kind of integer as integer, all else as text."""
     return int(value) if isinstance(value, int) else str(value)
+
+
+# JSON, for values of voice balances are nanos of ns: larger than the integers of other encodings.
+_encode = msgspec.json.Encoder(enc_hook=_builtin).encode
+
+
+def encode_record(record: Any) -> bytes:
+    """A record for the journal; texts that are no Unicode, which a client may send, have their faults replaced."""
+    try:
+        return _encode(record)
+    except UnicodeEncodeError:
+        return _encode(_unicode(msgspec.to_builtins(record, enc_hook=_builtin)))
+
+
+def _entries(pending: Mapping[tuple[Kind, str], Any]) -> list[Entry]:
+    return [
+        (kind.value, key, None if record is None else encode_record(record))
+        for (kind, key), record in pending.items()
+    ]
+
+
+def _unicode(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_unicode(name): _unicode(member) for name, member in value.items()}
+        case list() | tuple():
+            return [_unicode(each) for each in value]
+        case _:
+            return value
 
 
 def profile_key(tenant: str, category: str, subject: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,22 @@ def test_a_kind_of_integer_is_kept_as_integer(tmp_path: Path) -> None:
         again = State(SqliteJournal(tmp_path / "j"))
         again.load()
         assert again.sessions["c"].debit_interval_ns == 5
+        await again.close()
+
+    asyncio.run(run())
+
+
+def test_any_value_that_is_known_is_kept(tmp_path: Path) -> None:
+    async def run() -> None:
+        state = State(SqliteJournal(tmp_path / "j"))
+        voice = Account("t:v", {"*voice": (Balance("u", "main", 10**25, weight=0.5, factors={"f": 1.5}),)})
+        state.put_accounts({"t:v": voice})
+        state.put(Kind.META, "odd", {"number": 10**40, "text": "a\ud800b", "exact": Decimal("1.5")})
+        await state.close()
+        again = State(SqliteJournal(tmp_path / "j"))
+        again.load()
+        assert again.accounts == {"t:v": voice}
+        assert again.tables[Kind.META]["odd"] == {"number": 10**40, "text": "a?b", "exact": "1.5"}
         await again.close()
 
     asyncio.run(run())
@@ -120,6 +137,26 @@ def test_an_answer_waits_for_the_commit_of_its_own_change_and_a_batch_keeps_the_
             await asyncio.sleep(0)
         assert (len(journal.batches), done) == (2, [None, None])
         assert [key for _, key, _ in journal.batches[1]] == ["t:1"]
+
+    asyncio.run(run())
+
+
+def test_who_asks_while_answers_leave_is_told_too() -> None:
+    async def run() -> None:
+        journal = Slow()
+        journal.go.set()
+        state = State(journal)
+        done: list[str] = []
+
+        def first(error: JournalError | None) -> None:
+            done.append("first")
+            state.when_durable(lambda error: done.append("second"))
+
+        state.put_accounts({"t:1": account("t:1")})
+        state.when_durable(first)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert done == ["first", "second"]
 
     asyncio.run(run())
 
