@@ -71,7 +71,8 @@ def run(runtime: "Runtime", entry: PlanEntry, account_id: str) -> None:
 
 
 def due(plan: StoredPlan, after_ns: int, zone: tzinfo) -> Iterator[tuple[int, PlanEntry]]:
-    """(moment, entry) of the next run of each entry that has one."""
+    """(moment, entry) of the next run of each entry that has one, after the plan was set."""
+    after_ns = max(after_ns, plan.set_at_ns)
     for entry in plan.entries:
         if entry.timing.schedule == ASAP:
             continue

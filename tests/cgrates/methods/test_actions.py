@@ -133,3 +133,17 @@ def test_the_scheduler_runs_plans_when_they_are_due(timed: Api) -> None:
     api.wait(instant_ns("2026-08-01T02:00:01Z") - api.wall_ns())
     assert api.balances() == {"*monetary": [("main", 10)]}
     api.runner.run(api.runtime.stop())
+
+
+def test_a_plan_does_not_run_for_a_time_before_it_was_set(timed: Api) -> None:
+    api = timed
+    api.runner.run(api.runtime.start())
+    api.wait(2 * 3_600 * 10**9)
+    with_actions(api)
+    api("APIerSv1.SetActionPlan", Id="AP", ActionPlan=[{"ActionsId": "TOP", "Time": "13:00:00"}])
+    api("APIerSv2.SetAccount", Account="1001", ActionPlanIDs=["AP"])
+    api.wait(3_600 * 10**9)
+    assert api.balances() == {}
+    api.wait(22 * 3_600 * 10**9 + 10**9)
+    assert api.balances() == {"*monetary": [("main", 5)]}
+    api.runner.run(api.runtime.stop())
