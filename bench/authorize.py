@@ -1,8 +1,8 @@
 """What surrounds an authorisation: attributes, resources, maximum usage, routes; with 10 and with 10 000 profiles.
 
 Run with `python -m bench.authorize`. Processor time of one core. The first rows are the rules alone; `pipeline` is
-the method behind the wire, `request` the same with its JSON in and out, without a socket. The last column is the
-ratio to 10 profiles.
+the method behind the wire with three carriers rated and sorted by cost (`by_weight`: by weight), `request` the same
+with its JSON in and out, without a socket. The last column is the ratio to 10 profiles.
 """
 
 import asyncio
@@ -88,6 +88,7 @@ async def _measure() -> None:
         "usage",
         "routes",
         "thresholds",
+        "by_weight",
         "pipeline",
         "request",
     ):
@@ -119,6 +120,7 @@ class World:
             {account: Account(account, {MONETARY: (Balance("b", value_nanos=10**12),)})}
         )
         self.event = CgrEvent(TENANT, EVENT, {}, "e")
+        self.weighed = CgrEvent(TENANT, {**EVENT, "Trunk": "00007"}, {}, "e")
         self.wanted = Wanted(charges=True, attributes=True, resources=True, routes=True)
         self.dispatcher = Dispatcher(CGRATES, self.runtime, EnvelopeLimits())
         self.caller = Caller("127.0.0.1:1")
@@ -141,6 +143,10 @@ class World:
         self.book.put(ChargerProfile(**named, filter_ids=(account,), attribute_ids=("*none",)))
         self.book.put(ResourceProfile(**named, filter_ids=(account,), limit=10, usage_ttl_ns=-1))
         self.book.put(RouteProfile(**named, filter_ids=(prefix,), sorting="*lc", routes=routes))
+        weighed = tuple(Route(id=f"gw{at}", weight=at) for at in range(3))
+        fixed: dict[str, Any] = {"tenant": TENANT, "id": f"{name}W", "weight": 1.0}
+        by_weight = f"*string:~*req.Trunk:{name}"
+        self.book.put(RouteProfile(**fixed, filter_ids=(by_weight,), sorting="*weight", routes=weighed))
         self.book.put(ThresholdProfile(**named, filter_ids=(account, "*gt:~*req.Cost:10"), max_hits=-1))
 
     def view(self) -> View:
@@ -180,6 +186,10 @@ class World:
         assert answer.usage == 600 * SECOND_NS
         assert answer.routes is not None
         return answer
+
+    def by_weight(self) -> object:
+        """The same where carriers are sorted by weight, so that nothing but the event is rated."""
+        return self.runtime.pipeline.authorize(self.weighed, self.wanted)
 
     def request(self) -> object:
         """The same as a request and its answer."""

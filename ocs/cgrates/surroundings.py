@@ -89,7 +89,7 @@ class ProfileSurroundings:
         if found is None:
             raise ServiceError(NOT_FOUND)
         altered = CgrEvent(found.tenant, found.event, found.opts, event.event_id, event.time)
-        return Altered(altered, found.matched, found.altered, found.digest())
+        return Altered(altered, found.matched, found.altered, found.digest)
 
     def passes(self, filter_ids: list[str], tenant: str, event: Event) -> bool:
         """Whether an event passes filters, by id or inline."""

@@ -4,6 +4,7 @@ Every method may raise ServiceError with the subsystem's own word (`NOT_FOUND`, 
 pipeline puts the subsystem's name in front of it.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -23,12 +24,17 @@ class Forked(msgspec.Struct, frozen=True):
 
 
 class Altered(msgspec.Struct, frozen=True):
-    """An event after its attributes; `matched` are `tenant:id`, `digest` is `Field:Value,Field2:Value2`."""
+    """An event after its attributes; `matched` are `tenant:id`."""
 
     event: CgrEvent
     matched: tuple[str, ...]
     altered: tuple[str, ...]
-    digest: str
+    make_digest: Callable[[], str]
+
+    @property
+    def digest(self) -> str:
+        """`Field:Value,Field2:Value2`, made when it is asked for."""
+        return self.make_digest()
 
 
 class Routed(msgspec.Struct, frozen=True):
