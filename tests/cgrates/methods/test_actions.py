@@ -140,8 +140,10 @@ def test_a_plan_does_not_run_for_a_time_before_it_was_set(timed: Api) -> None:
     api.runner.run(api.runtime.start())
     api.wait(2 * 3_600 * 10**9)
     with_actions(api)
-    api("APIerSv1.SetActionPlan", Id="AP", ActionPlan=[{"ActionsId": "TOP", "Time": "13:00:00"}])
+    plan = [{"ActionsId": "TOP", "Time": "13:00:00"}]
+    api("APIerSv1.SetActionPlan", Id="AP", ActionPlan=[{**plan[0], "Time": "23:00:00"}])
     api("APIerSv2.SetAccount", Account="1001", ActionPlanIDs=["AP"])
+    api("APIerSv1.SetActionPlan", Id="AP", ActionPlan=plan, Overwrite=True)
     api.wait(3_600 * 10**9)
     assert api.balances() == {}
     api.wait(22 * 3_600 * 10**9 + 10**9)
