@@ -125,7 +125,7 @@ class CdrService:
 
     def _rated(self, run: Run, steps: CdrSteps, old: Cdr | None) -> Rated:
         """The cost of a run; one that is not rated keeps what it came with."""
-        if steps.rates and not (values.flag(run.event.get("PreRated")) and not steps.reprocesses):
+        if steps.rates and not (_flag(run.event, "PreRated") and not steps.reprocesses):
             return self._accounting.rate(run, is_rerate=steps.reprocesses)
         usage = self._accounting.period(run)
         given = run.event.get("Cost")
@@ -250,17 +250,32 @@ def cdr_of(tenant: str, cgrid: str, run: Run, rated: Rated, now_ns: int) -> Cdr:
         account=account,
         subject=text(event.get("Subject")) or account,
         destination=text(event.get("Destination")),
-        setup=values.moment(event.get("SetupTime"), now_ns),
-        answer=values.moment(event.get("AnswerTime"), now_ns),
+        setup=_moment(event, "SetupTime", now_ns),
+        answer=_moment(event, "AnswerTime", now_ns),
         usage=rated.usage,
         extra_fields={name: text(value) for name, value in event.items() if name not in NOT_EXTRA},
         extra_info=rated.extra_info or text(event.get("ExtraInfo")),
-        is_partial=values.flag(event.get("Partial")),
-        is_pre_rated=values.flag(event.get("PreRated")),
+        is_partial=_flag(event, "Partial"),
+        is_pre_rated=_flag(event, "PreRated"),
         cost_source=rated.source,
         cost_nanos=rated.cost_nanos,
         cost_details=rated.details,
     )
+
+
+def _moment(event: Event, name: str, now_ns: int) -> values.Moment:
+    """A moment of an event that is charged already: what cannot be read is not known."""
+    try:
+        return values.moment(event.get(name), now_ns)
+    except ValueError:
+        return values.NO_MOMENT
+
+
+def _flag(event: Event, name: str) -> bool:
+    try:
+        return values.flag(event.get(name))
+    except ValueError:
+        return False
 
 
 def _not_exported(cdr: Cdr) -> None:

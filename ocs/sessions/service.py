@@ -22,6 +22,7 @@ from ocs.sessions.values import Event
 MILLISECOND_S = 0.001
 # Members of a later event that never replace those of the session.
 FIXED = frozenset(("CGRID", "OriginHost", "OriginID", "Usage"))
+TIMES = ("SetupTime", "AnswerTime")
 FREE_TYPES = frozenset(("*postpaid", "*rated"))  # whose messages end at the event's own usage
 
 
@@ -264,6 +265,8 @@ class SessionService:
         usage = duration_in(event, "Usage")
         kind = values.text(event.get("RequestType")) or self.settings.default_request_type
         try:
+            for name in TIMES:  # what a record needs is looked at before anything is charged
+                values.moment(event.get(name), 0)
             money = self.accounting.open(
                 tenant, event, missing_usage if usage is None else usage, forces=forces, request_type=kind
             )

@@ -17,6 +17,10 @@ Event = dict[str, Any]
 Moment = tuple[int, int]  # ns since 1970, UTC offset in ns
 NO_MOMENT: Moment = (0, 0)
 SECOND_NS = 1_000_000_000
+LARGEST_COUNT = 1 << 62
+LARGEST_EXPONENT = 30
+FIRST_NS = -30_610_224_000 * SECOND_NS  # the first day of year 1000
+LAST_NS = 253_402_000_000 * SECOND_NS  # the last days of year 9999
 REMEMBERED = 4_096  # texts whose value is known: clients repeat them
 
 _BARE = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
@@ -42,8 +46,11 @@ def text(value: object) -> str:
 
 
 def number_text(value: Decimal | float) -> str:
-    """A number without needless zeros."""
-    shown = format(Decimal(str(value)), "f")
+    """A number without needless zeros, one of absurd size as it came."""
+    exact = Decimal(str(value))
+    if not exact.is_finite() or abs(exact.adjusted()) > LARGEST_EXPONENT:
+        return str(value)
+    shown = format(exact, "f")
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
@@ -67,9 +74,9 @@ def duration(value: object) -> int:
         case bool() | None:
             raise ValueError(f"not a duration: {value!r}")
         case int():
-            return value
+            return _counted(value)
         case float() | Decimal():
-            return int(value)
+            return _counted(int(_bounded(Decimal(str(value)))))
         case str():
             return _duration_of(value)
     raise ValueError(f"not a duration: {value!r}")
@@ -77,7 +84,22 @@ def duration(value: object) -> int:
 
 @lru_cache(REMEMBERED)
 def _duration_of(written: str) -> int:
-    return int(Decimal(written)) if _BARE.fullmatch(written) else cells.duration_ns(written)
+    if _BARE.fullmatch(written):
+        return _counted(int(_bounded(Decimal(written))))
+    return _counted(cells.duration_ns(written))
+
+
+def _counted(value: int) -> int:
+    if abs(value) > LARGEST_COUNT:
+        raise ValueError("a number out of range")
+    return value
+
+
+def _bounded(value: Decimal) -> Decimal:
+    """A number whose digits can be written out."""
+    if not value.is_finite() or abs(value.adjusted()) > LARGEST_EXPONENT:
+        raise ValueError("a number out of range")
+    return value
 
 
 @lru_cache(REMEMBERED)
@@ -97,13 +119,12 @@ def nanos(value: object) -> int:
         case bool() | None:
             raise ValueError(f"not a number: {value!r}")
         case int():
-            return value * SECOND_NS
+            return _counted(value) * SECOND_NS
         case float() | Decimal():
-            return round(Decimal(str(value)) * SECOND_NS)
+            return round(_bounded(Decimal(str(value))) * SECOND_NS)
         case str():
-            return round(Decimal(cells.real(value)) * SECOND_NS) if not _BARE.fullmatch(value) else round(
-                Decimal(value) * SECOND_NS
-            )
+            exact = Decimal(value) if _BARE.fullmatch(value) else Decimal(cells.real(value))
+            return round(_bounded(exact) * SECOND_NS)
     raise ValueError(f"not a number: {value!r}")
 
 
@@ -115,13 +136,22 @@ def number(nanos_: int) -> int | float:
 
 def moment(value: object, now_ns: int) -> Moment:
     """A member as moment and UTC offset; absent is the zero moment. Raises ValueError."""
+    found = _moment(value, now_ns)
+    if not FIRST_NS <= found[0] <= LAST_NS:
+        raise ValueError("a point in time out of range")
+    return found
+
+
+def _moment(value: object, now_ns: int) -> Moment:
     match value:
         case None | "" | "*unlimited" | "*zero":
             return NO_MOMENT
         case bool():
             raise ValueError(f"not a point in time: {value!r}")
-        case int() | float() | Decimal():
-            return _epoch(int(value)), 0
+        case int():
+            return _epoch(value), 0
+        case float() | Decimal():
+            return _epoch(int(_bounded(Decimal(str(value))))), 0
         case str():
             return _written(value.strip(), now_ns)
     raise ValueError(f"not a point in time: {value!r}")

@@ -228,6 +228,19 @@ def test_a_record_of_somebody_else_is_taken_with_its_cost() -> None:
     run(play())
 
 
+def test_an_event_that_cannot_be_recorded_is_not_charged() -> None:
+    async def play() -> None:
+        call = Call(SECOND)
+        await call.give("*monetary", 10)
+        found: tuple[dict[str, Any], ...] = ({"SetupTime": "soon"}, {"SetupTime": 10**40}, {"Usage": "1e99999"})
+        for broken in found:
+            params = {**call.params("", **{"Usage": "1m", **broken}), "Flags": ["*rals"]}
+            assert (await call.engine.error("CDRsV1.ProcessEvent", params)).startswith("SERVER_ERROR: ")
+        assert await call.held() == [10]
+
+    run(play())
+
+
 def test_messages_without_flags_are_refused_with_what_is_missing() -> None:
     async def play() -> None:
         call = Call(SECOND)
