@@ -7,8 +7,9 @@ import pytest
 
 from ocs.charging.events import Unit
 from ocs.charging.tariff import catalogue as catalogue_module
-from ocs.charging.tariff.catalogue import network_identifier
+from ocs.charging.tariff.catalogue import Catalogue, network_identifier
 from ocs.charging.tariff.model import Choice, Plan, PlanVersion, Query, Rule, Verdict
+from ocs.charging.tariff.yaml_reader import read_yaml
 from tests.charging.tariff.rules import MONDAY_NOON_NS, RATES, catalogue, chosen, plan, rated, rule
 
 CALL = Query("voice", Unit.TIME, called="4915112345")
@@ -214,3 +215,47 @@ def test_the_operator_identifier_of_an_apn_does_not_count(apn: str, identifier: 
     assert network_identifier(apn) == identifier
     rules = plan("p", rule("apn", service="data", apns=frozenset({identifier})))
     assert chosen(catalogue(rules), Query("data", apn=apn), MONDAY_NOON_NS) == "apn"
+
+
+PROFILES = """
+currency: EUR
+rates:
+  cheap: {price: "0.01", per: 60s, increment: 1s}
+  dear: {price: "0.05", per: 60s, increment: 1s}
+plans:
+  retail: {voice: {rate: dear}}
+  "acme:call:1001":
+    versions:
+      - {valid_from: 2026-01-01, voice: {rate: cheap}}
+    fallback: "acme:call:*any"
+  "acme:call:*any": {fallback: retail}
+  "acme:1002": {voice: {rate: cheap}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("tenant", "category", "subject", "plan"),
+    [
+        ("acme:a", "call", "1001", "acme:call:1001"),
+        ("acme:a", "call", "1002", "acme:1002"),
+        ("acme:a", "call", "9999", "acme:call:*any"),
+        ("acme:a", "sms", "retail", "retail"),
+        ("other:a", "call", "1001", "1001"),
+    ],
+)
+def test_a_subject_leads_to_its_profile_then_to_that_of_any(
+    tenant: str, category: str, subject: str, plan: str
+) -> None:
+    tariff, problems = read_yaml(PROFILES, "t.yaml")
+    assert (problems, tariff is None) == ([], False)
+    assert tariff is not None
+    assert Catalogue(tariff).plan_of(tenant, category, subject) == plan
+
+
+def test_a_profile_that_begins_later_leaves_what_is_before_to_its_fallback() -> None:
+    tariff, _ = read_yaml(PROFILES, "t.yaml")
+    assert tariff is not None
+    line = Catalogue(tariff).line("acme:call:1001", Query("voice", Unit.TIME, called="49"))
+    assert line is not None
+    new_year_ns = 1_767_225_600 * 10**9
+    assert [line.at(new_year_ns + step).rate_id for step in (-1, 0)] == ["dear", "cheap"]
