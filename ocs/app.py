@@ -23,6 +23,7 @@ from ocs.agents.kamailio.agent import KamailioAgent
 from ocs.charging import acts
 from ocs.charging.accounts_file import Template, read_accounts
 from ocs.charging.decision import Change
+from ocs.charging.metering import Metering
 from ocs.charging.scheduler import Scheduler
 from ocs.charging.service import ChargingService
 from ocs.charging.store import StoreError
@@ -121,11 +122,13 @@ async def _serve_until(
         async with asyncio.TaskGroup() as tasks:
             supervision = tasks.create_task(service.run())
             plans = tasks.create_task(scheduler.run())
+            metering = tasks.create_task(Metering(service).run())
             log.info("server.ready", version=__version__, **_addresses(agent, rpc))
             await stop.wait()
             log.info("server.stopping", in_flight=service.in_flight, sessions=len(service.supervision))
             supervision.cancel()
             plans.cancel()
+            metering.cancel()
     except (OSError, ListenError) as error:
         raise StartError(f"cannot listen: {error}") from error
     finally:

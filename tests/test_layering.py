@@ -135,6 +135,7 @@ TABLE: dict[str, Row] = {
     "ocs.charging.acting": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.door": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.scheduler": Row(allowed=("ocs.charging",), denied=STORES),
+    "ocs.charging.metering": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.memory": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.pending": Row(allowed=("ocs.charging.events", "ocs.charging.store"), pure=True),
     "ocs.agents": Row(),

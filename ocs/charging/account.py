@@ -135,6 +135,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     closed_at_ns: int | None = None
     request_type: RequestType = RequestType.PREPAID
     is_promise: bool = False  # opened by an authorization: what it holds is let go without a record
+    meter_ns: int = 0  # the server counts its time, in such steps
 
 
 @plain_members

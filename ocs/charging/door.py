@@ -226,6 +226,8 @@ class Door(Memory):
             self._accounts[changed.key] = changed
         for key in decision.closed_keys:
             self.supervision.forget(key)
+        if decision.opened is not None and decision.opened.meter_ns:
+            self.metered[decision.opened.key] = account.key
         if decision.answered is not None:
             self._keep_answer(decision.answered)
         if decision.deadline_ns is not None:

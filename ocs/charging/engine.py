@@ -33,6 +33,7 @@ from ocs.charging.session import (
     find,
     is_somebody_else,
     merged_reports,
+    metered,
     overlay,
     place_of,
     refusal,
@@ -195,6 +196,7 @@ def _opened(turn: Turn) -> Session:
         event.origin,
         turn.context,
         request_type=event.request_type or PREPAID,
+        meter_ns=event.meter_ns or 0,
     )
 
 
@@ -209,6 +211,8 @@ def _continue(
 ) -> Decision:
     """An UPDATE or a TERMINATION of an open session."""
     is_last = event.kind is TERMINATION
+    if session.meter_ns:
+        event = metered(event, session, now_ns)
     known = session.context
     context = known if event.context is None else overlay(known, event.context)
     turn = turn_of(
@@ -459,6 +463,7 @@ def _after(
         session.closed_at_ns,
         session.request_type,
         session.is_promise,
+        session.meter_ns,
     )
 
 

@@ -31,6 +31,7 @@ class Memory:
         self._accounts: dict[str, Account] = {}
         self._identities: dict[Identity, str] = {}
         self._absent: set[str] = set()
+        self.metered: dict[str, str] = {}  # by session whose time the server counts: its account
         self._undurable: dict[str, Pending] = {}  # by account: the last change under way
 
     async def _account(self, key: str) -> Account | None:
@@ -73,6 +74,8 @@ class Memory:
     def _watch(self, account: Account) -> None:
         now_ns, now = self._wall_ns(), self._monotonic_ns()
         for session in account.sessions:
+            if session.meter_ns:
+                self.metered[session.key] = account.key
             if self.supervision.get(session.key) is None:
                 self.supervision.touch(session.key, account.key, now + session.deadline_ns - now_ns)
 

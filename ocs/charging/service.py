@@ -161,6 +161,12 @@ class ChargingService(ActingDoor):
             account, account.sessions, lambda control, address: control.disconnect(address, cause)
         )
 
+    async def disconnect(self, account: Account, session: Session, cause: str) -> None:
+        """Tell the client of one session to end it."""
+        await self._ask_clients(
+            account, (session,), lambda control, address: control.disconnect(address, cause)
+        )
+
     async def _ask_clients(
         self,
         account: Account,

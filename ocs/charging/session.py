@@ -18,7 +18,9 @@ from ocs.charging.events import (
     Grant,
     ReportingReason,
     Result,
+    Unit,
     UsageReport,
+    UsedUnits,
 )
 
 KEPT_ANSWERS = 4
@@ -194,6 +196,16 @@ def place_of(report: UsageReport) -> tuple[int, tuple[int, ...], str]:
         report.service_identifiers,
         report.called or "",
     )
+
+
+def metered(event: ChargingEvent, session: Session, now_ns: int) -> ChargingEvent:
+    """The end of a session whose time the server counts, at the time it has lasted where its client tells none."""
+    if event.kind is not TERMINATION or any(report.used for report in event.reports):
+        return event
+    lasted_ns = max((event.occurred_at_ns or now_ns) - session.opened_at_ns, 0)
+    used = (UsedUnits(Unit.TIME, lasted_ns, is_total=True),)
+    groups = [quota.rating_group for quota in session.quotas] or [None]
+    return msgspec.structs.replace(event, reports=(UsageReport(groups[0], used=used),))
 
 
 def merged_reports(reports: tuple[UsageReport, ...]) -> tuple[UsageReport, ...]:

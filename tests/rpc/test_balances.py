@@ -68,6 +68,30 @@ def test_accounts_share_a_group_and_pay_for_each_other() -> None:
     asyncio.run(body())
 
 
+def test_a_call_is_authorized_with_a_hold_and_metered() -> None:
+    async def body() -> None:
+        async with running() as world:
+            ring = {"kind": "event", "event": "1", "account": "1001", "service": "voice", "called": "15551"}
+            ring |= {"action": "authorize", "reserve": "60s", "requested": "60s", "session": "c1"}
+            assert (await world.call("Charge", **ring))["result"] == "SUCCESS"
+            account = await world.call("AccountShow", account="1001")
+            assert account["available_nanos"] < 10 * NANOS
+            start = {
+                "kind": "initial",
+                "account": "1001",
+                "service": "voice",
+                "called": "15551",
+                "session": "c1",
+            }
+            answer = await world.call("Charge", **start, requested="10s", meter="10s")
+            assert answer["grants"][0]["granted"] == {"ns": 10 * NANOS}
+            assert (await world.call("Charge", kind="termination", session="c1"))["result"] == "SUCCESS"
+            assert "at least" in await world.fail("Charge", **{**start, "session": "c2"}, meter="10ms")
+            assert "request_type" in await world.fail("Charge", **start, request_type="later")
+
+    asyncio.run(body())
+
+
 def test_a_stored_session_is_given_back_and_charged_anew() -> None:
     async def body() -> None:
         async with running() as world:

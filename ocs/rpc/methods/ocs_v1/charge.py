@@ -18,6 +18,7 @@ from ocs.charging.events import (
     Identity,
     IdentityKind,
     RequestedUnits,
+    RequestType,
     Result,
     Unit,
     UsageReport,
@@ -31,7 +32,7 @@ from ocs.rpc.methods.ocs_v1.pages import Text
 from ocs.rpc.methods.ocs_v1.quantities import asked_quantity, charged_unit
 from ocs.rpc.methods.ocs_v1.views import Quantity, quantity
 from ocs.rpc.registry import Registry, Role
-from ocs.rpc.values import Amount, Moment, Params
+from ocs.rpc.values import Amount, Moment, Params, duration_ns
 
 CLIENT = "jsonrpc"
 SERVICES = ("data", "voice", "sms", "mms", "generic")
@@ -41,8 +42,10 @@ ACTIONS = {
     "refund": Action.REFUND_ACCOUNT,
     "check": Action.CHECK_BALANCE,
     "price": Action.PRICE_ENQUIRY,
+    "authorize": Action.AUTHORIZE,
 }
 MOST_REPORTS = 64
+SHORTEST_NS = 1_000_000_000  # of a step of metering, or of what an authorization holds
 MOST_EXTRA = 32
 
 
@@ -77,6 +80,11 @@ class ChargeParams(Report, frozen=True, kw_only=True):
     rat: Text = ""
     category: Text = ""
     occurred: Moment | None = None
+    request_type: str = ""
+    subject: Text = ""
+    chargeable: bool = True
+    meter: Text | None = None
+    reserve: Text | None = None
     extra: dict[str, Text] = msgspec.field(default_factory=dict)
     aliases: ClassVar = Report.aliases | {
         "sessionid": "session",
@@ -180,7 +188,36 @@ def _event(params: ChargeParams, identities: tuple[Identity, ...]) -> ChargingEv
         action=_action(kind, params.action),
         refund_token=None if params.refund_token is None else params.refund_token.encode(),
         occurred_at_ns=None if params.occurred is None else params.occurred.at_ns,
+        request_type=_request_type(params.request_type),
+        subject=params.subject,
+        is_chargeable=params.chargeable,
+        reserve_ns=_span("reserve", params.reserve),
+        meter_ns=_span("meter", params.meter),
     )
+
+
+def _request_type(name: str) -> RequestType | None:
+    """The type of that name, with or without the incumbent's star; none is that of the session, or prepaid."""
+    if not name:
+        return None
+    try:
+        return RequestType[name.removeprefix("*").upper()]
+    except KeyError:
+        known = ", ".join(kind.name.lower() for kind in RequestType)
+        raise InvalidParams(f'request_type: "{name[:40]}" is not {known}') from None
+
+
+def _span(member: str, text: str | None) -> int | None:
+    """A length of time of at least a second."""
+    if text is None:
+        return None
+    try:
+        span_ns = duration_ns(text)
+    except ValueError as error:
+        raise InvalidParams(f"{member}: {error}") from None
+    if span_ns < SHORTEST_NS:
+        raise InvalidParams(f"{member}: is at least a second")
+    return span_ns
 
 
 def _kind(name: str) -> EventKind:
