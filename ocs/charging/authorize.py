@@ -38,6 +38,8 @@ def authorize(
         former = None
     if account.standing is Standing.BARRED:
         return Decision(before, ChargingAnswer(Result.DENIED))
+    if event.reserve_ns and former is None and len(account.sessions) >= policy.sessions_per_account:
+        return Decision(before, ChargingAnswer(Result.LIMIT_EXCEEDED))
     turn = first_turn(account, event, catalogue, policy, now_ns, others)
     grants = tuple([_promised(turn, report) for report in merged_reports(event.reports)])
     result = refusal(event, grants) or Result.SUCCESS

@@ -143,7 +143,7 @@ class ChargingService(ActingDoor):
             for row in page.rows:
                 if isinstance(row, Account):
                     latest = self._accounts.get(row.key, row)
-                    mine = [each for each in latest.sessions if each.client == client]
+                    mine = [each for each in latest.sessions if each.client == client and not each.is_promise]
                     found += [_shown(session, row.key) for session in mine]
             after = page.next_after
         return found

@@ -260,3 +260,15 @@ async def test_a_dynaprepaid_event_opens_an_account_once() -> None:
     assert [(one.plan, one.identities) for one in truth.accounts.values()] == [("standard", (ALICE,))]
     plain = await door.handle(initial(rg(10, 5), session="p", identities=(), account="default:bob"))
     assert plain.result is Result.UNKNOWN_SUBSCRIBER, "a prepaid event opens nothing"
+
+
+def test_promises_count_among_the_sessions_of_an_account() -> None:
+    world = World(money(350), ChargingPolicy(sessions_per_account=1))
+    assert world.line(authorize(rg(10, 100), reserve_s=60)).startswith("SUCCESS")
+    assert world.line(authorize(rg(10, 100), session="s2", reserve_s=60)).startswith("LIMIT_EXCEEDED")
+    assert world.line(authorize(rg(10, 100), session="s2")).startswith("SUCCESS"), (
+        "one that holds nothing is free"
+    )
+    assert world.line(authorize(rg(10, 200), reserve_s=60)).startswith("SUCCESS 10=200"), (
+        "its own place is its own"
+    )
