@@ -20,6 +20,8 @@ from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.diameter.listening import ListenError
 from ocs.agents.freeswitch.agent import FreeswitchAgent
 from ocs.agents.kamailio.agent import KamailioAgent
+from ocs.cgrates.callbacks import FrontClients
+from ocs.cgrates.journal import JournalError
 from ocs.charging import acts
 from ocs.charging.accounts_file import Template, read_accounts
 from ocs.charging.decision import Change
@@ -32,10 +34,14 @@ from ocs.charging.store.sqlite import SqliteStore
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.config.settings import SHIPPED, Settings
 from ocs.config.shipped import demo_file
+from ocs.exact_sessions import ExactRuntime
 from ocs.metrics import Metrics
 from ocs.policy import charging_policy, service_limits
 from ocs.rpc.activity import Activity
 from ocs.rpc.keys import KeysError
+from ocs.rpc.methods.cgrates import on_exact
+from ocs.rpc.methods.ocs_v1 import all as ocs_v1
+from ocs.rpc.registry import Registry
 from ocs.rpc.server import RpcServer
 from ocs.tariff_versions import VersionError
 from ocs.tariffs import TariffError, Tariffs
@@ -89,7 +95,7 @@ async def serve(settings: Settings, data_dir: Path) -> None:
             )
             service.loads_at_once = isinstance(store, SqliteStore)
             await _seed(service, templates, stop)
-            await _serve_until(stop, settings, service, metrics, store.born_s, tariffs, data_dir)
+            await _serve_until(stop, settings, service, metrics, store, tariffs, data_dir)
         finally:
             await store.close()
     log.info("server.stopped")
@@ -100,23 +106,26 @@ async def _serve_until(
     settings: Settings,
     service: ChargingService,
     metrics: Metrics,
-    origin_state_id: int,
+    store: MemoryStore | SqliteStore,
     tariffs: Tariffs,
     data_dir: Path,
 ) -> None:
     activity = Activity()
     service.watch = activity.answered
     scheduler = Scheduler(service)
-    agent = DiameterAgent(settings, service, metrics, origin_state_id)
+    agent = DiameterAgent(settings, service, metrics, store.born_s)
     service.session_control["diameter"] = agent
     freeswitch = _freeswitch(settings, service)
     kamailio = KamailioAgent(settings.kamailio, service, metrics)
     service.session_control["kamailio"] = kamailio
-    rpc = _rpc(settings, service, metrics, activity, agent, data_dir)
+    sessions = _sessions(settings, service, store)
+    rpc = _rpc(settings, service, metrics, activity, agent, data_dir, sessions)
+    sessions.use_clients(FrontClients(rpc.clients))
     rpc.context.tariffs = tariffs
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
+        await sessions.start()
         for part in (rpc, agent, freeswitch, kamailio):
             await part.start()
         async with asyncio.TaskGroup() as tasks:
@@ -136,6 +145,7 @@ async def _serve_until(
         await freeswitch.drain()
         await agent.drain()
         await scheduler.stop()
+        await sessions.stop()
         await service.drained()
         await rpc.stop()
 
@@ -147,15 +157,33 @@ def _rpc(
     activity: Activity,
     agent: DiameterAgent,
     data_dir: Path,
+    sessions: ExactRuntime,
 ) -> RpcServer:
+    registry = Registry()
+    ocs_v1.register(registry)
+    on_exact.register(registry, sessions, sessions)
     try:
         return RpcServer(
-            service, settings, metrics, activity, peers=agent.peers, refused=agent.refused, data_dir=data_dir
+            service,
+            settings,
+            metrics,
+            activity,
+            peers=agent.peers,
+            refused=agent.refused,
+            data_dir=data_dir,
+            registry=registry,
         )
     except KeysError as error:
         raise StartError(str(error)) from error
     except OSError as error:
         raise StartError(f"rpc.certificate: {settings.rpc.certificate} cannot be used: {error}") from error
+
+
+def _sessions(settings: Settings, service: ChargingService, store: MemoryStore | SqliteStore) -> ExactRuntime:
+    try:
+        return ExactRuntime(service, store, settings.sessions)
+    except JournalError as error:
+        raise StoreError(f"sessions and records: {error}") from error
 
 
 def _freeswitch(settings: Settings, service: ChargingService) -> FreeswitchAgent:

@@ -8,10 +8,12 @@ grant, or of the whole, corrects nothing afterwards: the session is debited once
 """
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from ocs.charging.account import session_key
 from ocs.charging.decision import Decision
 from ocs.charging.entry import Entry, EntryKind, Posting
 from ocs.charging.events import (
@@ -20,6 +22,8 @@ from ocs.charging.events import (
     ChargingContext,
     ChargingEvent,
     EventKind,
+    Identity,
+    IdentityKind,
     RequestedUnits,
     RequestType,
     Result,
@@ -34,6 +38,8 @@ from ocs.sessions.model import Run, cgrid_of
 from ocs.sessions.values import Event
 
 CLIENT = "sessions"
+DEFAULT_TENANT = "default"
+KNOWN_NAMES = 200_000
 UNRATED_NANOS = -1_000_000_000
 SERVICES = {
     "*voice": ("voice", Unit.TIME),
@@ -85,17 +91,75 @@ class Money(msgspec.Struct, frozen=True):
 class ExactAccounting:
     """Steps of sessions on the accounts of a charging service; none of them suspends."""
 
-    def __init__(self, service: ChargingService) -> None:
+    def __init__(
+        self,
+        service: ChargingService,
+        default_tenant: str = "",
+        on_change: Callable[[], None] | None = None,
+        default_usage: Mapping[str, int] = DEFAULT_USAGE,
+    ) -> None:
+        """Accounts of tenant `default` are those of `default_tenant` too.
+
+        `on_change` is told of every decision whose answer has to wait for the disk.
+        """
         self._service = service
+        self._default_tenant = default_tenant
+        self._on_change = on_change
+        self._default_usage = default_usage
+        self._keys: dict[tuple[str, str], str] = {}  # accounts by the tenant and name of events
         self._undurable: set[asyncio.Future[ChargingAnswer]] = set()
         self._acts = 0
 
     async def prepare(self, tenant: str, event: Event) -> None:
         """Bring the account of an event, and those that share with it, into memory."""
-        key = _account_key(tenant, event)
+        name = _account_name(event)
+        key = await self._found(tenant, name)
+        if len(self._keys) >= KNOWN_NAMES:
+            self._keys.clear()
+        self._keys[tenant, name] = key
         account = await self._service.account(key)
         if account is None and values.text(event.get("RequestType")) == "*dynaprepaid":
             await self._service.open_account(key)
+
+    def is_prepared(self, tenant: str, event: Event) -> bool:
+        """Whether nothing of an event has to be waited for; a name that moves to another account is looked up."""
+        name = _account_name(event)
+        key = self._keys.get((tenant, name))
+        account = None if key is None else self._service.known(key)
+        return account is not None and (
+            account.key.partition(":")[2] == name
+            or any(each.value == name.removeprefix("+") for each in account.identities)
+        )
+
+    async def _found(self, tenant: str, name: str) -> str:
+        """The key of the account of a name: of its own tenant alone, by its key or by one of its identities."""
+        tenants = (tenant, DEFAULT_TENANT) if tenant == self._default_tenant else (tenant,)
+        for each in tenants:
+            if await self._service.account(f"{each}:{name}") is not None:
+                return f"{each}:{name}"
+        for kind in IdentityKind if name else ():
+            value = name.removeprefix("+") if kind is IdentityKind.E164 else name
+            account = await self._service.find(Identity(kind, value))
+            if account is not None and account.key.partition(":")[0] in tenants:
+                return account.key
+        return f"{tenants[-1]}:{name}"
+
+    async def prepare_runs(self, runs: tuple[Run, ...]) -> None:
+        """Bring the accounts of runs into memory."""
+        for run in runs:
+            money: Money = run.money
+            await self._service.account(money.account)
+
+    def are_prepared(self, runs: tuple[Run, ...]) -> bool:
+        """Whether the accounts of runs are in memory."""
+        return all(self._service.known(run.money.account) is not None for run in runs)
+
+    def keep_open(self, runs: tuple[Run, ...], lifetime_ns: int) -> None:
+        """Let the core's sessions of runs be silent for so long: whoever has the runs watches over them."""
+        for run in runs:
+            money: Money = run.money
+            if money.is_open:
+                self._service.keep_open(session_key(CLIENT, money.session_id), money.account, lifetime_ns)
 
     async def durable(self) -> None:
         """Return when everything decided so far is durable."""
@@ -116,8 +180,8 @@ class ExactAccounting:
         account, subject = values.text(event.get("Account")), values.text(event.get("Subject"))
         cost = event.get("Cost")
         return Money(
-            _account_key(tenant, event),
-            f"{cgrid_of(event)}:{values.text(event.get('RunID'))}",
+            self._account_key(tenant, event),
+            f"{cgrid_of(event)}:{values.text(event.get('RunID'))}:{now_ns}",  # an id may come again
             service,
             unit,
             REQUEST_TYPES.get(request_type, RequestType.PREPAID),
@@ -138,7 +202,7 @@ class ExactAccounting:
 
     def default_usage(self, tor: str) -> int:
         """Usage of an event that names none."""
-        return DEFAULT_USAGE.get(tor, 0)
+        return self._default_usage.get(tor, 0)
 
     def period(self, run: Run) -> int:
         """Usage of the event a run was opened for."""
@@ -190,6 +254,9 @@ class ExactAccounting:
         kind = EventKind.UPDATE if money.is_open else EventKind.INITIAL
         total = used + wanted - money.paused
         answer = self._take(money, kind, _wish(money, total)).answer
+        if answer.result is Result.UNKNOWN_SESSION:  # it was ended here meanwhile, and nothing was debited
+            money = msgspec.structs.replace(money, session_id=f"{money.session_id}+", number=0, is_open=False)
+            answer = self._take(money, EventKind.INITIAL, _wish(money, total)).answer
         outcome = _granted(money, answer, total)
         if outcome.refusal:
             return money, outcome
@@ -223,6 +290,8 @@ class ExactAccounting:
         report = UsageReport(used=used)
         if money.is_open:
             decision = self._take(money, EventKind.TERMINATION, report)
+            if decision.answer.result is Result.UNKNOWN_SESSION and charged:
+                decision = self._event(money, Action.DIRECT_DEBITING, report)
         elif charged:
             decision = self._event(money, Action.DIRECT_DEBITING, report)
         else:
@@ -292,7 +361,8 @@ class ExactAccounting:
         if decision.answer.result is not Result.SUCCESS:
             extra = REFUSALS.get(decision.answer.result, "SERVER_ERROR")
             return Rated(money.period, UNRATED_NANOS, "", extra)
-        return Rated(money.period, decision.answer.cost_nanos or 0, "*cdrs")
+        cost_nanos = decision.answer.cost_nanos or 0
+        return Rated(money.period, cost_nanos, "*cdrs", details=cost_nanos)
 
     def details_of(self, run: Run) -> Any:
         """Who paid what of a run that has ended; None where nothing was charged."""
@@ -300,7 +370,9 @@ class ExactAccounting:
         return money.postings or None
 
     def cost_details(self, cgrid: str, run_id: str, details: Any) -> dict[str, Any]:
-        """A record's details: its cost, and every balance in the order it paid."""
+        """A record's details: its cost, and every balance in the order it paid; of a price the cost alone."""
+        if isinstance(details, int):
+            return {"CGRID": cgrid, "RunID": run_id, "Cost": values.number(details), "Charges": []}
         postings = msgspec.convert(details or (), tuple[Posting, ...])
         paid = [(posting.account, entry) for posting in postings for entry in posting.entries]
         cost_nanos = -sum(entry.amount for _, entry in paid if entry.balance_unit is Unit.MONEY)
@@ -312,6 +384,10 @@ class ExactAccounting:
         }
 
     # --- within
+
+    def _account_key(self, tenant: str, event: Event) -> str:
+        name = _account_name(event)
+        return self._keys.get((tenant, name)) or f"{tenant}:{name}"
 
     def _event(
         self,
@@ -343,12 +419,14 @@ class ExactAccounting:
                 durable.set_result(answer)
 
         self._undurable.add(durable)
-        return self._service.charge_now(event, deliver, refundable)
+        decision = self._service.charge_now(event, deliver, refundable)
+        if not durable.done() and self._on_change is not None:
+            self._on_change()
+        return decision
 
 
-def _account_key(tenant: str, event: Event) -> str:
-    name = values.text(event.get("Account")) or values.text(event.get("Subject"))
-    return f"{tenant}:{name}"
+def _account_name(event: Event) -> str:
+    return values.text(event.get("Account")) or values.text(event.get("Subject"))
 
 
 def _charging_event(money: Money, kind: EventKind, report: UsageReport) -> ChargingEvent:

@@ -186,12 +186,24 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.exact_accounting": Row(
         allowed=(
+            "ocs.charging.account",
             "ocs.charging.decision",
             "ocs.charging.entry",
             "ocs.charging.events",
             "ocs.charging.service",
             "ocs.sessions",
         )
+    ),
+    "ocs.exact_sessions": Row(
+        allowed=(
+            "ocs.cgrates",
+            "ocs.charging.service",
+            "ocs.charging.store",
+            "ocs.config.settings",
+            "ocs.exact_accounting",
+            "ocs.sessions",
+        ),
+        denied=("ocs.cgrates.program", *STORES),
     ),
     "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
     "ocs.tariff_versions": Row(allowed=("ocs.charging.tariff",)),

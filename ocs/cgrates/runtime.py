@@ -33,6 +33,7 @@ from ocs.charging.profiles import thresholds
 from ocs.rpc.errors import RpcError
 from ocs.rpc.tasks import Tasks
 from ocs.sessions import values
+from ocs.sessions.accounting import Accounting
 from ocs.sessions.cdr_steps import CdrSteps
 from ocs.sessions.cdrs import CdrService
 from ocs.sessions.clients import Clients, NoClients
@@ -47,7 +48,12 @@ log = structlog.get_logger()
 
 
 class Runtime(Tasks):
-    """One per server. `wall_ns` is its clock for charging; timers of sessions run on the loop's."""
+    """One per server. `wall_ns` is its clock for charging; timers of sessions run on the loop's.
+
+    `charging` is the core that sessions and records are charged by, where it is not that of `accounting`.
+    """
+
+    surroundings_type = ProfileSurroundings
 
     def __init__(
         self,
@@ -56,6 +62,7 @@ class Runtime(Tasks):
         wall_ns: Callable[[], int] = time.time_ns,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         clients: Clients | None = None,
+        charging: Accounting | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -66,20 +73,21 @@ class Runtime(Tasks):
         self.started_at_ns = wall_ns()
         self.clients = clients or NoClients()
         self.accounting = CgratesAccounting(self.state, self.arithmetic, wall_ns)
-        self.surroundings = ProfileSurroundings(self.state, self.arithmetic, wall_ns)
+        core: Accounting = self.accounting if charging is None else charging
+        self.surroundings = self.surroundings_type(self.state, self.arithmetic, wall_ns)
         self.surroundings.restore()
         self.surroundings.fire = self._fire
         self.surroundings.attribute_runs = settings.attributes.process_runs
         self.surroundings.telling = telling(settings)
         self.sessions = SessionService(
             session_settings(settings),
-            self.accounting,
+            core,
             self.state,
             self.surroundings,
             self.clients,
             wall_ns,
         )
-        self.cdrs = CdrService(self.sessions, self.accounting, self.state, wall_ns, cdr_steps(settings))
+        self.cdrs = CdrService(self.sessions, core, self.state, wall_ns, cdr_steps(settings))
         self.exchange = Exchange(settings, self.state, self.cdrs)
         self.state.on_accounts = partial(account_updates.changed, self)
         self.state.tells_all_accounts = bool(settings.rals.thresholds_conns or settings.rals.stats_conns)
@@ -88,7 +96,7 @@ class Runtime(Tasks):
         self.locks = Locks()
         self.methods: Callable[[str, object], Awaitable[object]] | None = None
         self._scheduling: asyncio.Task[None] | None = None
-        self.timers = SessionTimers(self.sessions, self.cdrs, self.spawn, self.state.durable)
+        self.timers = SessionTimers(self.sessions, self.cdrs, self.spawn, self.state.durable, self.prepare)
         self.pipeline = EventPipeline(self.sessions, self.cdrs, self.surroundings, connected(settings))
         self.events = EventProcessor(self.pipeline)
 
@@ -104,6 +112,9 @@ class Runtime(Tasks):
     def tenant(self) -> str:
         """The tenant of requests that name none."""
         return self.settings.general.default_tenant
+
+    async def prepare(self, session: Session) -> None:
+        """Brings what a step of a session needs into memory; here it is there."""
 
     async def durable(self) -> None:
         """Returns when everything changed so far is on disk. Raises JournalError."""
@@ -216,21 +227,22 @@ class Runtime(Tasks):
     async def start(self) -> None:
         """Goes on with what was there when the server ended."""
         for session in list(self.state.sessions.values()):
-            self.state.put_session(self._restored(session))
+            self.state.put_session(self.restored(session))
         for session in list(self.state.closed.values()):
-            self.state.put(Kind.CLOSED_SESSION, session.cgrid, self._restored(session))
+            self.state.put(Kind.CLOSED_SESSION, session.cgrid, self.restored(session))
         if self.settings.schedulers.enabled:
             self._scheduling = self.spawn(self.scheduler.run())
         for kind in (Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION):
             for session in list(self.state.tables[kind].values()):
-                self.state.put(kind, session.cgrid, self._restored(session))
+                self.state.put(kind, session.cgrid, self.restored(session))
         await self.timers.start()
         self.exchange.start(self.spawn)
 
-    def _restored(self, session: Session) -> Session:
+    def restored(self, session: Session) -> Session:
         """A session of the journal with the money of its runs in the core's own form."""
         runs = tuple(
-            msgspec.structs.replace(run, money=self.accounting.restore(run.money)) for run in session.runs
+            msgspec.structs.replace(run, money=self.sessions.accounting.restore(run.money))
+            for run in session.runs
         )
         return msgspec.structs.replace(session, runs=runs, client=0)
 

@@ -240,8 +240,10 @@ class State:
                 self._under_way, self._waiters = self._waiters, []
                 self._is_committing = True
                 try:
-                    await self._journal.append(_entries(pending))
-                except Exception as error:  # also a record that cannot be written: waiting for it would never end
+                    await self._journal.append(entries_of(pending))
+                except (
+                    Exception
+                ) as error:  # also a record that cannot be written: waiting for it would never end
                     self._fail(error if isinstance(error, JournalError) else JournalError(repr(error)))
                     return
                 finally:
@@ -290,7 +292,8 @@ def encode_record(record: Any) -> bytes:
         return _encode(_unicode(msgspec.to_builtins(record, enc_hook=_builtin)))
 
 
-def _entries(pending: Mapping[tuple[Kind, str], Any]) -> list[Entry]:
+def entries_of(pending: Mapping[tuple[Kind, str], Any]) -> list[Entry]:
+    """Records as the journal takes them."""
     return [
         (kind.value, key, None if record is None else encode_record(record))
         for (kind, key), record in pending.items()

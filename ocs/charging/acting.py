@@ -40,6 +40,7 @@ class ActingDoor(Door):
             return decision
         pending = Pending(self, event, deliver, self._monotonic_ns())
         pending.account_key, pending.is_verified = account.key, True
+        pending.attempts = ATTEMPTS  # what was decided on top of it is lost with it: nobody charges it again
         self.in_flight += 1
         now_ns = self._wall_ns()
         others = self.members_in_memory(account)

@@ -78,6 +78,10 @@ class ChargingService(ActingDoor):
             after = page.next_after
             await asyncio.sleep(0)
 
+    def keep_open(self, key: str, account_key: str, lifetime_ns: int) -> None:
+        """Let a session be silent for so long from now: others watch over it."""
+        self.supervision.touch(key, account_key, self._monotonic_ns() + lifetime_ns)
+
     async def close_session(self, ref: SessionRef, cause: str) -> bool:
         """End a session without its client; False where it has ended already, or is not silent any more."""
         is_closed = False

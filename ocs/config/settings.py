@@ -344,6 +344,34 @@ class KamailioSettings(msgspec.Struct, frozen=True):
     write_buffer_octets: Annotated[int, Size(64 * KIB, 1024 * MIB)] = 4 * MIB
 
 
+class DefaultUsage(msgspec.Struct, frozen=True):
+    """What is asked for where an event of the session API names no usage."""
+
+    time_ns: Annotated[int, Duration(SECOND, 7 * DAY)] = 3 * HOUR
+    volume_octets: Annotated[int, Size(KIB, 1024 * 1024 * MIB)] = MIB
+    messages: Annotated[int, Integer(1, 1_000)] = 1
+
+
+RequestTypeName = Literal["*rated", "*prepaid", "*postpaid", "*pseudoprepaid", "*dynaprepaid", "*none"]
+
+
+class SessionSettings(msgspec.Struct, frozen=True):
+    """The session API (SessionSv1, CDRsV1); 0 switches an interval or lifetime off.
+
+    The accounts of tenant `default` are those of `default_tenant` as well.
+    """
+
+    default_tenant: Annotated[str, Text(64)] = "cgrates.org"
+    default_category: Annotated[str, Text(64)] = "call"
+    default_request_type: RequestTypeName = "*rated"
+    node_id: Annotated[str, Text(64)] = "ocs"
+    default_usage: DefaultUsage = DefaultUsage()
+    debit_interval_ns: Annotated[int, Duration(0, DAY)] = 0
+    ttl_ns: Annotated[int, Duration(0, 90 * DAY)] = DAY
+    sync_interval_ns: Annotated[int, Duration(0, DAY)] = 0
+    reply_timeout_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 2 * SECOND
+
+
 class LogSettings(msgspec.Struct, frozen=True):
     """What is logged to standard error, and how."""
 
@@ -368,5 +396,6 @@ class Settings(msgspec.Struct, frozen=True):
     rpc: RpcSettings = RpcSettings()
     freeswitch: FreeswitchSettings = FreeswitchSettings()
     kamailio: KamailioSettings = KamailioSettings()
+    sessions: SessionSettings = SessionSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

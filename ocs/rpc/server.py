@@ -23,6 +23,7 @@ from ocs.rpc.key_file import KeyFile
 from ocs.rpc.key_gate import KeyGate
 from ocs.rpc.live import LivePages
 from ocs.rpc.methods import REGISTRY
+from ocs.rpc.registry import Registry
 from ocs.rpc.tcp import TcpLimits
 from ocs.rpc.tls import ServerTls
 
@@ -46,6 +47,7 @@ class RpcServer:
         envelope_limits: EnvelopeLimits | None = None,
         tcp_limits: TcpLimits | None = None,
         data_dir: Path | None = None,
+        registry: Registry | None = None,
     ) -> None:
         if settings.log.mask_subscribers:
             activity.mask = masked
@@ -53,13 +55,14 @@ class RpcServer:
         rpc = settings.rpc
         envelope = envelope_limits or EnvelopeLimits(message_octets=rpc.message_size_octets)
         gate = None if data_dir is None else key_gate(rpc, data_dir, self.context.wall_ns)
-        dispatcher = Dispatcher(REGISTRY, self.context, envelope, gate)
+        methods = REGISTRY if registry is None else registry
+        dispatcher = Dispatcher(methods, self.context, envelope, gate)
         self._feed = Feed(self.context)
         self._pages = LivePages(self.context, self._feed)
         self.front = FrontDoor(
             dispatcher,
             listeners(rpc),
-            lambda: [*self._pages.routes(), *reference.routes(REGISTRY)],
+            lambda: [*self._pages.routes(), *reference.routes(methods)],
             tcp_limits
             or TcpLimits(
                 connections=rpc.connections,
@@ -118,7 +121,9 @@ def server_tls(rpc: RpcSettings) -> ServerTls | None:
     """The certificate of the settings; OSError (also ssl.SSLError) where its files cannot be used."""
     if rpc.certificate is None or rpc.key is None:
         return None
-    return ServerTls(Path(rpc.certificate), Path(rpc.key), None if rpc.client_ca is None else Path(rpc.client_ca))
+    return ServerTls(
+        Path(rpc.certificate), Path(rpc.key), None if rpc.client_ca is None else Path(rpc.client_ca)
+    )
 
 
 def key_gate(rpc: RpcSettings, data_dir: Path, wall_ns: Callable[[], int]) -> KeyGate:

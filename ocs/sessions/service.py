@@ -113,6 +113,8 @@ class SessionService:
     def terminate(self, event: CgrEvent, *, forces: bool = False) -> None:
         """Ends a session; an unknown one is charged as a message."""
         session = self._session_of(event)
+        if session is None and self._told_before(event) is not None:
+            return
         if session is None:
             self._whole(event, duration_in(event.event, "Usage"), forces=forces)
             return
@@ -123,6 +125,9 @@ class SessionService:
 
     def message(self, event: CgrEvent, *, forces: bool = False) -> int:
         """A session of one call; what it was granted."""
+        told = self._told_before(event)
+        if told is not None:
+            return told
         usage = None
         if values.text(event.event.get("RequestType")) in FREE_TYPES:
             usage = self.usage_of(event.event)
@@ -132,6 +137,17 @@ class SessionService:
             raise wrapped("RALS", str(refusal)) from None
 
     # --- what they are made of
+
+    def _told_before(self, event: CgrEvent) -> int | None:
+        """The usage of a session that has ended already, where an end that is told again is not charged again."""
+        if not self.settings.ends_once:
+            return None
+        cgrid = cgrid_of(event.event)
+        session = self.records.closed.get(cgrid)
+        if session is not None:
+            return min((self.accounting.used(run) for run in session.runs), default=0)
+        records = (self.records.cdrs.get(f"{cgrid}:{each.run_id}") for each in self.surroundings.fork(event))
+        return min((record.usage for record in records if record is not None), default=None)
 
     def end(self, session: Session, usage: int | None, last_used: int | None) -> Outcome:
         """Ends a session at a usage, or at what was used of its last grant."""
@@ -146,9 +162,7 @@ class SessionService:
         step = self.accounting.update(
             session.runs, self._report(event.event), is_paused=not session.is_chargeable
         )
-        self.records.put_session(
-            msgspec.structs.replace(session, runs=step.runs, updated_ns=self.wall_ns())
-        )
+        self.records.put_session(msgspec.structs.replace(session, runs=step.runs, updated_ns=self.wall_ns()))
         return step.outcome
 
     def _whole(self, event: CgrEvent, usage: int | None, *, forces: bool) -> int:
@@ -199,6 +213,13 @@ class SessionService:
 
     def _session_of(self, event: CgrEvent) -> Session | None:
         """The active session of an event, under its new name where the event moves it."""
+        found = self.session_named(event)
+        if found is None or found.cgrid == cgrid_of(event.event):
+            return found
+        return self._relocated(found, event.event)
+
+    def session_named(self, event: CgrEvent) -> Session | None:
+        """The active session of an event, as it is."""
         sessions = self.records.sessions
         found = sessions.get(cgrid_of(event.event))
         initial = values.text(event.event.get("InitialOriginID"))
@@ -207,7 +228,7 @@ class SessionService:
         old = sessions.get(cgrid_of({**event.event, "OriginID": initial, "CGRID": None}))
         if old is None:
             old = next((each for each in sessions.values() if _origin(each).startswith(initial)), None)
-        return None if old is None else self._relocated(old, event.event)
+        return old
 
     def _relocated(self, old: Session, event: Event) -> Session:
         moved = {**old.event, "OriginID": event.get("OriginID"), "CGRID": cgrid_of(event)}

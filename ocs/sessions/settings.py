@@ -30,3 +30,4 @@ class SessionSettings(msgspec.Struct, frozen=True):
     store_cdrs: bool = True
     has_cdrs: bool = True
     has_chargers: bool = True
+    ends_once: bool = False  # an end or message that is told again is answered, and not charged again

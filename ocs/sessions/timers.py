@@ -41,11 +41,13 @@ class SessionTimers:
         cdrs: CdrService,
         spawn: Spawn,
         durable: Callable[[], Awaitable[None]],
+        prepare: Callable[[Session], Awaitable[None]],
     ) -> None:
         self._sessions = sessions
         self._cdrs = cdrs
         self._spawn = spawn
         self._durable = durable
+        self._prepare = prepare  # what a step of a session needs is in memory afterwards
         self._loops: dict[str, asyncio.Task[Any]] = {}
         self._lifetimes: dict[str, asyncio.TimerHandle] = {}
         self._periodic: list[asyncio.Task[Any]] = []
@@ -118,7 +120,7 @@ class SessionTimers:
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while True:
-            session = self._sessions.records.sessions.get(cgrid)
+            session = await self._prepared(cgrid)
             if session is None:
                 return
             outcome = self._debit(session)
@@ -134,6 +136,14 @@ class SessionTimers:
             due_s += session.debit_interval_ns / SECOND_NS
             await asyncio.sleep(max(0.0, due_s - loop.time()))
 
+    async def _prepared(self, cgrid: str) -> Session | None:
+        """An active session that can be charged at once; None where it has ended."""
+        session = self._sessions.records.sessions.get(cgrid)
+        if session is None:
+            return None
+        await self._prepare(session)
+        return self._sessions.records.sessions.get(cgrid)
+
     def _debit(self, session: Session) -> Outcome:
         """One interval of the runs that take credit."""
         service = self._sessions
@@ -143,9 +153,7 @@ class SessionTimers:
         )
         after = {run.run_id: run for run in step.runs}
         runs: tuple[Run, ...] = tuple([after.get(run.run_id, run) for run in session.runs])
-        service.records.put_session(
-            msgspec.structs.replace(session, runs=runs, updated_ns=service.wall_ns())
-        )
+        service.records.put_session(msgspec.structs.replace(session, runs=runs, updated_ns=service.wall_ns()))
         return step.outcome
 
     # --- ending what its client should end
@@ -157,8 +165,9 @@ class SessionTimers:
             return True
         if await self._asked(session, reason):
             return True
-        if cgrid in self._sessions.records.sessions:
-            self.force_end(self._sessions.records.sessions[cgrid], None, None)
+        session = await self._prepared(cgrid)
+        if session is not None:
+            self.force_end(session, None, None)
             await self._durable()
         return False
 
@@ -218,8 +227,10 @@ class SessionTimers:
 
     async def _expired(self, cgrid: str) -> None:
         """A session was silent for too long."""
-        session = self._sessions.records.sessions.get(cgrid)
-        self._lifetimes.pop(cgrid, None)
+        lifetime = self._lifetimes.pop(cgrid, None)
+        session = await self._prepared(cgrid)
+        if lifetime is None or cgrid in self._lifetimes:
+            return  # it was heard of again
         if session is None:
             return
         settings = self._sessions.settings
@@ -251,10 +262,11 @@ class SessionTimers:
             else:
                 active |= found
         extra = self._sessions.settings.stale_max_extra_usage
-        for session in list(self._sessions.records.sessions.values()):
-            if not session.peer or session.peer in silent or session.cgrid in active:
+        for each in list(self._sessions.records.sessions.values()):
+            if not each.peer or each.peer in silent or each.cgrid in active:
                 continue
-            if session.updated_ns >= before_ns:
+            session = await self._prepared(each.cgrid)
+            if session is None or session.updated_ns >= before_ns:
                 continue
             self.force_end(session, self._used(session) + extra if extra else None, None)
         await self._durable()

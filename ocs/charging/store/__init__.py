@@ -25,6 +25,7 @@ class VersionConflict(StoreError):
 
 
 Done = Callable[[StoreError | None], None]
+Record = tuple[str, str, bytes | None]  # kind, key, value; None takes the record away
 
 
 class Table(Enum):
@@ -81,4 +82,16 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Make everything queued durable and let go of the medium."""
+        ...
+
+
+class Keeper(Protocol):
+    """A store that also keeps records of others, in one order with its changes."""
+
+    def keep(self, records: tuple[Record, ...], done: Done) -> None:
+        """Queue records; what was queued right before them becomes durable with them, or fails with them."""
+        ...
+
+    def kept(self) -> list[tuple[str, str, bytes]]:
+        """Every record: kind, key, value, in the order in which they came. Raises StoreError."""
         ...

@@ -9,7 +9,7 @@ from ocs.charging.account import Account
 from ocs.charging.decision import Change, EventAnswer
 from ocs.charging.entry import Cdr, Posting
 from ocs.charging.events import Identity
-from ocs.charging.store import Done, Query, Rows, Table, VersionConflict
+from ocs.charging.store import Done, Query, Record, Rows, Table, VersionConflict
 
 KEPT_ROWS = 100_000  # postings and CDRs, each
 KEPT_ANSWERS = 100_000
@@ -30,6 +30,7 @@ class MemoryStore:
         self._answers: OrderedDict[str, EventAnswer] = OrderedDict()
         self._postings: list[Posting] = []
         self._cdrs: list[Cdr] = []
+        self._records: dict[tuple[str, str], bytes] = {}
 
     async def load(self, key: str) -> Account | None:
         """The account as last committed."""
@@ -57,6 +58,23 @@ class MemoryStore:
             return
         self._apply(change, before)
         loop.call_soon(done, None)
+
+    def keep(self, records: tuple[Record, ...], done: Done) -> None:
+        """Takes records of others; not where changes before them are being refused."""
+        loop = asyncio.get_running_loop()
+        if self._failing:
+            self._fail(loop, done, "a change before it is refused")
+            return
+        for kind, key, value in records:
+            if value is None:
+                self._records.pop((kind, key), None)
+            else:
+                self._records[kind, key] = value
+        loop.call_soon(done, None)
+
+    def kept(self) -> list[tuple[str, str, bytes]]:
+        """Every record of others: kind, key, value, in the order in which they came."""
+        return [(*name, value) for name, value in self._records.items()]
 
     def _fail(self, loop: asyncio.AbstractEventLoop, done: Done, reason: str) -> None:
         """Refuse a change, and all that come before its author knows: they were decided on top of it."""

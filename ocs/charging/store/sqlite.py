@@ -24,7 +24,16 @@ from ocs.charging.account import Account
 from ocs.charging.decision import Change, EventAnswer
 from ocs.charging.entry import Cdr, Posting
 from ocs.charging.events import Identity
-from ocs.charging.store import Done, Query, Rows, StoreError, StoreUnavailable, Table, VersionConflict
+from ocs.charging.store import (
+    Done,
+    Query,
+    Record,
+    Rows,
+    StoreError,
+    StoreUnavailable,
+    Table,
+    VersionConflict,
+)
 
 log = structlog.get_logger()
 
@@ -44,6 +53,8 @@ create table if not exists posting (
     seq integer primary key, account text not null, previous integer not null, record blob not null);
 create table if not exists cdr (seq integer primary key, account text not null, record blob not null);
 create index if not exists cdr_by_account on cdr (account, seq);
+create table if not exists record (
+    number integer primary key, kind text not null, key text not null, value blob not null, unique (kind, key));
 """
 PRAGMAS = (
     "journal_mode=wal",
@@ -53,10 +64,12 @@ PRAGMAS = (
     "busy_timeout=5000",
 )
 
-PAGE_CACHE_OCTETS = 64 << 20  # of each connection: that which writes, that which reads, that which moves the log
+PAGE_CACHE_OCTETS = (
+    64 << 20
+)  # of each connection: that which writes, that which reads, that which moves the log
 KNOWN_ACCOUNTS = 1_000_000  # whose last posting is kept in memory
 
-Pending = tuple[Change, Done]
+Pending = tuple[Change | tuple[Record, ...], Done]
 
 
 class SqliteStore:
@@ -202,14 +215,33 @@ class SqliteStore:
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
+    def keep(self, records: tuple[Record, ...], done: Done) -> None:
+        """Queue records of others; with every change queued before them that is not durable yet, or not at all."""
+        self._pending.append((records, done))
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+
+    def kept(self) -> list[tuple[str, str, bytes]]:
+        """Every record of others: kind, key, value, in the order in which they came."""
+        return self._all("select kind, key, value from record order by number", ())
+
+    def _batch_length(self) -> int:
+        """How many changes go together: beyond the limit as many as the next records belong to."""
+        limit = self._batch_limit
+        for length in range(limit, len(self._pending)):
+            if isinstance(self._pending[length][0], tuple):
+                return length + 1
+        return limit
+
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
         while self._pending:
             await self._restart_log(loop)
             if len(self._last_posting) > KNOWN_ACCOUNTS:
                 self._last_posting.clear()
-            batch = self._pending[: self._batch_limit]
-            del self._pending[: self._batch_limit]
+            length = self._batch_length()
+            batch = self._pending[:length]
+            del self._pending[:length]
             started_ns = time.monotonic_ns()
             try:
                 self._write(batch)
@@ -263,7 +295,7 @@ class SqliteStore:
         writer = self._writer
         writer.execute("begin immediate")
         postings: list[tuple[int, str, int, bytes]] = []
-        changes = [change for change, _ in batch]
+        changes = [change for change, _ in batch if isinstance(change, Change)]
         for change in changes:
             for posting in change.postings:
                 previous = self._previous_posting(posting.account)
@@ -274,6 +306,7 @@ class SqliteStore:
             writer.executemany("insert into posting values (?, ?, ?, ?)", postings)
         self._write_accounts(changes)
         self._write_rest(changes)
+        self._write_records([change for change, _ in batch if isinstance(change, tuple)])
 
     def _previous_posting(self, account: str) -> int:
         known = self._last_posting.get(account)
@@ -337,6 +370,18 @@ class SqliteStore:
                 )
             if change.has_new_identities:
                 self._write_identities(account)
+
+    def _write_records(self, kept: list[tuple[Record, ...]]) -> None:
+        last = {(kind, key): value for records in kept for kind, key, value in records}
+        gone = [name for name, value in last.items() if value is None]
+        if gone:
+            self._writer.executemany("delete from record where kind = ? and key = ?", gone)
+        if len(gone) < len(last):
+            self._writer.executemany(
+                "insert into record (kind, key, value) values (?, ?, ?)"
+                " on conflict (kind, key) do update set value = excluded.value",
+                [(*name, value) for name, value in last.items() if value is not None],
+            )
 
     def _write_identities(self, account: Account) -> None:
         if account.version > 1:  # a new account has none yet, and they are not indexed by account

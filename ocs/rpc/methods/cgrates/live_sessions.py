@@ -53,7 +53,9 @@ def _forms(runtime: Runtime, found: list[tuple[Session, Run]]) -> list[Form]:
     if not found:
         raise not_found()
     node_id, now_ns = runtime.settings.general.node_id, runtime.wall_ns()
-    return [external.form(session, run, runtime.accounting, node_id, now_ns) for session, run in found]
+    return [
+        external.form(session, run, runtime.sessions.accounting, node_id, now_ns) for session, run in found
+    ]
 
 
 def active(runtime: Runtime, params: Given) -> list[Form]:

@@ -188,7 +188,7 @@ def get_cost(runtime: Runtime, params: Given) -> Form:
     """What an event costs that nobody pays."""
     attributes, rated = runtime.events.cost(bare_event(runtime, params), Flags(params.texts("Flags")))
     found: Form = {} if attributes is None else {"Attributes": attributes_form(attributes)}
-    return {**found, "EventCost": runtime.accounting.cost_details("", "", rated.details)}
+    return {**found, "EventCost": runtime.sessions.accounting.cost_details("", "", rated.details)}
 
 
 def _unrouted(wanted: Wanted) -> Wanted:

@@ -1,0 +1,283 @@
+"""The event pipeline of `ocs serve`: sessions and records of the incumbent's API, charged by the exact core.
+
+What the pipeline keeps (sessions, records, profiles with their states) is in the store of the accounts. A step
+queues what it changed there right behind what the core changed, so that both are durable in one commit, or neither.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from ocs.cgrates import config
+from ocs.cgrates.journal import Entry, JournalError
+from ocs.cgrates.kinds import TYPES, Kind
+from ocs.cgrates.runtime import Runtime
+from ocs.cgrates.state import Done, State, entries_of
+from ocs.cgrates.surroundings import ProfileSurroundings
+from ocs.charging.service import ChargingService
+from ocs.charging.store import Keeper, Store, StoreError
+from ocs.config.settings import SessionSettings
+from ocs.exact_accounting import ExactAccounting
+from ocs.sessions.errors import ServiceError
+from ocs.sessions.model import CgrEvent, Session
+from ocs.sessions.surroundings import Forked
+from ocs.sessions.values import Event
+
+log = structlog.get_logger()
+
+DEFAULT_RUN = "*default"
+INTERNAL = ["*internal"]
+PARTS = ("attributes", "resources", "routes", "thresholds", "stats", "chargers", "rals", "cdrs")
+ROLLED_BACK = (Kind.SESSION, Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION, Kind.CDR)
+KEPT_OPEN_NS = 600 * 1_000_000_000  # how long the core waits for a session that the pipeline has
+KEEPING_S = 60.0
+KEPT_AT_ONCE = 1_000
+ATTEMPTS = 8  # to have all accounts of a step in memory at once
+
+
+class KeepingStore(Store, Keeper, Protocol):
+    """The store of the accounts, which keeps records beside them."""
+
+
+class StoreJournal:
+    """The records of a store; `KeptState` writes them itself."""
+
+    def __init__(self, store: KeepingStore) -> None:
+        self._store = store
+
+    def load(self) -> Iterator[tuple[str, str, bytes]]:
+        """Every record, in the order in which they came."""
+        try:
+            yield from self._store.kept()
+        except StoreError as error:
+            raise JournalError(str(error)) from error
+
+    async def append(self, entries: list[Entry]) -> None:
+        """Makes entries durable, all or nothing. Raises JournalError."""
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(error: StoreError | None) -> None:
+            if durable.done():
+                return
+            if error is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(JournalError(str(error)))
+
+        self._store.keep(tuple(entries), done)
+        await durable
+
+    async def close(self) -> None:
+        """The store is closed by whoever opened it."""
+
+
+class KeptState(State):
+    """A state whose changes go into the store together with those of the accounts.
+
+    `opened` brings a session that was read into the form in which it is used.
+    """
+
+    def __init__(self, store: KeepingStore) -> None:
+        super().__init__(StoreJournal(store))
+        self._store = store
+        self._lives = 0  # how often memory was thrown away
+        self.opened: Callable[[Session], Session] = _as_it_is
+        self.keep_open: Callable[[Session], None] = _unwatched
+
+    def put_session(self, session: Session) -> None:
+        """Adds or replaces an active session; the core is told that it is not silent."""
+        super().put_session(session)
+        self.keep_open(session)
+
+    def note(self) -> None:
+        """The core has changed something that an answer has to wait for."""
+        self.changes += 1
+
+    def when_durable(self, done: Done) -> None:
+        """Queues what was changed, at once; calls `done` when it and all before it is on disk, or lost."""
+        if self.failure is not None:
+            done(self.failure)
+            return
+        pending, self._pending = self._pending, {}
+        try:
+            records = tuple(entries_of(pending))
+        except Exception as error:  # a record that cannot be written: what it belongs to was charged
+            self._fail(JournalError(repr(error)))
+            done(JournalError(repr(error)))
+            return
+        self._store.keep(records, partial(self._settled, done, self._lives))
+
+    def _settled(self, done: Done, life: int, error: StoreError | None) -> None:
+        if error is None:
+            done(None)
+            return
+        if life == self._lives:
+            self._lives += 1
+            self._roll_back()
+        done(JournalError(str(error)))
+
+    def _roll_back(self) -> None:
+        """Nothing that is under way became durable: sessions and records are again as the store has them."""
+        self._pending.clear()
+        for kind in ROLLED_BACK:
+            self.tables[kind].clear()
+        try:
+            for name, key, value in self._store.kept():
+                kind = Kind(name)
+                if kind in ROLLED_BACK:
+                    record = msgspec.json.decode(value, type=TYPES[kind])
+                    self.tables[kind][key] = self.opened(record) if isinstance(record, Session) else record
+        except (StoreError, ValueError) as error:
+            self._fail(JournalError(str(error)))
+        log.warning("sessions.rolled_back", sessions=len(self.sessions), records=len(self.cdrs))
+
+
+class ExactSurroundings(ProfileSurroundings):
+    """Profiles; without a charger profile every event has one run."""
+
+    def fork(self, event: CgrEvent) -> tuple[Forked, ...]:
+        """The event once per matching charger, heaviest first; where there are none at all, as `*default`."""
+        if self._state.tables[Kind.CHARGER]:
+            return super().fork(event)
+        return (Forked(DEFAULT_RUN, {**event.event, "RunID": DEFAULT_RUN}),)
+
+
+class ExactRuntime(Runtime):
+    """Sessions and records of one `ocs serve`."""
+
+    surroundings_type = ExactSurroundings
+
+    def __init__(self, service: ChargingService, store: KeepingStore, settings: SessionSettings) -> None:
+        state = KeptState(store)
+        records = state.load()
+        usage = settings.default_usage
+        self.exact = ExactAccounting(
+            service,
+            settings.default_tenant,
+            state.note,
+            {
+                "": usage.time_ns,
+                "*voice": usage.time_ns,
+                "*data": usage.volume_octets,
+                "*sms": usage.messages,
+                "*mms": usage.messages,
+            },
+        )
+        super().__init__(engine_settings(settings), state, service.now_ns, charging=self.exact)
+        self.sessions.settings = msgspec.structs.replace(self.sessions.settings, ends_once=True)
+        state.opened = self.restored
+        state.keep_open = self._keep_open
+        self._keeping: asyncio.Task[None] | None = None
+        log.info("sessions.loaded", records=records, sessions=len(state.sessions))
+
+    # --- what a step needs
+
+    async def prepare(self, session: Session) -> None:
+        """Brings the accounts of a session's runs into memory."""
+        await self.exact.prepare_runs(session.runs)
+
+    def is_ready(self, events: tuple[CgrEvent, ...]) -> bool:
+        """Whether steps of these events can be taken at once."""
+        for event in events:
+            session = self._session_of(event)
+            if session is not None and not self.exact.are_prepared(session.runs):
+                return False
+            if not all(self.exact.is_prepared(event.tenant, each) for each in self._charged(event)):
+                return False
+        return True
+
+    async def make_ready(self, events: tuple[CgrEvent, ...]) -> None:
+        """Brings the accounts of events, and of the sessions they are about, into memory.
+
+        An account that is not there after that does not exist.
+        """
+        for _ in range(ATTEMPTS):
+            for event in events:
+                session = self._session_of(event)
+                if session is not None:
+                    await self.prepare(session)
+                for each in self._charged(event):
+                    await self.exact.prepare(event.tenant, each)
+            if self.is_ready(events):
+                return
+
+    def _session_of(self, event: CgrEvent) -> Session | None:
+        return self.sessions.session_named(event)
+
+    def _charged(self, event: CgrEvent) -> tuple[Event, ...]:
+        """The event as it came and, where profiles may change who pays, as it is charged."""
+        found = [event.event]
+        if self.state.tables[Kind.ATTRIBUTE] or self.state.tables[Kind.CHARGER]:
+            found += [forked.event for forked in self._forked(event)]
+        return tuple(found)
+
+    def _forked(self, event: CgrEvent) -> tuple[Forked, ...]:
+        with suppress(ServiceError):  # no profile matches
+            event = self.surroundings.attributes(event, (), "*sessions").event
+        try:
+            return self.surroundings.fork(event)
+        except ServiceError:
+            return ()
+
+    # --- life
+
+    async def start(self) -> None:
+        """Goes on with the sessions there were, and keeps the core from ending them."""
+        await super().start()
+        self._keeping = self.spawn(self._keep_all_open())
+
+    async def stop(self, longest_s: float = 5.0) -> None:
+        """Ends timers, lets requests under way finish, makes everything durable."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+        await super().stop(longest_s)
+
+    def _keep_open(self, session: Session) -> None:
+        self.exact.keep_open(session.runs, KEPT_OPEN_NS)
+
+    async def _keep_all_open(self) -> None:
+        while True:
+            for number, session in enumerate(list(self.state.sessions.values())):
+                if session.cgrid in self.state.sessions:
+                    self._keep_open(session)
+                if number % KEPT_AT_ONCE == KEPT_AT_ONCE - 1:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(KEEPING_S)
+
+
+def engine_settings(settings: SessionSettings) -> config.Settings:
+    """The section `sessions` in the incumbent's form, with all subsystems switched on."""
+    on: dict[str, Any] = {part: {"enabled": True} for part in PARTS}
+    on["cdrs"] |= {"chargers_conns": INTERNAL, "rals_conns": INTERNAL}
+    return config.read(
+        {
+            **on,
+            "sessions": {
+                "enabled": True,
+                **{f"{part}_conns": INTERNAL for part in PARTS},
+                "debit_interval": settings.debit_interval_ns,
+                "session_ttl": settings.ttl_ns,
+                "channel_sync_interval": settings.sync_interval_ns,
+            },
+            "general": {
+                "node_id": settings.node_id,
+                "default_tenant": settings.default_tenant,
+                "default_category": settings.default_category,
+                "default_request_type": settings.default_request_type,
+                "reply_timeout": settings.reply_timeout_ns,
+            },
+        }
+    )
+
+
+def _as_it_is(session: Session) -> Session:
+    return session
+
+
+def _unwatched(session: Session) -> None:
+    """Nobody else ends sessions."""

@@ -1,0 +1,134 @@
+"""The incumbent's session and record methods on `ocs serve`: the same functions, when their accounts are in memory.
+
+A step is taken at once, as everywhere; what it needs of the store is fetched before it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from ocs.cgrates.objects.given import Given
+from ocs.cgrates.runtime import Runtime
+from ocs.rpc.caller import Caller, Role
+from ocs.rpc.later import Later
+from ocs.rpc.methods.cgrates import (
+    attributes,
+    cdr_queries,
+    cdrs,
+    live_sessions,
+    ping,
+    profiles,
+    resources,
+    routes,
+    sessions,
+    stats,
+    thresholds,
+)
+from ocs.rpc.methods.cgrates.method import TIMEOUT_S
+from ocs.rpc.registry import Method, Registry
+from ocs.rpc.tasks import Tasks
+from ocs.sessions.model import MAIN_FIELDS, CgrEvent
+
+SERVICES = (sessions, live_sessions, cdrs, attributes, resources, routes, stats, thresholds)
+PINGED = frozenset(
+    (
+        *("SessionSv1", "CDRsV1", "CDRsV2", "ChargerSv1", "AttributeSv1", "ResourceSv1", "RouteSv1"),
+        *("StatSv1", "ThresholdSv1"),
+    )
+)
+OF_RECORDS = frozenset(
+    f"{version}.{name}" for version in ("CDRsV1", "CDRsV2") for name in ("RateCDRs", "ReprocessCDRs")
+)
+
+
+class Ready(Protocol):
+    """A runtime whose steps need accounts in memory."""
+
+    def is_ready(self, events: tuple[CgrEvent, ...]) -> bool:
+        """Whether steps of these events can be taken at once."""
+
+    async def make_ready(self, events: tuple[CgrEvent, ...]) -> None:
+        """Brings what they need into memory."""
+
+
+def register(registry: Registry, runtime: Runtime, ready: Ready) -> None:
+    """Adds the methods of a runtime to the registry of a server."""
+    own = Registry()
+    for service in SERVICES:
+        service.register(own)
+    cdr_queries.TABLE.register(own)
+    profiles.TABLE.register(own)
+    pings = Registry()
+    ping.register(pings)
+    for method in (*own, *(each for each in pings if each.name.rpartition(".")[0] in PINGED)):
+        made = _waiting if method.is_async else _plain
+        function = made(method, runtime, ready)
+        function.__doc__ = method.function.__doc__
+        registry.method(method.name, method.role, read=method.read)(function)
+
+
+def _plain(method: Method, runtime: Runtime, ready: Ready) -> Callable[..., object]:
+    call = _call(method, runtime)
+    charges = method.role is Role.CHARGE
+
+    def answer(context: Tasks, params: object, caller: Caller) -> object:
+        events = events_of(runtime, method.name, params) if charges else ()
+        if not events or ready.is_ready(events):
+            return call(params, caller)
+        later: Later[object] = Later()
+
+        def settle(value: object, error: Exception | None) -> None:
+            if error is None:
+                later.set(value)
+            else:
+                later.fail(error)
+
+        async def wait() -> None:
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    await ready.make_ready(events)
+                outcome = call(params, caller)
+            except Exception as error:
+                later.fail(error)
+                return
+            if isinstance(outcome, Later):
+                outcome.then(settle)
+            else:
+                later.set(outcome)
+
+        runtime.spawn(wait())
+        return later
+
+    return answer
+
+
+def _waiting(method: Method, runtime: Runtime, ready: Ready) -> Callable[..., Awaitable[object]]:
+    call = _call(method, runtime)
+
+    async def answer(context: Tasks, params: object, caller: Caller) -> object:
+        await ready.make_ready(events_of(runtime, method.name, params))
+        outcome = call(params, caller)
+        assert isinstance(outcome, Awaitable), "a coroutine function"
+        return await outcome
+
+    return answer
+
+
+def _call(method: Method, runtime: Runtime) -> Callable[[object, Caller], object]:
+    if method.takes_caller:
+        return lambda params, caller: method.function(runtime, params, caller=caller)
+    return lambda params, caller: method.function(runtime, params)
+
+
+def events_of(runtime: Runtime, name: str, params: object) -> tuple[CgrEvent, ...]:
+    """The events that a request is about, as they came."""
+    if not isinstance(params, Given):
+        return ()
+    if name in OF_RECORDS:
+        return tuple([runtime.cdrs.event(cdr) for cdr in cdrs.found_by(runtime, params)])
+    if "CGREvents" in params:
+        return tuple([sessions.bare_event(runtime, one) for one in params.rows("CGREvents")])
+    if "Event" in params:
+        return (sessions.bare_event(runtime, params),)
+    members = {name: params.raw(name) for name in MAIN_FIELDS if params.raw(name) is not None}
+    return (CgrEvent(params.text("Tenant") or runtime.tenant, members),) if members else ()

@@ -1,0 +1,206 @@
+"""Claims about CGRateS' session API on `ocs serve`, from outside: a server process on the shipped data."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_app import free_port, read_until
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_S = 60
+S = 1_000_000_000
+RICH, POOR, OTHER = "15550100001", "15550100995", "15550100002"
+CREDIT = 1_000_000 * S  # the money of RICH, in nanos
+SECOND_COST = 500_000  # 0.03 a minute inside the own network
+
+SETTINGS = """
+identity: {{origin_host: ocs.example.org, origin_realm: example.org}}
+diameter: {{listen: [{{address: 127.0.0.1, port: {diameter}}}]}}
+charging: {{accounts: demo}}
+rpc: {{jsonrpc: "127.0.0.1:{jsonrpc}", bidirectional: "127.0.0.1:{both}", http: none}}
+log: {{format: json}}
+"""
+
+
+class Server:
+    """One server with a data folder, which outlives its processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.jsonrpc, self.both = free_port(), free_port()
+        text = SETTINGS.format(diameter=free_port(), jsonrpc=self.jsonrpc, both=self.both)
+        (folder / "ocs.yaml").write_text(text, encoding="utf-8")
+        self.process = self._started()
+
+    def _started(self) -> subprocess.Popen[str]:
+        command = (sys.executable, "-m", "ocs", "serve", "--config", str(self._folder / "ocs.yaml"))
+        process = subprocess.Popen(
+            (*command, "--data-dir", str(self._folder / "data")),
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        read_until(process, "server.ready")
+        return process
+
+    def killed(self) -> None:
+        """The process is killed without a word, and another one goes on."""
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE_S)
+        self.process = self._started()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.communicate(timeout=PATIENCE_S)
+
+    def answer(self, method: str, *params: object) -> dict[str, Any]:
+        with socket.create_connection(("127.0.0.1", self.jsonrpc), timeout=PATIENCE_S) as connection:
+            return asked(connection, method, *params)
+
+    def call(self, method: str, *params: object) -> Any:
+        answer = self.answer(method, *params)
+        assert answer["error"] is None, answer
+        return answer["result"]
+
+    def refusal(self, method: str, *params: object) -> Any:
+        return self.answer(method, *params)["error"]
+
+    def money(self, account: str = RICH) -> tuple[int, int]:
+        """What is posted and what is held of it, in nanos."""
+        balances = self.call("OcsV1.AccountShow", {"account": account})["balances"]
+        posted = sum(each["posted"]["nanos"] for each in balances)
+        return posted, sum(each["reserved"]["nanos"] for each in balances)
+
+
+def asked(connection: socket.socket, method: str, *params: object) -> dict[str, Any]:
+    request = {"id": 1, "method": method, "params": params}
+    connection.sendall(json.dumps(request).encode() + b"\n")
+    answer: dict[str, Any] = json.loads(connection.makefile().readline())
+    return answer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    yield made
+    made.stop()
+
+
+def call_of(flag: str, usage: str, origin_id: str = "call-1", **more: Any) -> dict[str, Any]:
+    """A request about a call inside the own network, as a client of CGRateS sends it."""
+    event = {
+        "OriginID": origin_id,
+        "OriginHost": "192.0.2.1",
+        "ToR": "*voice",
+        "RequestType": "*prepaid",
+        "Account": RICH,
+        "Destination": OTHER,
+        "SetupTime": "2026-01-05T10:00:00Z",
+        "AnswerTime": "2026-01-05T10:00:02Z",
+        "Usage": usage,
+        **more,
+    }
+    return {flag: True, "Tenant": "cgrates.org", "ID": f"{origin_id}-{flag}", "Event": event}
+
+
+def test_a_call_is_charged_to_the_nano_at_every_step(server: Server) -> None:
+    assert server.call("SessionSv1.Ping", {}) == "Pong"
+    assert server.call("SessionSv1.AuthorizeEvent", call_of("GetMaxUsage", "1h")) == {"MaxUsage": 3600 * S}
+    digest = server.call("SessionSv1.AuthorizeEventWithDigest", call_of("GetMaxUsage", "1h"))
+    assert digest["MaxUsage"] == 3600
+    assert server.money() == (CREDIT, 0), "an authorization takes and holds nothing"
+    assert server.call("SessionSv1.InitiateSession", call_of("InitSession", "60s")) == {"MaxUsage": 60 * S}
+    assert server.money() == (CREDIT, 60 * SECOND_COST)
+    more = call_of("UpdateSession", "60s", LastUsed="50s")
+    assert server.call("SessionSv1.UpdateSession", more) == {"MaxUsage": 60 * S}
+    assert server.money() == (CREDIT, 110 * SECOND_COST)
+    (active,) = server.call("SessionSv1.GetActiveSessions", {})
+    assert (active["OriginID"], active["RunID"], active["Usage"]) == ("call-1", "*default", 110 * S)
+    assert server.call("SessionSv1.TerminateSession", call_of("TerminateSession", "75s")) == "OK"
+    assert server.money() == (CREDIT - 75 * SECOND_COST, 0)
+    assert server.call("SessionSv1.ProcessCDR", call_of("", "75s")) == "OK"
+    assert server.money() == (CREDIT - 75 * SECOND_COST, 0), "the record is of a session that is paid for"
+    (cdr,) = server.call("CDRsV1.GetCDRs", {"OriginIDs": ["call-1"]})
+    assert (cdr["Usage"], cdr["Cost"], cdr["CostSource"]) == (75 * S, 0.0375, "*sessions")
+    assert server.refusal("SessionSv1.GetActiveSessions", {}) == "NOT_FOUND"
+
+
+def test_a_record_without_a_session_and_a_message_are_debited_once(server: Server) -> None:
+    sms = call_of("Debit", "1", "sms-1", ToR="*sms")
+    for _ in range(2):
+        assert server.call("SessionSv1.ProcessMessage", sms) == {"MaxUsage": 1}
+    assert server.money() == (CREDIT - S // 20, 0)
+    record = {**call_of("", "60s", "record-1"), "Flags": ["*rals"]}
+    assert server.call("CDRsV1.ProcessEvent", record) == "OK"
+    assert server.refusal("CDRsV1.ProcessEvent", record) == "EXISTS"
+    assert server.call("CDRsV1.RateCDRs", {"OriginIDs": ["record-1"]}) == "OK"
+    assert server.money() == (CREDIT - S // 20 - 60 * SECOND_COST, 0)
+    assert server.call("SessionSv1.GetCost", call_of("", "60s", "price"))["EventCost"]["Cost"] == 0.03
+
+
+def test_who_has_no_credit_is_refused(server: Server) -> None:
+    assert server.call("SessionSv1.AuthorizeEvent", call_of("GetMaxUsage", "1m", Account=POOR)) == {"MaxUsage": 0}
+    forced = {**call_of("GetMaxUsage", "1m", Account=POOR), "ForceDuration": True}
+    assert server.refusal("SessionSv1.AuthorizeEvent", forced) == "RALS_ERROR:INSUFFICIENT_CREDIT"
+    assert server.money(POOR) == (0, 0)
+
+
+@pytest.mark.parametrize("account", ["15559999999", ""])
+def test_who_is_unknown_is_refused(server: Server, account: str) -> None:
+    asked_for = call_of("GetMaxUsage", "1m", Account=account)
+    assert server.refusal("SessionSv1.AuthorizeEvent", asked_for) == "RALS_ERROR:ACCOUNT_NOT_FOUND"
+
+
+def test_a_tenant_does_not_reach_accounts_of_another(server: Server) -> None:
+    foreign = {**call_of("GetMaxUsage", "1m"), "Tenant": "example.org"}
+    assert server.refusal("SessionSv1.AuthorizeEvent", foreign) == "RALS_ERROR:ACCOUNT_NOT_FOUND"
+
+
+def test_a_killed_server_loses_nothing_and_charges_nothing_twice(server: Server) -> None:
+    server.call("SessionSv1.InitiateSession", call_of("InitSession", "60s"))
+    server.killed()
+    assert server.money() == (CREDIT, 60 * SECOND_COST)
+    assert server.call("SessionSv1.GetActiveSessionsCount", {}) == 1
+    more = call_of("UpdateSession", "60s")
+    assert server.call("SessionSv1.UpdateSession", more) == {"MaxUsage": 60 * S}
+    server.killed()
+    for _ in range(2):  # the second time because the answer may not have arrived
+        assert server.call("SessionSv1.TerminateSession", call_of("TerminateSession", "90s")) == "OK"
+        assert server.money() == (CREDIT - 90 * SECOND_COST, 0)
+        server.killed()
+    assert server.call("SessionSv1.ProcessCDR", call_of("", "90s")) == "OK"
+    server.killed()
+    assert server.refusal("SessionSv1.ProcessCDR", call_of("", "90s")) == "PARTIALLY_EXECUTED"
+    assert server.call("SessionSv1.TerminateSession", call_of("TerminateSession", "90s")) == "OK"
+    assert server.money() == (CREDIT - 90 * SECOND_COST, 0)
+    assert server.call("CDRsV1.GetCDRsCount", {}) == 1
+
+
+def test_an_id_may_come_again_when_its_session_has_ended(server: Server) -> None:
+    for seconds in (60, 120):
+        assert server.call("SessionSv1.InitiateSession", call_of("InitSession", "60s")) == {"MaxUsage": 60 * S}
+        assert server.call("SessionSv1.TerminateSession", call_of("TerminateSession", "60s")) == "OK"
+        assert server.money() == (CREDIT - seconds * SECOND_COST, 0)
+
+
+def test_the_client_of_a_connection_both_ways_is_asked_to_end_its_session(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.both), timeout=PATIENCE_S) as client:
+        begun = asked(client, "SessionSv1.InitiateSession", call_of("InitSession", "60s"))
+        assert begun["result"] == {"MaxUsage": 60 * S}
+        with socket.create_connection(("127.0.0.1", server.jsonrpc), timeout=PATIENCE_S) as operator:
+            operator.sendall(b'{"id":1,"method":"SessionSv1.ForceDisconnect","params":[{}]}\n')
+            request = json.loads(client.makefile().readline())
+            assert request["method"] == "SessionSv1.DisconnectSession"
+            client.sendall(json.dumps({"id": request["id"], "result": "OK", "error": None}).encode() + b"\n")
+            assert json.loads(operator.makefile().readline())["result"] == "OK"
+    assert server.call("SessionSv1.GetActiveSessionsCount", {}) == 1, "its client ends it"
+    assert server.call("SessionSv1.ForceDisconnect", {}) == "OK"
+    assert server.money() == (CREDIT - 60 * SECOND_COST, 0), "nobody to ask: ended at what was granted"
