@@ -47,6 +47,7 @@ log = structlog.get_logger()
 
 LATEST_ANSWER_NS: Final = 6_500_000_000  # Open5GS aborts on an answer after 7.5 s
 CLOSING_S: Final = 2.0  # what is written has so long to leave
+TURN_EVENTS: Final = 32  # of one peer in one turn of the loop: the disk begins while the rest is decided
 _TOO_BUSY: Final = Result.TOO_BUSY
 _monotonic_ns = time.monotonic_ns
 
@@ -103,6 +104,8 @@ class PeerProtocol(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
         self._flush_due = False
+        self._later: list[Event] = []  # for the next turns; nothing is read until they are handled
+        self._later_ns = 0  # when they came
         self._under_way = 0  # requests in the hands of the core
         self._waiting: dict[int, asyncio.Future[Message | None]] = {}
 
@@ -127,12 +130,29 @@ class PeerProtocol(asyncio.Protocol):
         self._after([])
 
     def data_received(self, data: bytes) -> None:
-        """Everything one read brought."""
-        connection = self.connection
-        if connection is None:
+        """Everything one read brought; much of it is handled in several turns, so that nobody waits for all."""
+        connection, transport = self.connection, self._transport
+        if connection is None or transport is None:
             return
         now_ns = _monotonic_ns()
-        self._after(connection.receive_data(data, now_ns), now_ns)
+        events = connection.receive_data(data, now_ns)
+        if self._later:  # came before the transport paused
+            self._later += events
+        elif len(events) > TURN_EVENTS:
+            self._later, self._later_ns = events, now_ns
+            transport.pause_reading()
+            self._go_on()
+        else:
+            self._after(events, now_ns)
+
+    def _go_on(self) -> None:
+        """The next of what one read brought."""
+        events, self._later = self._later[:TURN_EVENTS], self._later[TURN_EVENTS:]
+        self._after(events, self._later_ns)
+        if self._later:
+            self._loop.call_soon(self._go_on)
+        elif events and self._transport is not None:
+            self._transport.resume_reading()
 
     def pause_writing(self) -> None:
         """The peer does not read: what it is owed has reached its bound."""
@@ -140,7 +160,9 @@ class PeerProtocol(asyncio.Protocol):
         self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The transport is gone."""
+        """The transport is gone; what it brought before is charged all the same."""
+        later, self._later = self._later, []
+        self._handle_all(later, self._later_ns)
         connection, self._transport = self.connection, None
         if self._timer is not None:
             self._timer.cancel()

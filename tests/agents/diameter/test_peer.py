@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ocs.agents.diameter import peer as peer_module
+from ocs.agents.diameter.peer import TURN_EVENTS
 from ocs.charging.events import ChargingAnswer, ChargingEvent, Result
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_octets, encode_utf8
@@ -19,7 +20,7 @@ from tests.support.diameter_peer import (
     dwr,
     running,
 )
-from tests.support.gy import ccr
+from tests.support.gy import CLIENT, ccr
 
 # --- requests
 
@@ -49,6 +50,40 @@ def test_a_batch_is_submitted_in_order_and_answered() -> None:
             answers = [await peer.receive() for _ in range(50)]
             assert [answer.hop_by_hop for answer in answers] == list(range(100, 150))
             assert [event.event_id for event in charging.events] == list(range(50))
+            peer.close()
+
+    run(test())
+
+
+def test_what_one_read_brought_is_handled_in_turns_with_others_in_between() -> None:
+    async def test() -> None:
+        async with running() as (agent, charging, _):
+            busy, other = await Peer.opened(agent), await Peer.opened(agent, "other.example.net")
+            (protocol,) = [each for each in agent._connections if each.name == CLIENT]
+            seen: list[int] = []
+            asyncio.get_running_loop().call_soon(lambda: seen.append(len(charging.events)))
+            protocol.data_received(b"".join(asking(number, 100 + number) for number in range(100)))
+            assert len(charging.events) == TURN_EVENTS
+            answers = [await busy.receive() for _ in range(100)]
+            assert seen == [TURN_EVENTS], "the loop went round before the second turn"
+            assert [answer.hop_by_hop for answer in answers] == list(range(100, 200))
+            busy.send(asking(100, 200))  # it is read from again
+            assert (await busy.receive()).hop_by_hop == 200
+            busy.close()
+            other.close()
+
+    run(test())
+
+
+def test_what_came_before_the_connection_was_lost_is_charged_all_the_same() -> None:
+    async def test() -> None:
+        async with running() as (agent, charging, _):
+            peer = await Peer.opened(agent)
+            (protocol,) = agent._connections
+            protocol.data_received(b"".join(asking(number, 100 + number) for number in range(100)))
+            protocol.abort()
+            await protocol.gone
+            assert [event.event_id for event in charging.events] == list(range(100))
             peer.close()
 
     run(test())
