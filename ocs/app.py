@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from ocs import __version__
+from ocs import __version__, exact_profiles
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.diameter.listening import ListenError
 from ocs.agents.freeswitch.agent import FreeswitchAgent
@@ -34,6 +34,7 @@ from ocs.charging.store.sqlite import SqliteStore
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.config.settings import SHIPPED, Settings
 from ocs.config.shipped import demo_file
+from ocs.exact_accounting import CLIENT
 from ocs.exact_sessions import ExactRuntime
 from ocs.metrics import Metrics
 from ocs.policy import charging_policy, service_limits
@@ -181,9 +182,15 @@ def _rpc(
 
 def _sessions(settings: Settings, service: ChargingService, store: MemoryStore | SqliteStore) -> ExactRuntime:
     try:
-        return ExactRuntime(service, store, settings.sessions)
+        sessions = ExactRuntime(service, store, settings.sessions)
     except JournalError as error:
         raise StoreError(f"sessions and records: {error}") from error
+    if settings.sessions.profiles is not None:
+        problems = exact_profiles.load(sessions.state, Path(settings.sessions.profiles))
+        if problems:
+            raise StartError("\n".join(map(str, problems)))
+    service.session_control[CLIENT] = sessions
+    return sessions
 
 
 def _freeswitch(settings: Settings, service: ChargingService) -> FreeswitchAgent:

@@ -251,12 +251,11 @@ class ExactAccounting:
                 money, granted=used + wanted, last=wanted, paused=money.paused + wanted
             )
             return changed, Outcome(wanted)
+        if money.is_open and not self._has(money):  # it was ended here meanwhile, and nothing was debited
+            money = msgspec.structs.replace(money, session_id=f"{money.session_id}+", number=0, is_open=False)
         kind = EventKind.UPDATE if money.is_open else EventKind.INITIAL
         total = used + wanted - money.paused
         answer = self._take(money, kind, _wish(money, total)).answer
-        if answer.result is Result.UNKNOWN_SESSION:  # it was ended here meanwhile, and nothing was debited
-            money = msgspec.structs.replace(money, session_id=f"{money.session_id}+", number=0, is_open=False)
-            answer = self._take(money, EventKind.INITIAL, _wish(money, total)).answer
         outcome = _granted(money, answer, total)
         if outcome.refusal:
             return money, outcome
@@ -288,14 +287,12 @@ class ExactAccounting:
         charged = max(usage - money.paused, 0)
         used = (UsedUnits(money.unit, charged, at_ns=money.started_ns + usage),) if charged else ()
         report = UsageReport(used=used)
-        if money.is_open:
+        if money.is_open and self._has(money):
             decision = self._take(money, EventKind.TERMINATION, report)
-            if decision.answer.result is Result.UNKNOWN_SESSION and charged:
-                decision = self._event(money, Action.DIRECT_DEBITING, report)
         elif charged:
             decision = self._event(money, Action.DIRECT_DEBITING, report)
         else:
-            return msgspec.structs.replace(money, granted=usage, last=0), ""
+            return msgspec.structs.replace(money, granted=usage, last=0, is_open=False), ""
         answer = decision.answer
         changed = msgspec.structs.replace(
             money,
@@ -384,6 +381,12 @@ class ExactAccounting:
         }
 
     # --- within
+
+    def _has(self, money: Money) -> bool:
+        """Whether the core has the session of a run: supervision or an operator may have ended it."""
+        key = session_key(CLIENT, money.session_id)
+        account = self._service.known(money.account)
+        return account is not None and any(session.key == key for session in account.sessions)
 
     def _account_key(self, tenant: str, event: Event) -> str:
         name = _account_name(event)

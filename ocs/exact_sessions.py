@@ -19,10 +19,12 @@ from ocs.cgrates.kinds import TYPES, Kind
 from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import Done, State, entries_of
 from ocs.cgrates.surroundings import ProfileSurroundings
+from ocs.charging.control import ControlResult, SessionAddress
+from ocs.charging.profiles import thresholds
 from ocs.charging.service import ChargingService
 from ocs.charging.store import Keeper, Store, StoreError
 from ocs.config.settings import SessionSettings
-from ocs.exact_accounting import ExactAccounting
+from ocs.exact_accounting import CLIENT, ExactAccounting
 from ocs.sessions.errors import ServiceError
 from ocs.sessions.model import CgrEvent, Session
 from ocs.sessions.surroundings import Forked
@@ -205,6 +207,26 @@ class ExactRuntime(Runtime):
                     await self.exact.prepare(event.tenant, each)
             if self.is_ready(events):
                 return
+
+    # --- what others ask of it
+
+    def _fire(self, event: CgrEvent, fired: thresholds.Fired) -> None:
+        """The action sets of thresholds are those of other accounts: a threshold that fires is told."""
+        log.info("threshold.fired", threshold=fired.threshold_id, actions=fired.action_ids)
+
+    async def reauthorize(self, session: SessionAddress) -> ControlResult:
+        """A client of this API cannot be told to ask again."""
+        return ControlResult.REFUSED if session.client == CLIENT else ControlResult.UNSUPPORTED
+
+    async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
+        """Has its client end a session; one that cannot be asked is ended here."""
+        if session.client != CLIENT:
+            return ControlResult.UNSUPPORTED
+        found = self.state.sessions.get(session.session_id.rsplit(":", 2)[0])
+        if found is None:
+            return ControlResult.UNKNOWN_SESSION
+        await self.timers.disconnect(found.cgrid, cause)
+        return ControlResult.ACCEPTED
 
     def _session_of(self, event: CgrEvent) -> Session | None:
         return self.sessions.session_named(event)

@@ -64,7 +64,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             *("ocs.app", "ocs.cgrates", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging"),
             *("ocs.client", "ocs.rpc.audit", "ocs.rpc.caller", "ocs.rpc.key_file", "ocs.rpc.keys"),
-            "ocs.tariff_versions",
+            *("ocs.exact_profiles", "ocs.tariff_versions"),
         )
     ),
     "ocs.client": Row(allowed=("ocs.rpc.envelope", "ocs.rpc.errors")),
@@ -194,9 +194,14 @@ TABLE: dict[str, Row] = {
             "ocs.sessions",
         )
     ),
+    "ocs.exact_profiles": Row(
+        allowed=("ocs.cgrates", "ocs.charging.cgrates"), denied=("ocs.cgrates.program",)
+    ),
     "ocs.exact_sessions": Row(
         allowed=(
             "ocs.cgrates",
+            "ocs.charging.control",
+            "ocs.charging.profiles",
             "ocs.charging.service",
             "ocs.charging.store",
             "ocs.config.settings",

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ SETTINGS = """
 identity: {{origin_host: ocs.example.org, origin_realm: example.org}}
 diameter: {{listen: [{{address: 127.0.0.1, port: {diameter}}}]}}
 charging: {{accounts: demo}}
-rpc: {{jsonrpc: "127.0.0.1:{jsonrpc}", bidirectional: "127.0.0.1:{both}", http: none}}
+rpc: {{jsonrpc: "127.0.0.1:{jsonrpc}", bidirectional: "127.0.0.1:{both}", http: "127.0.0.1:{http}"}}
+sessions: {{{sessions}}}
 log: {{format: json}}
 """
 
@@ -32,10 +35,13 @@ log: {{format: json}}
 class Server:
     """One server with a data folder, which outlives its processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sessions: str = "") -> None:
         self._folder = folder
         self.jsonrpc, self.both = free_port(), free_port()
-        text = SETTINGS.format(diameter=free_port(), jsonrpc=self.jsonrpc, both=self.both)
+        self.http = free_port()
+        text = SETTINGS.format(
+            diameter=free_port(), jsonrpc=self.jsonrpc, both=self.both, http=self.http, sessions=sessions
+        )
         (folder / "ocs.yaml").write_text(text, encoding="utf-8")
         self.process = self._started()
 
@@ -147,7 +153,9 @@ def test_a_record_without_a_session_and_a_message_are_debited_once(server: Serve
 
 
 def test_who_has_no_credit_is_refused(server: Server) -> None:
-    assert server.call("SessionSv1.AuthorizeEvent", call_of("GetMaxUsage", "1m", Account=POOR)) == {"MaxUsage": 0}
+    assert server.call("SessionSv1.AuthorizeEvent", call_of("GetMaxUsage", "1m", Account=POOR)) == {
+        "MaxUsage": 0
+    }
     forced = {**call_of("GetMaxUsage", "1m", Account=POOR), "ForceDuration": True}
     assert server.refusal("SessionSv1.AuthorizeEvent", forced) == "RALS_ERROR:INSUFFICIENT_CREDIT"
     assert server.money(POOR) == (0, 0)
@@ -186,7 +194,9 @@ def test_a_killed_server_loses_nothing_and_charges_nothing_twice(server: Server)
 
 def test_an_id_may_come_again_when_its_session_has_ended(server: Server) -> None:
     for seconds in (60, 120):
-        assert server.call("SessionSv1.InitiateSession", call_of("InitSession", "60s")) == {"MaxUsage": 60 * S}
+        assert server.call("SessionSv1.InitiateSession", call_of("InitSession", "60s")) == {
+            "MaxUsage": 60 * S
+        }
         assert server.call("SessionSv1.TerminateSession", call_of("TerminateSession", "60s")) == "OK"
         assert server.money() == (CREDIT - seconds * SECOND_COST, 0)
 
@@ -204,3 +214,94 @@ def test_the_client_of_a_connection_both_ways_is_asked_to_end_its_session(server
     assert server.call("SessionSv1.GetActiveSessionsCount", {}) == 1, "its client ends it"
     assert server.call("SessionSv1.ForceDisconnect", {}) == "OK"
     assert server.money() == (CREDIT - 60 * SECOND_COST, 0), "nobody to ask: ended at what was granted"
+
+
+def test_http_takes_the_same_requests(server: Server) -> None:
+    body = {"id": 1, "method": "SessionSv1.AuthorizeEvent", "params": [call_of("GetMaxUsage", "1m")]}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.http}/jsonrpc",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        assert json.load(answer)["result"] == {"MaxUsage": 60 * S}
+
+
+def test_an_operator_ends_a_session_of_this_api(server: Server) -> None:
+    server.call("SessionSv1.InitiateSession", call_of("InitSession", "60s"))
+    (session,) = server.call("OcsV1.SessionList", {})["sessions"]
+    wanted = {"session": session["session"], "client": "sessions"}
+    server.call("OcsV1.SessionDisconnect", wanted)
+    assert server.money() == (CREDIT - 60 * SECOND_COST, 0), "nobody to ask: ended at what was granted"
+    assert server.refusal("SessionSv1.GetActiveSessions", {}) == "NOT_FOUND"
+
+
+PROFILES = """
+attributes:
+  - id: ALIAS
+    contexts: ["*sessions"]
+    filter_ids: ["*string:~*req.Account:alice"]
+    attributes: [{path: "*req.Account", type: "*constant", value: "15550100001"}]
+chargers:
+  - {id: DEFAULT, run_id: "*default", attribute_ids: ["*none"]}
+  - id: OWNER
+    run_id: owner
+    attribute_ids: ["*constant:*req.Account:15550100003"]
+    filter_ids: ["*string:~*req.Split:yes"]
+resources:
+  - {id: LINES, usage_ttl: 1h, limit: 1, allocation_message: one line}
+"""
+
+
+def test_profiles_of_a_folder_say_who_pays_and_what_there_is_room_for(tmp_path: Path) -> None:
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    (folder / "profiles.yaml").write_text(PROFILES, encoding="utf-8")
+    server = Server(tmp_path, "profiles: profiles")
+    try:
+        begun = call_of("InitSession", "60s", Account="alice", Split="yes")
+        lines = {"AllocateResources": True, "APIOpts": {"*usageID": "call-1", "*units": 1}}
+        answer = server.call("SessionSv1.InitiateSession", {**begun, **lines, "GetAttributes": True})
+        assert (answer["MaxUsage"], answer["ResourceAllocation"]) == (60 * S, "one line")
+        assert server.money() == (CREDIT, 60 * SECOND_COST)
+        assert server.money("15550100003") == (CREDIT, 60 * SECOND_COST)
+        server.killed()
+        second = {
+            **call_of("InitSession", "60s", "call-2"),
+            **lines,
+            "APIOpts": {"*usageID": "call-2", "*units": 1},
+        }
+        refused = server.refusal("SessionSv1.InitiateSession", second)
+        assert refused == "RESOURCES_ERROR:RESOURCE_UNAVAILABLE", "usages survive too"
+        ended = call_of("TerminateSession", "30s", Account="alice", Split="yes")
+        assert (
+            server.call(
+                "SessionSv1.TerminateSession",
+                {**ended, "ReleaseResources": True, "APIOpts": lines["APIOpts"]},
+            )
+            == "OK"
+        )
+        assert server.money() == (CREDIT - 30 * SECOND_COST, 0)
+        assert server.money("15550100003") == (CREDIT - 30 * SECOND_COST, 0)
+    finally:
+        server.stop()
+
+
+def test_a_mistake_in_a_profile_is_told_with_its_place_by_check_and_serve(tmp_path: Path) -> None:
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    (folder / "profiles.yaml").write_text("chargers:\n  - {id: A, run_idd: x}\n", encoding="utf-8")
+    text = SETTINGS.format(diameter=1, jsonrpc=2, both=3, http=4, sessions="profiles: profiles")
+    (tmp_path / "ocs.yaml").write_text(text, encoding="utf-8")
+    for command in (("check",), ("serve", "--data-dir", str(tmp_path / "data"))):
+        done = subprocess.run(
+            (sys.executable, "-m", "ocs", command[0], "--config", str(tmp_path / "ocs.yaml"), *command[1:]),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert re.search(r"profiles\.yaml:2:\d+: .*run_id", done.stderr), done.stderr
+        assert "Traceback" not in done.stderr

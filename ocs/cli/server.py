@@ -38,7 +38,7 @@ def check(arguments: argparse.Namespace) -> int:
     """Print every problem of a configuration file; 2 where there are any."""
     from ocs import config
 
-    problems = config.check(arguments.config)
+    problems = config.check(arguments.config) or _profile_problems(arguments.config)
     if arguments.json:
         print(json.dumps([problem._asdict() for problem in problems], indent=2))
         return CONFIG_ERROR if problems else 0
@@ -46,6 +46,21 @@ def check(arguments: argparse.Namespace) -> int:
         return _show(problems)
     print(f"{arguments.config}: no problems")
     return 0
+
+
+def _profile_problems(path: str) -> "list[Problem]":
+    """What cannot be used of the profiles that a configuration without problems names."""
+    from ocs import config
+
+    folder = config.load(path).sessions.profiles
+    if folder is None:
+        return []
+    from ocs import exact_profiles
+
+    return [
+        config.Problem(found.file, found.line, found.column, "sessions.profiles", found.message)
+        for found in exact_profiles.check(Path(folder))
+    ]
 
 
 def version(arguments: argparse.Namespace) -> int:
