@@ -47,6 +47,7 @@ class Listen(msgspec.Struct, frozen=True):
     http: str = "127.0.0.1:2080"
     http_tls: str = "127.0.0.1:2280"
     birpc_json: str = "127.0.0.1:2014"
+    birpc_json_tls: str = ""  # the incumbent has none: open where it is named
 
 
 class Http(msgspec.Struct, frozen=True):

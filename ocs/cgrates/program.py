@@ -169,6 +169,7 @@ def listeners(settings: config.Settings) -> Listeners:
         bidirectional=_endpoint(settings, "birpc_json") if sessions_on else None,
         http=_endpoint(settings, "http"),
         jsonrpc_tls=_endpoint(settings, "rpc_json_tls") if settings.tls.server_certificate else None,
+        bidirectional_tls=_endpoint(settings, "birpc_json_tls") if settings.tls.server_certificate else None,
         http_tls=_endpoint(settings, "http_tls") if settings.tls.server_certificate else None,
     )
 
@@ -183,7 +184,9 @@ def server_tls(settings: config.Settings) -> ServerTls | None:
         authority = Path(tls.ca_certificate) if wants_clients else None
         return ServerTls(Path(tls.server_certificate), Path(tls.server_key), authority)
     except OSError as error:
-        raise StartError(f"tls.server_certificate: {tls.server_certificate} cannot be used: {error}") from error
+        raise StartError(
+            f"tls.server_certificate: {tls.server_certificate} cannot be used: {error}"
+        ) from error
 
 
 def key_gate(data_dir: Path | None) -> Gate:

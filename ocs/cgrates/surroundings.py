@@ -240,7 +240,7 @@ class ProfileSurroundings:
         return hits is not None
 
     def forget(self, kind: Kind, tenant: str, name: str) -> None:
-        """What a profile that is to go has kept: usages, items, hits."""
+        """What a profile that is to go has kept: usages, items, hits, addresses."""
         match kind:
             case Kind.RESOURCE:
                 for change in self.resources.drop(tenant, name):
@@ -250,6 +250,8 @@ class ProfileSurroundings:
             case Kind.THRESHOLD:
                 self.thresholds_book.drop(tenant, name)
                 self._state.delete(Kind.THRESHOLD_HITS, f"{tenant}:{name}")
+            case Kind.IP:
+                self._state.delete(Kind.IP_ALLOCATION, f"{tenant}:{name}")
             case _:
                 return
 

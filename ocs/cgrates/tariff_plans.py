@@ -5,7 +5,7 @@ Rows of a stored plan are one record per object: `plan id`, file and key of the 
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ocs.cgrates import ledgers
@@ -32,12 +32,13 @@ RECORDS = {
 }
 
 
-def remove(state: State, files: Files) -> None:
-    """Removes from the running tariff what files name, accounts included."""
+def remove(state: State, forget: Callable[[Kind, str, str], None], files: Files) -> None:
+    """Removes from the running tariff what files name, accounts included; `forget` drops what a profile has kept."""
     for (file, key), _ in _grouped(files, ",").items():
         if file == "AccountActions.csv":
             ledgers.remove(state, key)
         elif file in PROFILE_FILES:
+            forget(PROFILE_FILES[file], *key.split(":", 1))
             state.delete_profile(PROFILE_FILES[file], key)
         elif file in RECORDS:
             state.delete(RECORDS[file], key)

@@ -29,24 +29,36 @@ def settings(**sections: Any) -> config.Settings:
 
 
 def test_without_a_certificate_nothing_listens_inside_tls() -> None:
-    found = program.listeners(settings(listen={"rpc_json_tls": "127.0.0.1:4022"}))
-    assert (found.jsonrpc_tls, found.http_tls) == (None, None)
+    found = program.listeners(settings(listen={"rpc_json_tls": "127.0.0.1:4022", "birpc_json_tls": ":4024"}))
+    assert (found.jsonrpc_tls, found.bidirectional_tls, found.http_tls) == (None, None, None)
     assert program.server_tls(settings()) is None
 
 
 def test_certificate_opens_the_twins(tmp_path: Path) -> None:
     chain, key = certificate(tmp_path)
     tls = {"server_certificate": str(chain), "server_key": str(key), "server_policy": 0}
-    listen = {"rpc_json": "", "birpc_json": "", "http": "", "rpc_json_tls": ":4022", "http_tls": "127.0.0.1:4280"}
-    found = settings(tls=tls, listen=listen)
-    expected = Listeners(jsonrpc_tls=Endpoint("127.0.0.1", 4022), http_tls=Endpoint("127.0.0.1", 4280))
+    listen = {
+        "rpc_json": "",
+        "birpc_json": "",
+        "http": "",
+        "rpc_json_tls": ":4022",
+        "http_tls": "127.0.0.1:4280",
+    }
+    found = settings(tls=tls, listen={**listen, "birpc_json_tls": ":4024"})
+    expected = Listeners(
+        jsonrpc_tls=Endpoint("127.0.0.1", 4022),
+        bidirectional_tls=Endpoint("127.0.0.1", 4024),
+        http_tls=Endpoint("127.0.0.1", 4280),
+    )
     assert program.listeners(found) == expected
 
     async def body() -> None:
-        async with opened(Listeners(jsonrpc_tls=HERE), tls=program.server_tls(found)) as door:
-            wire = await door.connect("jsonrpc_tls", ssl=trusting())
-            assert (await wire.call("Echo", {"x": 1}))["result"] == {"x": 1}
-            wire.writer.close()
+        twins = Listeners(jsonrpc_tls=HERE, bidirectional_tls=HERE)
+        async with opened(twins, tls=program.server_tls(found)) as door:
+            for listener in ("jsonrpc_tls", "bidirectional_tls"):
+                wire = await door.connect(listener, ssl=trusting())
+                assert (await wire.call("Echo", {"x": 1}))["result"] == {"x": 1}
+                wire.writer.close()
 
     asyncio.run(body())
 
@@ -58,7 +70,12 @@ def test_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_users_of_http_need_their_password() -> None:
-    http = {"use_basic_auth": True, "auth_users": {"portal": SECRET}, "json_rpc_url": "/rpc", "ws_url": "/socket"}
+    http = {
+        "use_basic_auth": True,
+        "auth_users": {"portal": SECRET},
+        "json_rpc_url": "/rpc",
+        "ws_url": "/socket",
+    }
     paths = program.http_paths(settings(http=http))
 
     async def body() -> None:
@@ -66,8 +83,15 @@ def test_users_of_http_need_their_password() -> None:
             url = "http://{}:{}".format(*door.front.addresses["http"])
             request = {"method": "Test.Echo", "params": [{}], "id": 1}
             right = aiohttp.encode_basic_auth("portal", "p:äss")
-            wrong = [aiohttp.encode_basic_auth(*each) for each in (("portal", "x"), ("other", "p:äss"), ("", ""))]
-            for shown, status in [(right, 200), *[(each, 401) for each in wrong], ("Bearer p:ass", 401), ("", 401)]:
+            wrong = [
+                aiohttp.encode_basic_auth(*each) for each in (("portal", "x"), ("other", "p:äss"), ("", ""))
+            ]
+            for shown, status in [
+                (right, 200),
+                *[(each, 401) for each in wrong],
+                ("Bearer p:ass", 401),
+                ("", 401),
+            ]:
                 headers = {"Authorization": shown} if shown else {}
                 async with client.post(f"{url}/rpc", json=request, headers=headers) as answer:
                     assert answer.status == status, shown
@@ -93,7 +117,8 @@ def test_users_that_cannot_be_used_are_named(http: dict[str, Any], said: str) ->
 
 
 @pytest.mark.parametrize(
-    ("address", "warns"), [(":4012", False), ("127.0.0.1:4012", False), ("0.0.0.0:4012", True), ("[::]:4012", True)]
+    ("address", "warns"),
+    [(":4012", False), ("127.0.0.1:4012", False), ("0.0.0.0:4012", True), ("[::]:4012", True)],
 )
 def test_address_that_others_reach_is_warned_about(address: str, warns: bool) -> None:
     listen = {"rpc_json": address, "birpc_json": "", "http": ""}
@@ -117,7 +142,9 @@ def test_others_need_a_key_once_there_is_one(tmp_path: Path) -> None:
 
 def test_administrative_calls_are_on_record_where_there_is_a_data_folder(tmp_path: Path) -> None:
     gate = program.key_gate(tmp_path)
-    gate.audit(gate.arrived("127.0.0.1", 1), "APIerSv1.SetBalance", {"Account": "15550100001", "Value": 10}, None)
+    gate.audit(
+        gate.arrived("127.0.0.1", 1), "APIerSv1.SetBalance", {"Account": "15550100001", "Value": 10}, None
+    )
     [line] = (tmp_path / program.AUDIT).read_text(encoding="utf-8").splitlines()
     assert '"Account":"********001","Value":"10"' in line
     assert type(program.key_gate(None)) is OpenGate

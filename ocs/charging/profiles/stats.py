@@ -135,7 +135,8 @@ class Queue:
 
     def clear(self) -> list[Change]:
         """Let go everything."""
-        gone = [Change(self.profile.tenant, self.profile.id, item.sequence) for item in self.items]
+        gone, self._gone = self._gone, []
+        gone += [Change(self.profile.tenant, self.profile.id, item.sequence) for item in self.items]
         if not self.is_limited:
             gone.append(Change(self.profile.tenant, self.profile.id, 0))
         self.items.clear()

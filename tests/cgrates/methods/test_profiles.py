@@ -1,9 +1,11 @@
 """Profiles of every kind are set, shown, listed, counted and removed over the wire."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ocs.cgrates.kinds import Kind
 from tests.cgrates.methods.api import Api
 
 PROFILES: dict[str, dict[str, Any]] = {
@@ -84,3 +86,63 @@ def test_a_charger_is_in_force_at_once(api: Api) -> None:
 
 def test_there_is_no_index_to_keep_up(api: Api) -> None:
     assert api("APIerSv1.ComputeFilterIndexes", Tenant="cgrates.org", AttributeS=True) == "OK"
+
+
+KEPT = ("resource_usage", "stat_queue", "threshold_hits", "ip_allocation")
+EVENT = {"Tenant": "cgrates.org", "ID": "e", "Event": {"OriginID": "o1", "Account": "1001"}}
+
+
+def fill(api: Api) -> None:
+    """Something is kept for a profile of every kind that keeps something, and for a neighbour of its name."""
+    words = {
+        "ResourceProfile": "Stored",
+        "StatQueueProfile": "Stored",
+        "ThresholdProfile": "",
+        "IPProfile": "Stored",
+    }
+    for name in ("P1", "P1X"):
+        for word, stored in words.items():
+            api(f"APIerSv1.Set{word}", ID=name, **{**PROFILES[word], **({stored: True} if stored else {})})
+    options = {"*rsUsageID": "u:1", "*rsUnits": 1, "*ipAllocationID": "a1"}
+    api("ResourceSv1.AllocateResources", **EVENT, APIOpts=options)
+    for _ in range(2):
+        api("StatSv1.ProcessEvent", **EVENT)
+        api("ThresholdSv1.ProcessEvent", **EVENT)
+    api("IPsV1.AllocateIP", **EVENT, APIOpts=options)
+
+
+def kept(api: Api, name: str) -> set[str]:
+    """Kinds of what is kept for profiles of a name."""
+    key = f"cgrates.org:{name}"
+    tables = api.runtime.state.tables
+    return {kind for kind in KEPT for each in tables[Kind(kind)] if each == key or each.startswith(f"{key}:")}
+
+
+def test_a_removed_profile_takes_what_it_kept_with_it(api: Api) -> None:
+    fill(api)
+    assert kept(api, "P1") == set(KEPT)
+    beside = kept(api, "P1X")
+    for word in ("ResourceProfile", "StatQueueProfile", "ThresholdProfile", "IPProfile"):
+        assert api(f"APIerSv1.Remove{word}", ID="P1") == "OK"
+    assert (kept(api, "P1"), kept(api, "P1X")) == (set(), beside)
+
+
+def test_profiles_removed_by_a_folder_take_what_they_kept_with_them(api: Api, tmp_path: Path) -> None:
+    fill(api)
+    beside = kept(api, "P1X")
+    for file in ("Resources", "Stats", "Thresholds"):
+        (tmp_path / f"{file}.csv").write_text("cgrates.org,P1\n", encoding="utf-8")
+    assert api("APIerSv1.RemoveTPFromFolder", FolderPath=str(tmp_path)) == "OK"
+    assert (kept(api, "P1"), kept(api, "P1X")) == ({"ip_allocation"}, beside)
+
+
+def test_items_that_expired_unseen_go_when_the_queue_is_emptied(tmp_path: Path) -> None:
+    api = Api(is_timed=True)
+    profile = {"TTL": "1m", "QueueLength": 100, "Metrics": [{"MetricID": "*tcd"}], "Stored": True}
+    api("APIerSv1.SetStatQueueProfile", ID="P1", **profile)
+    api("StatSv1.ProcessEvent", **EVENT)
+    api.wait(120 * 10**9)
+    api("StatSv1.GetQueueFloatMetrics", ID="P1")
+    assert api("APIerSv1.RemoveStatQueueProfile", ID="P1") == "OK"
+    assert kept(api, "P1") == set()
+    api.close()

@@ -74,7 +74,7 @@ async def remove_folder(runtime: Runtime, given: Given) -> str:
     """Removes everything a tariff folder names, accounts included."""
     files = await _read(given)
     if not given.flag("DryRun"):
-        tariff_plans.remove(runtime.state, files)
+        tariff_plans.remove(runtime.state, runtime.surroundings.forget, files)
         runtime.scheduler.wake()
     return OK
 
@@ -229,7 +229,7 @@ def remove_by_stored(runtime: Runtime, given: Given) -> str:
     given.require("TPid")
     files = _stored(runtime, given.text("TPid"))
     if not given.flag("DryRun"):
-        tariff_plans.remove(runtime.state, files)
+        tariff_plans.remove(runtime.state, runtime.surroundings.forget, files)
         runtime.scheduler.wake()
     return OK
 

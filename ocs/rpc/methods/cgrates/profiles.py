@@ -23,8 +23,6 @@ KINDS = {
     "ThresholdProfile": Kind.THRESHOLD,
     "RouteProfile": Kind.ROUTE,
 }
-# Records that live beside a profile and go with it.
-BESIDE = {Kind.IP: Kind.IP_ALLOCATION}
 
 
 def _key(runtime: Runtime, given: Given) -> str:
@@ -82,8 +80,6 @@ def _add(word: str, profile: ProfileKind, kind: Kind) -> None:
             raise not_found()
         runtime.surroundings.forget(kind, *key.split(":", 1))
         runtime.state.delete_profile(kind, key)
-        if kind in BESIDE:
-            runtime.state.delete(BESIDE[kind], key)
         return OK
 
     plural = f"{word}s"
