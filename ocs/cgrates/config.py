@@ -288,6 +288,35 @@ MEANINGS: Mapping[str, str] = {
     "general.poster_attempts": "failed posts are not repeated",
     "general.connect_timeout": "there are no connections to other engines",
     "general.reconnects": "there are no connections to other engines",
+    "ees.cache": "exporters are kept open while the server runs",
+    "ees.attributes_conns": "exporters change no events by attributes",
+    "ers.sessions_conns": "readers hand their rows to the sessions of this process",
+    "sessions.ips_conns": "session methods ask for no addresses; IPsV1 gives them",
+    "sessions.store_session_costs": "the cost of a session is kept with the session itself",
+    "sessions.backup_interval": "each change of a session is on disk before its answer leaves",
+    "cdrs.session_cost_retries": "the cost of a session is kept with the session itself",
+    "schedulers.dynaprepaid_actionplans": "accounts are not opened by their first event",
+    "trends.enabled": "trends are not reckoned; their profiles are kept",
+    "rankings.enabled": "rankings are not reckoned; their profiles are kept",
+    "kamailio_agent.timezone": "times of Kamailio count seconds; no zone is needed",
+    "freeswitch_agent.active_session_delimiter": "calls are asked for as JSON, without delimiters",
+}
+# Keys whose values are read and change nothing, except where they say what is so here anyway.
+READ_IN_VAIN = {
+    "sessions.ips_conns": ([],),
+    "sessions.store_session_costs": (False,),
+    "sessions.backup_interval": (0, "", "0"),
+    "cdrs.session_cost_retries": (),
+    "schedulers.dynaprepaid_actionplans": ([],),
+    "trends.enabled": (False,),
+    "rankings.enabled": (False,),
+    "kamailio_agent.timezone": ("",),
+    "freeswitch_agent.active_session_delimiter": (",",),
+}
+# Sections that others read whole, with the keys they know.
+READ_ELSEWHERE = {
+    "ees": frozenset(("enabled", "failed_posts", "exporters")),
+    "ers": frozenset(("enabled", "readers")),
 }
 QUIET_KEYS = frozenset(
     f"{section}.{key}"
@@ -306,13 +335,15 @@ def _unsupported(merged: Mapping[str, Any]) -> Iterator[Unsupported]:
     known = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
     for section, content in merged.items():
         kind = known.get(section)
-        if kind is None or not isinstance(content, dict):
+        names = READ_ELSEWHERE.get(section, frozenset())
+        if kind is not None:
+            names = frozenset(field.encode_name for field in msgspec.structs.fields(kind))
+        if not names or not isinstance(content, dict):
             yield Unsupported(section, _meaning(section))
             continue
-        names = {field.encode_name for field in msgspec.structs.fields(kind)}
-        for key in content:
+        for key, value in content.items():
             path = f"{section}.{key}"
-            if key not in names and path not in QUIET_KEYS:
+            if (key not in names and path not in QUIET_KEYS) or value not in READ_IN_VAIN.get(path, (value,)):
                 yield Unsupported(path, _meaning(path))
 
 

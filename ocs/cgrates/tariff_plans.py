@@ -33,7 +33,7 @@ RECORDS = {
 
 
 def remove(state: State, forget: Callable[[Kind, str, str], None], files: Files) -> None:
-    """Removes from the running tariff what files name, accounts included; `forget` drops what a profile has kept."""
+    """Removes from the running tariff what files name, accounts too; `forget` drops what a profile has kept."""
     for (file, key), _ in _grouped(files, ",").items():
         if file == "AccountActions.csv":
             ledgers.remove(state, key)

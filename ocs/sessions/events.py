@@ -24,6 +24,12 @@ log = structlog.get_logger()
 RAW = "*raw"
 DERIVED = "*derived_reply"
 BLOCKER = "*blocker_error"
+# Flags that nothing here fulfils: an event that counts on them must not pass as if they had been.
+UNSERVED = {
+    "*ips": "NOT_CONNECTED: IPs",
+    "*stir_authenticate": "*stir_authenticate: NOT_IMPLEMENTED",
+    "*stir_initiate": "*stir_initiate: NOT_IMPLEMENTED",
+}
 
 
 class Processed(msgspec.Struct):
@@ -93,6 +99,9 @@ class _Work:
             ("*rals", self._rals),
             ("*cdrs", self._cdrs),
         )
+        for name, error in UNSERVED.items():
+            if name in self._flags:
+                raise ServiceError(error)
         for name, step in steps:
             if name not in self._flags:
                 continue

@@ -130,6 +130,8 @@ class SessionTimers:
                 await self.disconnect(cgrid, UNAUTHORIZED_DESTINATION if known else SERVER_ERROR)
                 return
             if 0 <= outcome.usage < session.debit_interval_ns:
+                if 0 < outcome.usage <= self._sessions.settings.min_dur_low_balance_ns:
+                    self._spawn(self._warn(session))
                 await asyncio.sleep(max(0.0, due_s + outcome.usage / SECOND_NS - loop.time()))
                 await self.disconnect(cgrid, INSUFFICIENT_CREDIT)
                 return
@@ -155,6 +157,18 @@ class SessionTimers:
         runs: tuple[Run, ...] = tuple([after.get(run.run_id, run) for run in session.runs])
         service.records.put_session(msgspec.structs.replace(session, runs=runs, updated_ns=service.wall_ns()))
         return step.outcome
+
+    async def _warn(self, session: Session) -> None:
+        """Tells the client that the credit ends soon; one that does not understand it misses nothing else."""
+        client = self._sessions.clients.of_session(session.client, session.peer)
+        if client is None:
+            return
+        try:
+            await client.call(
+                "SessionSv1.WarnDisconnect", session.event, self._sessions.settings.reply_timeout_ns
+            )
+        except ClientError as error:
+            log.info("session.not_warned", cgrid=session.cgrid, error=str(error))
 
     # --- ending what its client should end
 

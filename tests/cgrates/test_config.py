@@ -54,6 +54,28 @@ def test_keys_without_effect_are_told_once_with_what_that_means(tmp_path: Path) 
     assert "no other database" in unsupported[0].meaning
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"ees": {"enabled": true, "exporters": [], "cache": {}}, "ers": {"readers": []}}', ["ees.cache"]),
+        ('{"schedulers": {"dynaprepaid_actionplans": ["AP"]}}', ["schedulers.dynaprepaid_actionplans"]),
+        ('{"schedulers": {"enabled": true, "dynaprepaid_actionplans": []}}', []),
+        (
+            '{"sessions": {"backup_interval": "1s", "store_session_costs": false}}',
+            ["sessions.backup_interval"],
+        ),
+        ('{"trends": {"enabled": true}, "rankings": {"enabled": false}}', ["trends.enabled"]),
+        ('{"ees": []}', ["ees"]),
+    ],
+)
+def test_keys_that_are_read_are_told_where_they_change_nothing(
+    tmp_path: Path, text: str, told: list[str]
+) -> None:
+    _, unsupported = config.load(folder(tmp_path, a=text))
+    assert [each.key for each in unsupported] == told
+    assert all(each.meaning for each in unsupported)
+
+
 def test_limits_and_defaults_are_those_of_the_configuration() -> None:
     limits = {"max_computed_usage": {"*voice": "1h"}}
     settings = config.read({"rals": limits, "sessions": {"default_usage": {"*sms": 2}}})

@@ -4,14 +4,18 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from ocs.cgrates.callbacks import FrontClients
 from ocs.cgrates.journal import SqliteJournal
 from ocs.cgrates.state import State
 from ocs.rpc.caller import Caller
-from ocs.rpc.clients import Client
+from ocs.rpc.clients import Client, Clients
+from ocs.rpc.envelope import Reply
 from tests.cgrates.engine import Engine
 from tests.cgrates.test_session_numbers import Call
 from tests.charging.cgrates.small import Price, S, texts_of
-from tests.support.virtual_time import run
+from tests.support.virtual_time import run, running
 
 SECOND = Price("0 0.01/1s/1s")
 FILTER = {"Tenant": "t", "Filters": ["*string:~*req.RunID:*default"]}
@@ -81,6 +85,33 @@ def test_a_client_that_is_refused_leaves_no_session_behind() -> None:
         assert await call.initiate(Usage="1m") == 0
         origins = [each.event["OriginID"] for each in call.engine.runtime.state.sessions.values()]
         assert origins == ["o1"]
+
+    run(play())
+
+
+def test_a_client_is_warned_once_that_the_credit_ends_soon_and_told_when_it_has() -> None:
+    async def play() -> None:
+        call = Call(SECOND, settings={"debit_interval": "10s", "min_dur_low_balance": "5s"})
+        await call.engine.runtime.start()
+        clients, asked = Clients(), []
+
+        def said(octets: bytes) -> None:
+            request = msgspec.json.decode(octets)
+            asked.append((running().now_ns() // S, request["method"], request["params"][0]))
+            client.received(Reply(request["id"], "OK", None))
+
+        client = clients.opened("127.0.0.1:2", said)
+        call.engine.runtime.use_clients(FrontClients(clients))
+        call.engine._caller = Caller("127.0.0.1:2", client=client)
+        await call.give("*monetary", 0.23)
+        await call.initiate(Usage="1m")
+        await asyncio.sleep(30)
+        assert [(at_s, method.partition(".")[2]) for at_s, method, _ in asked] == [
+            (20, "WarnDisconnect"),
+            (23, "DisconnectSession"),
+        ]
+        assert asked[0][2]["OriginID"] == "o1"
+        await call.engine.runtime.stop()
 
     run(play())
 
@@ -191,6 +222,11 @@ def test_an_event_goes_through_what_its_flags_name() -> None:
         assert await call.engine.error("SessionSv1.ProcessEvent", params) == "EXISTS"
         params["Flags"] = ["*rals:*initiate"]
         assert await call.engine.error("SessionSv1.ProcessEvent", params) == "PARTIALLY_EXECUTED"
+        for flag in ("*stir_authenticate", "*stir_initiate", "*ips"):
+            params["Flags"] = [flag, "*rals:*authorize"]
+            assert (await call.engine.error("SessionSv1.ProcessEvent", params)).startswith(
+                ("*stir", "NOT_CONNECTED")
+            )
         cost = await call.engine.result("SessionSv1.GetCost", call.params("", Usage="30s"))
         assert (cost["EventCost"]["Cost"], cost["EventCost"]["Usage"]) == (0.3, 30 * S)
 
@@ -232,7 +268,11 @@ def test_an_event_that_cannot_be_recorded_is_not_charged() -> None:
     async def play() -> None:
         call = Call(SECOND)
         await call.give("*monetary", 10)
-        found: tuple[dict[str, Any], ...] = ({"SetupTime": "soon"}, {"SetupTime": 10**40}, {"Usage": "1e99999"})
+        found: tuple[dict[str, Any], ...] = (
+            {"SetupTime": "soon"},
+            {"SetupTime": 10**40},
+            {"Usage": "1e99999"},
+        )
         for broken in found:
             params = {**call.params("", **{"Usage": "1m", **broken}), "Flags": ["*rals"]}
             assert (await call.engine.error("CDRsV1.ProcessEvent", params)).startswith("SERVER_ERROR: ")
@@ -278,9 +318,9 @@ def test_increments_are_given_back_to_whom_paid_them() -> None:
         cost = await call.engine.result("Responder.Debit", descriptor)
         assert (cost["Cost"], await call.held()) == (0.3, [9.7])
         increments = [each for span in cost["Timespans"] for each in span["Increments"]]
-        account = await call.engine.result("Responder.RefundIncrements", {**descriptor, "Increments": increments})
+        account = await call.engine.result(
+            "Responder.RefundIncrements", {**descriptor, "Increments": increments}
+        )
         assert account["BalanceMap"]["*monetary"][0]["Value"] == 10
 
     run(play())
-
-
