@@ -1,7 +1,8 @@
 """Session calls per second over JSON-RPC: `python bench/rpc.py [calls]`.
 
 Servers on a core of their own, durable before every answer, against an echo of the same envelopes on the same core
-in the same run: `ocs serve` with `OcsV1.Charge`, `ocs cgrates` with `SessionSv1`. This process plays a proxy with a
+in the same run: the front door alone with a canned result, `ocs serve` with `OcsV1.Charge`, `ocs cgrates` with
+`SessionSv1`. This process plays a proxy with a
 connection for each of its workers. First as fast as it goes, then at half that rate for the latencies. Calls per
 second of processor time are what one core does when it has nothing else to do; others on the machine do not count.
 """
@@ -103,10 +104,10 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def echo(core: int | None) -> Iterator[Served]:
-    """The echo, on a port of its own."""
+def bare(module: str, core: int | None) -> Iterator[Served]:
+    """A server of `bench/load` that answers with a canned result, on a port of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "bench.load.rpc_echo", str(port)]
+    command = [sys.executable, "-m", f"bench.load.{module}", str(port)]
     with on_core(core):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
@@ -233,13 +234,13 @@ def compare(
     full, per_core = driven(make, calls, "full", server)
     half = Load(many(make, calls // 3, "half"), AT_ONCE, full.rate / len(make(0, "")) / 2)
     paced = measured(half, server.address, CONNECTIONS, loop_factory())
-    with echo(core) as other:
+    with bare("rpc_echo", core) as other:
         driven(make, calls // 10, "warm", other)
-        _, bare = driven(make, ECHOED, "echo", other)
+        _, least = driven(make, ECHOED, "echo", other)
     failed = full.failed + paced.failed
     assert not failed, f"{title}: {failed} calls were refused"
     sys.stdout.write(
-        f"{title:<40}{per_core:7.0f} calls per core-second, {per_core / bare:.1%} of the echo ({bare:.0f})\n"
+        f"{title:<40}{per_core:7.0f} calls per core-second, {per_core / least:.1%} of the echo ({least:.0f})\n"
         f"{'':<40}{full.rate:7.0f} calls/s, p50 {full.p50_s * 1e3:.2f} ms, p99 {full.p99_s * 1e3:.2f} ms;"
         f" at half the rate p50 {paced.p50_s * 1e3:.2f} ms, p99 {paced.p99_s * 1e3:.2f} ms\n"
     )
@@ -253,6 +254,8 @@ def main() -> None:
     core = cores[-1] if len(cores) > 1 else None
     if core is not None:
         os.sched_setaffinity(0, set(cores[:-1]))
+    with bare("front_door", core) as served:
+        compare("the front door alone", authorize, ECHOED, served, core)
     with ocs_serve(core) as served:
         compare("OcsV1.Charge, three of a session", ocs_v1, calls, served, core)
     if find_spec("ocs.cgrates.program") is None:
