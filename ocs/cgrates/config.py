@@ -299,7 +299,6 @@ MEANINGS: Mapping[str, str] = {
     "trends.enabled": "trends are not reckoned; their profiles are kept",
     "rankings.enabled": "rankings are not reckoned; their profiles are kept",
     "kamailio_agent.timezone": "times of Kamailio count seconds; no zone is needed",
-    "freeswitch_agent.active_session_delimiter": "calls are asked for as JSON, without delimiters",
 }
 # Keys whose values are read and change nothing, except where they say what is so here anyway.
 READ_IN_VAIN = {
@@ -311,7 +310,6 @@ READ_IN_VAIN = {
     "trends.enabled": (False,),
     "rankings.enabled": (False,),
     "kamailio_agent.timezone": ("",),
-    "freeswitch_agent.active_session_delimiter": (",",),
 }
 # Sections that others read whole, with the keys they know.
 READ_ELSEWHERE = {
