@@ -1,11 +1,13 @@
 """Claims about CGRateS' session API on `ocs serve`, from outside: a server process on the shipped data."""
 
+import contextlib
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +192,66 @@ def test_a_killed_server_loses_nothing_and_charges_nothing_twice(server: Server)
     assert server.call("SessionSv1.TerminateSession", call_of("TerminateSession", "90s")) == "OK"
     assert server.money() == (CREDIT - 90 * SECOND_COST, 0)
     assert server.call("CDRsV1.GetCDRsCount", {}) == 1
+
+
+def test_a_server_killed_under_load_has_for_every_record_its_debit_and_for_every_debit_its_record(
+    server: Server,
+) -> None:
+    """Killed in the middle of many steps, whose answers have partly left; then told all of them again."""
+    total, heard = 1_600, 200
+    with contextlib.ExitStack() as connections:
+        clients = [connections.enter_context(Sending(server, number, total)) for number in range(CLIENTS)]
+        assert all(clients[0].error() is None for _ in range(heard // CLIENTS))
+        server.killed()
+    kept = server.call("CDRsV1.GetCDRsCount", {})
+    assert heard // CLIENTS <= kept < total, "what was answered is there"
+    assert server.money() == (CREDIT - kept * 60 * SECOND_COST, 0)
+    with contextlib.ExitStack() as connections:
+        clients = [connections.enter_context(Sending(server, number, total)) for number in range(CLIENTS)]
+        again = [client.error() for client in clients for _ in range(total // CLIENTS)]
+    assert again.count("EXISTS") == kept
+    assert server.money() == (CREDIT - total * 60 * SECOND_COST, 0)
+
+
+CLIENTS = 8
+
+
+class Sending:
+    """A connection that sends its share of many records to rate, as fast as the server takes them."""
+
+    def __init__(self, server: Server, number: int, total: int) -> None:
+        requests = [
+            {"id": each, "method": "CDRsV1.ProcessEvent", "params": [rated(f"record-{each}")]}
+            for each in range(number, total, CLIENTS)
+        ]
+        text = "".join(json.dumps(request) + "\n" for request in requests).encode()
+        self._connection = socket.create_connection(("127.0.0.1", server.jsonrpc), timeout=PATIENCE_S)
+        self._answers = self._connection.makefile()
+        self._sender = threading.Thread(target=sent_or_cut, args=(self._connection, text))
+
+    def __enter__(self) -> "Sending":
+        self._sender.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._sender.join(PATIENCE_S)
+        self._answers.close()
+        self._connection.close()
+
+    def error(self) -> object:
+        """What the next answer says is wrong."""
+        return json.loads(self._answers.readline())["error"]
+
+
+def rated(origin_id: str) -> dict[str, Any]:
+    """A record to rate."""
+    return {**call_of("", "60s", origin_id), "Flags": ["*rals"]}
+
+
+def sent_or_cut(connection: socket.socket, text: bytes) -> None:
+    """Send what a server takes until it is killed."""
+    with contextlib.suppress(OSError):
+        connection.sendall(text)
 
 
 def test_an_id_may_come_again_when_its_session_has_ended(server: Server) -> None:
