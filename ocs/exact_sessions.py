@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -175,6 +176,7 @@ class ExactRuntime(Runtime):
         state.opened = self.restored
         state.keep_open = self._keep_open
         self._keeping: asyncio.Task[None] | None = None
+        self._record_retention_ns = settings.record_retention_ns
         log.info("sessions.loaded", records=records, sessions=len(state.sessions))
 
     # --- what a step needs
@@ -251,7 +253,7 @@ class ExactRuntime(Runtime):
     async def start(self) -> None:
         """Goes on with the sessions there were, and keeps the core from ending them."""
         await super().start()
-        self._keeping = self.spawn(self._keep_all_open())
+        self._keeping = self.spawn(self._from_time_to_time())
 
     async def stop(self, longest_s: float = 5.0) -> None:
         """Ends timers, lets requests under way finish, makes everything durable."""
@@ -262,14 +264,33 @@ class ExactRuntime(Runtime):
     def _keep_open(self, session: Session) -> None:
         self.exact.keep_open(session.runs, KEPT_OPEN_NS)
 
-    async def _keep_all_open(self) -> None:
+    async def _from_time_to_time(self) -> None:
         while True:
-            for number, session in enumerate(list(self.state.sessions.values())):
-                if session.cgrid in self.state.sessions:
-                    self._keep_open(session)
-                if number % KEPT_AT_ONCE == KEPT_AT_ONCE - 1:
-                    await asyncio.sleep(0)
+            try:
+                await self._keep_all_open()
+                await self.forget_records()
+            except Exception:
+                log.exception("sessions.periodic_work_failed")
             await asyncio.sleep(KEEPING_S)
+
+    async def _keep_all_open(self) -> None:
+        for number, session in enumerate(list(self.state.sessions.values())):
+            if session.cgrid in self.state.sessions:
+                self._keep_open(session)
+            if number % KEPT_AT_ONCE == KEPT_AT_ONCE - 1:
+                await asyncio.sleep(0)
+
+    async def forget_records(self) -> None:
+        """Forgets records that are too old, which are the first; those of the core stay."""
+        before_ns = self.wall_ns() - self._record_retention_ns
+        while True:
+            oldest = list(islice(self.state.cdrs.values(), KEPT_AT_ONCE))
+            old = [cdr for cdr in oldest if cdr.created_ns < before_ns]
+            for cdr in old:
+                self.state.remove_cdr(cdr)
+            if not old:
+                return
+            await self.durable()
 
 
 def engine_settings(settings: SessionSettings) -> config.Settings:

@@ -370,6 +370,7 @@ class SessionSettings(msgspec.Struct, frozen=True):
     ttl_ns: Annotated[int, Duration(0, 90 * DAY)] = DAY
     sync_interval_ns: Annotated[int, Duration(0, DAY)] = 0
     reply_timeout_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 2 * SECOND
+    record_retention_ns: Annotated[int, Duration(HOUR, 3_650 * DAY)] = 30 * DAY
     profiles: Annotated[str, Folder()] | None = None
 
 

@@ -22,6 +22,7 @@ from tests.charging.exact.small import KEY, NANOS, S, account, balance, catalogu
 from tests.support.door import Counts
 
 HOUR_NS = 3600 * S
+START_NS = 1_767_600_000 * S
 
 
 class Live:
@@ -39,6 +40,7 @@ class Live:
             catalogue(Price("0 1/1s/1s")),
             ChargingPolicy(),
             Counts(),
+            wall_ns=lambda: START_NS + self.now_ns,
             monotonic_ns=lambda: self.now_ns,
         )
 
@@ -149,3 +151,15 @@ async def test_a_new_runtime_on_the_same_store_goes_on() -> None:
     await live.runtime.durable()
     await live.runtime.stop()
     assert await live.money() == (96, 0)
+
+
+async def test_records_are_forgotten_when_they_are_old_enough() -> None:
+    live = Live()
+    await live.service.create(Change(account(balance("100", "cash"))))
+    for name in ("old", "young"):
+        live.runtime.cdrs.process(await live.ready(5 * S, OriginID=name))
+        live.now_ns += 20 * 24 * HOUR_NS
+    await live.runtime.forget_records()
+    assert [cdr.origin_id for cdr in live.runtime.state.cdrs.values()] == ["young"]
+    assert [kind for kind, _, _ in live.store.kept()] == ["cdr"]
+    assert await live.money() == (90, 0)
