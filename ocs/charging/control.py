@@ -57,3 +57,7 @@ class SessionControl(Protocol):
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         """Tell the client to end the session (ASR, Disconnect-Request, hang-up)."""
         ...
+
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        """Tell the user that the credit ends soon (an announcement, WarnDisconnect); UNSUPPORTED where none can."""
+        ...

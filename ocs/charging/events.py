@@ -231,6 +231,7 @@ class ChargingEvent(msgspec.Struct, frozen=True, gc=False):
     is_chargeable: bool = True  # usage reported while this is not so costs nothing: the session pauses
     reserve_ns: int | None = None  # how long an authorization holds what it promises
     meter_ns: int | None = None  # the client tells start and stop alone: the server counts its time in such steps
+    highest_price: tuple[int, int] | None = None  # nothing dearer is granted: nanos, for so many units
 
 
 class FinalUnit(msgspec.Struct, frozen=True, array_like=True, gc=False):

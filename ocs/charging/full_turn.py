@@ -184,6 +184,7 @@ class FullTurn(Turn):
             report.rating_group,
             credit,
             None if is_lenient or credit is None else self.policy.floor_nanos,
+            self.event.highest_price,
         )
         return Spending(wallet(demand, own, self.others, self.catalogue), quota, given, is_hold)
 

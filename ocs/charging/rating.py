@@ -107,6 +107,16 @@ def affordable(rate: Rate, before: int, nanos: int) -> int | None:
     return None if total is None else max(total - before, 0)
 
 
+def not_dearer(rate: Rate, before: int, units: int, limit: tuple[int, int]) -> int:
+    """How many of `units` after `before` lie ahead of the first slot dearer than `limit`: nanos, for so many."""
+    nanos, per_units = limit
+    for index, slot in enumerate(rate.slots):
+        is_over = index + 1 < len(rate.slots) and rate.slots[index + 1].start_units <= before
+        if not is_over and slot.price_nanos * per_units > nanos * slot.per_units:
+            return min(units, max(slot.start_units - before, 0))
+    return units
+
+
 def started(rate: Rate, units: int) -> int:
     """`units` with the rest of the increment begun last: what the first units take from a balance of units."""
     for start, _, increment, _, _ in rate.steps:

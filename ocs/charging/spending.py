@@ -18,6 +18,7 @@ from ocs.charging.rating import (
     affordable,
     cost,
     fitting,
+    not_dearer,
     price,
     started,
     without_cap,
@@ -55,6 +56,7 @@ class Circumstances(NamedTuple):
     rating_group: int | None
     credit_nanos: int | None  # how far money may be held below zero
     floor_nanos: int | None  # how far used units may debit it below zero
+    highest_price: tuple[int, int] | None = None  # no dearer unit is promised: nanos, for so many units
 
 
 class Spending:
@@ -232,6 +234,8 @@ class Spending:
 
     def _most(self, rate: Rate, position: int, wanted: int, limit: int | None) -> int:
         """How many of the wanted units cost no more than `limit`, and where only promised no more than the cap."""
+        if self._is_hold and self._given.highest_price is not None:
+            wanted = not_dearer(rate, position, wanted, self._given.highest_price)
         if rate.cap_strategy is CapStrategy.DISCONNECT and rate.cap_nanos is not None:
             if self._is_hold:
                 room = max(rate.cap_nanos - price(rate, position), 0)

@@ -20,7 +20,7 @@ from ocs.charging.events import (
     UsedUnits,
 )
 from ocs.charging.ledger import Ledger
-from ocs.charging.priced import cheaper, is_free, rule_text
+from ocs.charging.priced import bounded, cheaper, is_free, rule_text
 from ocs.charging.quota import SECOND_NS, ChargingPolicy, QuotaRule
 from ocs.charging.rating import CapStrategy, affordable, cost, price
 from ocs.charging.session import ends_quota, gives_up
@@ -236,8 +236,7 @@ class Turn:
                 self._charge(part, used, context)
 
     def _charge(self, part: Part, used: UsedUnits, context: ChargingContext) -> None:
-        unit, units = used.unit, used.amount
-        is_money = unit is MONEY
+        unit, units, is_money = used.unit, used.amount, used.unit is MONEY
         line = None if is_money else self.line(part, unit, context)
         if line is None and not is_money and self._is_charged_otherwise(part, unit, context):
             return  # another unit of this rating group is the one that is charged
@@ -469,6 +468,7 @@ class Turn:
         """
         is_time = unit is TIME
         pieces = line.split(self.now_ns, wanted) if is_time else [(line.at(self.now_ns), wanted)]
+        pieces = bounded(pieces, rated, self.event.highest_price)
         units = nanos = 0
         for priced, piece in pieces:
             rate = priced.rate

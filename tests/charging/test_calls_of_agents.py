@@ -120,6 +120,9 @@ class Control:
     async def reauthorize(self, session: SessionAddress) -> ControlResult:
         return await self.disconnect(session, "")
 
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        return await self.disconnect(session, "")
+
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         if self.client not in (None, session.client):
             return ControlResult.UNSUPPORTED

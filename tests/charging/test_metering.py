@@ -19,9 +19,14 @@ class Switch:
     """A client that is told to end sessions."""
 
     ended: list[tuple[str, str]] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
 
     async def reauthorize(self, session: SessionAddress) -> ControlResult:
         return ControlResult.UNSUPPORTED
+
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        self.warned.append(session.session_id)
+        return ControlResult.ACCEPTED
 
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         self.ended.append((session.session_id, cause))

@@ -169,6 +169,10 @@ class Control:
         self.asked.append(f"reauthorize {session.session_id}")
         return ControlResult.ACCEPTED
 
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        self.asked.append(f"warn {session.session_id}")
+        return ControlResult.ACCEPTED
+
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         self.asked.append(f"disconnect {session.session_id} {cause}")
         return ControlResult.ACCEPTED

@@ -75,6 +75,11 @@ class Control:
         self.asked.put_nowait(("reauthorize", session))
         return self.result
 
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        """Note it."""
+        self.asked.put_nowait(("warn", session))
+        return self.result
+
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         """Note it."""
         self.asked.put_nowait((cause, session))

@@ -328,6 +328,10 @@ class DiameterAgent:
         parts = abort_session_request(session, self.writer.identity, client.realm)
         return await self._ask(Command.ABORT_SESSION, session, parts)
 
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        """Gy has no such request: clients learn of a low balance from the answers to theirs."""
+        return ControlResult.UNSUPPORTED
+
     def _client(self, session: SessionAddress) -> Client:
         """The client with its realm; before its first message that of the peer, else this server's."""
         path = self.open_peer(session.client) or self.open_peer(session.origin)

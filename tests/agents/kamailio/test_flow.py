@@ -251,6 +251,9 @@ class Control:
     async def reauthorize(self, session: object) -> ControlResult:
         return self.calls.calls.reauthorize("c1")
 
+    async def warn(self, session: object) -> ControlResult:
+        return ControlResult.UNSUPPORTED
+
     async def disconnect(self, session: object, cause: str) -> ControlResult:
         return self.calls.calls.disconnect("c1", cause)
 

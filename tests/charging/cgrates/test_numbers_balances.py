@@ -163,6 +163,13 @@ def test_units_pay_for_their_own_kind() -> None:  # 52, 54
     ]
 
 
+def test_a_bundle_without_units_leaves_it_to_money() -> None:  # 55; published is 0, see docs/golden.md
+    empty = snapshot(balance("160"), other={"*data": (balance("0"),)})
+    tariff = tariff_of(Price("0 2/1/60", category="data"))
+    found = _max_debit(empty, tariff, call(80, kind="*data", category="data"))
+    assert (found.paid.usage_ns, held(found.accounts["t:a"])) == (60, [40])
+
+
 def test_factor_turns_generic_units_into_seconds() -> None:  # 53
     generic = balance("100", factors={"call": 1 / 60e9})
     found = _debit(
@@ -216,6 +223,15 @@ def test_debt_goes_to_the_default_balance() -> None:  # 63, 65, 67
     two = snapshot(balance("5", name="one", weight=10), balance("5", name="two"))
     assert held(_debit(two, flat, call(8, kind="*generic")).accounts["t:a"]) == [0, 2]
     assert held(_debit(snapshot(balance("5")), flat, call(8, kind="*generic")).accounts["t:a"]) == [0, -3]
+
+
+def test_two_priced_bundles_and_a_look_before() -> None:  # 68
+    tariff = tariff_of(Price("0 1/1s/1s"), Price("0 0.6/60s/1s", subject="own"))
+    voice = (balance("180s", name="one", subject="own"), balance("240s", name="two", subject="own"))
+    before = snapshot(balance("10"), voice=voice)
+    found = _debit(before, tariff, call(240 * S))
+    assert (found.paid.usage_ns, found.paid.cost_nanos) == (240 * S, 2_400_000_000)
+    assert (held(before.accounts["t:a"]), held(before.accounts["t:a"], "*voice")) == ([10], [180, 240])
 
 
 def test_transfers_move_units_between_accounts() -> None:  # 69

@@ -192,9 +192,10 @@ def test_fallback_subjects_are_tried_four_deep() -> None:  # 31
     [
         pytest.param("2012-02-27T23:50:00Z", 18 * 3600 + 1200, 3, id="33"),
         pytest.param("2012-02-27T09:50:00Z", 32 * 3600 + 1200, 4, id="33b"),
+        pytest.param("2012-02-27T09:50:00Z", 80 * 3600 + 1200, 8, id="33c"),
     ],
 )
 def test_midnight_and_hours_cut_a_long_call(at: str, seconds: int, spans: int) -> None:
-    found = call_cost(WORKDAY, call(seconds * S, at=at), Settings())
+    found = call_cost(WORKDAY, call(seconds * S, at=at), Settings(max_usage={"*any": 100 * 3600 * S}))
     assert isinstance(found, CallCost)
     assert len(found.spans) == spans

@@ -154,9 +154,9 @@ class Live:
     def _wish(self, units: int) -> UsageReport:
         return UsageReport(requested=RequestedUnits(KINDS[self.service], units))
 
-    def max_usage(self, units: int) -> int:
+    def max_usage(self, units: int, **more: object) -> int:
         """How much of a wish may be used."""
-        answer = self.take(EventKind.EVENT, "max", self._wish(units), action=Action.AUTHORIZE)
+        answer = self.take(EventKind.EVENT, "max", self._wish(units), action=Action.AUTHORIZE, **more)
         return answer.grants[0].amount if answer.grants else 0
 
     def debit(self, units: int) -> int:

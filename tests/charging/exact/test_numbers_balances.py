@@ -10,9 +10,13 @@ from fractions import Fraction
 import pytest
 
 from ocs.charging.account import Strategy
+from ocs.charging.actions.model import Action, ActionSet, Do
+from ocs.charging.actions.work import Bench
+from ocs.charging.acts import Act
 from ocs.charging.decision import Change
 from ocs.charging.entry import EntryKind
-from ocs.charging.events import Action, ChargingEvent, EventKind, Result, Unit
+from ocs.charging.events import Action as Requested
+from ocs.charging.events import ChargingEvent, EventKind, Result, Unit
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.service import ChargingService
 from tests.charging.cgrates.small import Price
@@ -74,6 +78,15 @@ def test_a_forced_duration_takes_nothing_where_credit_lacks() -> None:  # 36
     live, _ = priced_bundle()
     assert live.charge(100 * S).result is Result.NO_CREDIT
     assert live.held("bundle", "cash") == [40, 1]
+
+
+def test_nothing_dearer_than_the_limit_is_promised() -> None:  # 37
+    live, _ = priced_bundle()
+    assert live.max_usage(60 * S, highest_price=(1 * NANOS, 60 * S)) == 40 * S
+    assert live.max_usage(60 * S, highest_price=(6 * NANOS, 60 * S)) == 49 * S
+    plain = Live(catalogue(Price("0 0.1/1s/1s@0s 0.3/1s/1s@20s")), (account(balance("9", "main")),))
+    found = [plain.max_usage(60 * S, highest_price=(tenths * NANOS // 10, S)) for tenths in (0, 1, 2, 3)]
+    assert found == [0, 20 * S, 20 * S, 20 * S + 23 * S]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +225,7 @@ def test_a_refund_gives_everything_back_to_its_payer() -> None:  # 56, 58
         "refund",
         1,
         "sms",
-        action=Action.REFUND_ACCOUNT,
+        action=Requested.REFUND_ACCOUNT,
         refund_token=answer.refund_token,
         account=KEY,
     )
@@ -246,6 +259,26 @@ def test_factored_messages_then_money(factor: str, count: int, units: int, money
     )
     assert slow.spend(count) == count
     assert live.held("sms", "cash") == [pocket.value for pocket in slow.pockets] == [units, money]
+
+
+def test_a_blocker_refuses_a_call_it_does_not_cover() -> None:  # 62
+    live = Live(
+        catalogue(SECOND), (account(balance("10s", "bundle", is_blocker=True), balance("9", "cash")),)
+    )
+    assert live.charge(30 * S).result is Result.NO_CREDIT
+    assert live.held("bundle", "cash") == [10, 9]
+
+
+def test_transfers_move_units_between_accounts() -> None:  # 69
+    accounts = {key: account(balance("10", "b", unit=Unit.EVENTS), key=key) for key in (KEY, "t:b")}
+    held = []
+    for amount in (4, 2):
+        work = Bench(accounts, "UTC")
+        move = Action(Do.TRANSFER, "b", Unit.EVENTS, amount, to_account="t:b", to_balance="b")
+        work.run(KEY, ActionSet("move", (move,)), Act(f"run-{amount}", 0, "ops", "gift"))
+        accounts = dict(work.accounts)
+        held.append([accounts[key].balances[0].posted for key in (KEY, "t:b")])
+    assert held == [[6, 14], [4, 16]]
 
 
 def test_debt_goes_to_the_main_balance() -> None:  # 63, 65, 67

@@ -191,6 +191,7 @@ def test_subjects_fall_back_depth_first() -> (
     [
         pytest.param("2012-02-27T23:50:00+00:00", Fraction(110, 6), 3, id="33"),
         pytest.param("2012-02-27T09:50:00+00:00", Fraction(194, 6), 4, id="33b"),
+        pytest.param("2012-02-27T09:50:00+00:00", Fraction(482, 6), 8, id="33c"),
     ],
 )
 def test_hours_cut_a_long_call(at: str, hours: Fraction, expected: int) -> None:
@@ -208,3 +209,18 @@ def test_hours_cut_a_long_call(at: str, hours: Fraction, expected: int) -> None:
 
 def _second_of(second: int) -> Fraction:
     return Fraction(1) if second % 86_400 < 18 * 3600 else Fraction(1, 2)
+
+
+def test_caps_end_or_free_a_call() -> None:  # 11, 27, 28
+    def covered(price: Price, seconds: int) -> tuple[int, int]:
+        live = Live(catalogue(price), (account(balance("1000", "main")),))
+        slow = brute_tariff(price)
+        found, nanos = live.max_debit(seconds * S)
+        for _ in range(found // S):
+            slow.step(slow.next_cost(owes_fee=slow.position == 0))
+        assert slow.rounded() == Fraction(nanos, NANOS)
+        return found // S, nanos
+
+    assert covered(capped("*disconnect"), 120) == (62, 620_000_000)
+    assert covered(capped("*free", "10", "1"), 1800) == (1800, 10 * NANOS)
+    assert covered(capped("*disconnect", "10", "1"), 1800) == (10, 10 * NANOS)

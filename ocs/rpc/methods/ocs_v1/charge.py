@@ -29,10 +29,10 @@ from ocs.rpc.errors import InvalidParams, NotFound
 from ocs.rpc.later import Later
 from ocs.rpc.methods.ocs_v1.names import account_of, identity_of
 from ocs.rpc.methods.ocs_v1.pages import Text
-from ocs.rpc.methods.ocs_v1.quantities import asked_quantity, charged_unit
+from ocs.rpc.methods.ocs_v1.quantities import UNIT_OF_SERVICE, asked_quantity, charged_unit
 from ocs.rpc.methods.ocs_v1.views import Quantity, quantity
 from ocs.rpc.registry import Registry, Role
-from ocs.rpc.values import Amount, Moment, Params, duration_ns
+from ocs.rpc.values import Amount, Moment, Money, Params, duration_ns
 
 CLIENT = "jsonrpc"
 SERVICES = ("data", "voice", "sms", "mms", "generic")
@@ -85,6 +85,8 @@ class ChargeParams(Report, frozen=True, kw_only=True):
     chargeable: bool = True
     meter: Text | None = None
     reserve: Text | None = None
+    max_price: Money | None = None
+    max_price_per: Amount | None = None
     extra: dict[str, Text] = msgspec.field(default_factory=dict)
     aliases: ClassVar = Report.aliases | {
         "sessionid": "session",
@@ -193,7 +195,21 @@ def _event(params: ChargeParams, identities: tuple[Identity, ...]) -> ChargingEv
         is_chargeable=params.chargeable,
         reserve_ns=_span("reserve", params.reserve),
         meter_ns=_span("meter", params.meter),
+        highest_price=_highest_price(service, params),
     )
+
+
+def _highest_price(service: str, params: ChargeParams) -> tuple[int, int] | None:
+    """What a unit may cost at most: nanos, for so many units."""
+    price, per = params.max_price, params.max_price_per
+    if price is None and per is None:
+        return None
+    if price is None or per is None:
+        raise InvalidParams("max_price: and max_price_per stand together")
+    _, units = asked_quantity("max_price_per", per, UNIT_OF_SERVICE.get(service), service)
+    if price.nanos < 0 or units < 1:
+        raise InvalidParams("max_price: is not below zero, and for at least one unit")
+    return price.nanos, units
 
 
 def _request_type(name: str) -> RequestType | None:
