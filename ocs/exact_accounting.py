@@ -269,7 +269,7 @@ class ExactAccounting:
             number=money.number + 1,
             is_open=money.is_open or answer.result is Result.SUCCESS,
         )
-        return changed, Outcome(granted - used)
+        return changed, Outcome(granted - used, is_low=outcome.is_low)
 
     def terminate(self, runs: tuple[Run, ...], usage: int | None, last_used: int | None) -> Step:
         """Ends every run at its usage, and debits it."""
@@ -458,7 +458,8 @@ def _granted(money: Money, answer: ChargingAnswer, wanted: int) -> Outcome:
     if result is Result.SUCCESS and answer.grants:
         result = answer.grants[0].result
     if result in (Result.SUCCESS, Result.FREE_OF_CHARGE):
-        return Outcome(min(answer.grants[0].amount, wanted) if answer.grants else wanted)
+        usage = min(answer.grants[0].amount, wanted) if answer.grants else wanted
+        return Outcome(usage, is_low=answer.is_low_balance)
     if result is Result.NO_CREDIT:
         return Outcome(refusal="INSUFFICIENT_CREDIT") if money.forces else Outcome(0)
     if result is Result.DENIED and not answer.grants:

@@ -220,6 +220,16 @@ class ExactRuntime(Runtime):
         """A client of this API cannot be told to ask again."""
         return ControlResult.REFUSED if session.client == CLIENT else ControlResult.UNSUPPORTED
 
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        """Tells the client of a session that its credit ends soon."""
+        if session.client != CLIENT:
+            return ControlResult.UNSUPPORTED
+        found = self.state.sessions.get(session.session_id.rsplit(":", 2)[0])
+        if found is None:
+            return ControlResult.UNKNOWN_SESSION
+        is_told = await self.timers.warn(found, self.sessions.settings.reply_timeout_ns)
+        return ControlResult.ACCEPTED if is_told else ControlResult.NO_ANSWER
+
     async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
         """Has its client end a session; one that cannot be asked is ended here."""
         if session.client != CLIENT:
@@ -304,6 +314,7 @@ def engine_settings(settings: SessionSettings) -> config.Settings:
                 "enabled": True,
                 **{f"{part}_conns": INTERNAL for part in PARTS},
                 "debit_interval": settings.debit_interval_ns,
+                "min_dur_low_balance": settings.warn_before_ns,
                 "session_ttl": settings.ttl_ns,
                 "channel_sync_interval": settings.sync_interval_ns,
             },

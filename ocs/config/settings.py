@@ -367,6 +367,7 @@ class SessionSettings(msgspec.Struct, frozen=True):
     node_id: Annotated[str, Text(64)] = "ocs"
     default_usage: DefaultUsage = DefaultUsage()
     debit_interval_ns: Annotated[int, Duration(0, DAY)] = 0
+    warn_before_ns: Annotated[int, Duration(0, HOUR)] = 5 * SECOND
     ttl_ns: Annotated[int, Duration(0, 90 * DAY)] = DAY
     sync_interval_ns: Annotated[int, Duration(0, DAY)] = 0
     reply_timeout_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 2 * SECOND

@@ -28,10 +28,11 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A usage, -1 for no limit; or a refusal."""
+    """A usage, -1 for no limit; or a refusal. `is_low`: the account is at its low-balance mark."""
 
     usage: int = 0
     refusal: str = ""
+    is_low: bool = False
 
 
 class Step(msgspec.Struct, frozen=True):

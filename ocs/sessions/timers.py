@@ -118,7 +118,7 @@ class SessionTimers:
     async def _debit_loop(self, cgrid: str) -> None:
         """Takes the credit of each interval at its start; ends when there is none, or with the session."""
         loop = asyncio.get_running_loop()
-        due_s = loop.time()
+        due_s, is_warned = loop.time(), False
         while True:
             session = await self._prepared(cgrid)
             if session is None:
@@ -129,14 +129,25 @@ class SessionTimers:
                 known = outcome.refusal == UNAUTHORIZED_DESTINATION
                 await self.disconnect(cgrid, UNAUTHORIZED_DESTINATION if known else SERVER_ERROR)
                 return
+            if outcome.is_low and outcome.usage and not is_warned:
+                is_warned = True
+                await self.warn(session, session.debit_interval_ns)
             if 0 <= outcome.usage < session.debit_interval_ns:
-                if 0 < outcome.usage <= self._sessions.settings.min_dur_low_balance_ns:
-                    self._spawn(self._warn(session))
-                await asyncio.sleep(max(0.0, due_s + outcome.usage / SECOND_NS - loop.time()))
+                await self._last_seconds(session, due_s, outcome.usage, is_warned)
                 await self.disconnect(cgrid, INSUFFICIENT_CREDIT)
                 return
             due_s += session.debit_interval_ns / SECOND_NS
             await asyncio.sleep(max(0.0, due_s - loop.time()))
+
+    async def _last_seconds(self, session: Session, since_s: float, usage_ns: int, is_warned: bool) -> None:
+        """Waits until the last granted usage has passed; its client is warned before, if it was not."""
+        loop = asyncio.get_running_loop()
+        ends_s = since_s + usage_ns / SECOND_NS
+        before_ns = min(self._sessions.settings.min_dur_low_balance_ns, usage_ns)
+        if before_ns and not is_warned:
+            await asyncio.sleep(max(0.0, ends_s - before_ns / SECOND_NS - loop.time()))
+            await self.warn(session, before_ns)
+        await asyncio.sleep(max(0.0, ends_s - loop.time()))
 
     async def _prepared(self, cgrid: str) -> Session | None:
         """An active session that can be charged at once; None where it has ended."""
@@ -158,17 +169,19 @@ class SessionTimers:
         service.records.put_session(msgspec.structs.replace(session, runs=runs, updated_ns=service.wall_ns()))
         return step.outcome
 
-    async def _warn(self, session: Session) -> None:
-        """Tells the client that the credit ends soon; one that does not understand it misses nothing else."""
+    async def warn(self, session: Session, longest_ns: int) -> bool:
+        """Tells the client that the credit of a session ends soon; False where nobody was told or answered."""
+        settings = self._sessions.settings
         client = self._sessions.clients.of_session(session.client, session.peer)
         if client is None:
-            return
+            return False
+        patience_ns = min(longest_ns, settings.reply_timeout_ns)
         try:
-            await client.call(
-                "SessionSv1.WarnDisconnect", session.event, self._sessions.settings.reply_timeout_ns
-            )
+            await client.call("SessionSv1.WarnDisconnect", session.event, patience_ns)
         except ClientError as error:
             log.info("session.not_warned", cgrid=session.cgrid, error=str(error))
+            return False
+        return True
 
     # --- ending what its client should end
 
