@@ -84,13 +84,12 @@ async def test_calls_of_slices_end_within_a_second_of_their_credit() -> None:
     await check_credit_ends(calls=100, per_second=80, first_s=5, debit_interval_ns=2 * SECOND)
 
 
-@pytest.mark.long
-async def test_a_thousand_calls_at_a_hundred_a_second() -> None:
-    await check_load(calls=3_000, per_second=100, accounts=3_000, seed=2)
+@pytest.mark.parametrize("calls", [1_000, pytest.param(3_000, marks=pytest.mark.long)])
+async def test_thousands_of_calls_at_a_hundred_a_second(calls: int) -> None:
+    await check_load(calls, per_second=100, accounts=calls, seed=2)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("debit_interval_ns", [None, 10 * SECOND])
+@pytest.mark.parametrize("debit_interval_ns", [None, pytest.param(10 * SECOND, marks=pytest.mark.long)])
 async def test_a_thousand_parallel_calls_end_within_a_second_of_their_credit(
     debit_interval_ns: int | None,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from ocs.agents.kamailio.netstring import NetstringDecoder, encode_netstring
@@ -38,10 +39,11 @@ class EvapiServer:
         self._connected.set()
         self._gone.clear()
         decoder = NetstringDecoder()
-        while data := await reader.read(65_536):
-            self.reads.append(data)
-            for payload in decoder.feed(data):
-                self.heard.put_nowait(json.loads(payload))
+        with suppress(ConnectionError):  # where the agent cuts it short
+            while data := await reader.read(65_536):
+                self.reads.append(data)
+                for payload in decoder.feed(data):
+                    self.heard.put_nowait(json.loads(payload))
         self._connected.clear()
         self._gone.set()
         writer.close()
@@ -63,6 +65,10 @@ class EvapiServer:
     def write(self, octets: bytes) -> None:
         """Send octets over the latest connection."""
         self._writers[-1].write(octets)
+
+    def hang_up(self) -> None:
+        """End the latest connection."""
+        self._writers[-1].transport.abort()
 
     async def hear(self) -> dict[str, Any]:
         """The next message of the agent."""
