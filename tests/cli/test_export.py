@@ -2,7 +2,6 @@
 
 import builtins
 import csv
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -142,7 +141,6 @@ def test_parquet_without_its_package_says_what_to_install(
     assert capsys.readouterr().err == f"ocs: {NO_PYARROW}\n"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is an extra")
 def test_parquet_has_exact_numbers(one_connection: FakeServer, tmp_path: Path) -> None:
     from pyarrow import parquet
 
