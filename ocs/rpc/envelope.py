@@ -15,8 +15,8 @@ from msgspec import UNSET, UnsetType
 from ocs.rpc.errors import INVALID_REQUEST, PARSE_ERROR, RpcError
 
 VERSION = "2.0"
-# What lies between two brackets: anything but brackets and quotation marks, and whole strings. Written so that there
-# is one way to match; possessive repeats would say so, but are wrong in Python before 3.11.5.
+# What lies between two brackets: anything but brackets and quotation marks, and whole strings. There is one way
+# to match them; possessive repeats would say so more shortly, but go wrong in Python before 3.11.5.
 _BETWEEN = re.compile(rb'[^{}\[\]"]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^{}\[\]"]*)*', re.DOTALL)
 _IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
