@@ -52,6 +52,7 @@ def charging_policy(settings: config.Settings) -> ChargingPolicy:
             charging.supervision.factor,
             maximum_ns=charging.supervision.maximum_ns,
             aborts=charging.supervision.abort,
+            warns_before_ns=charging.supervision.warn_before_ns,
         ),
         charging.closed_session_grace_ns,
         max(charging.closed_session_grace_ns, 5 * config.MINUTE),

@@ -2,8 +2,9 @@
 
 A step reports the time the session has lasted, as a total, and asks for the next one; the last step before the
 credit ends is shorter. When nothing more is granted the session is ended at the time it has lasted, and its client
-is told to end it; what the client says afterwards is taken as a late report. Nothing is counted twice: a total that
-was charged costs nothing more, also after a restart.
+is told to end it; what the client says afterwards is taken as a late report. Before that it is warned once: when
+the account is at its low-balance mark, or when the last step is known and ends soon. Nothing is counted twice: a
+total that was charged costs nothing more, also after a restart.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import structlog
 
 from ocs.charging.account import Account, Session
 from ocs.charging.events import (
+    ChargingAnswer,
     ChargingEvent,
     EventKind,
     RequestedUnits,
@@ -35,6 +37,7 @@ class Metering:
 
     def __init__(self, service: ChargingService) -> None:
         self._service = service
+        self._warned: set[str] = set()  # by key; a server that was restarted warns again
 
     async def run(self) -> None:
         """Take the steps that are due, every second, until cancelled."""
@@ -58,8 +61,13 @@ class Metering:
             session = None if account is None else _session(account, key)
             if account is None or session is None:
                 self._service.metered.pop(key, None)
+                self._warned.discard(key)
                 return False
-            if not self._is_due(session):
+            left_ns = self._left_ns(session)
+            is_last = any(quota.is_final for quota in session.quotas)
+            if left_ns > (0 if is_last else self._early_ns(session)):
+                if is_last and left_ns <= self._service.policy.supervision.warns_before_ns:
+                    await self._warn(account, session)
                 return False
             await self._charge(account, session)
         except StoreError as error:
@@ -68,9 +76,20 @@ class Metering:
             log.exception("charging.metering_failed", session=key)
         return True
 
-    def _is_due(self, session: Session) -> bool:
+    def _left_ns(self, session: Session) -> int:
+        """How long what was granted lasts still."""
         granted_ns = sum(quota.used + quota.granted for quota in session.quotas if quota.unit is Unit.TIME)
-        return self._service.now_ns() - session.opened_at_ns >= granted_ns
+        return session.opened_at_ns + granted_ns - self._service.now_ns()
+
+    def _early_ns(self, session: Session) -> int:
+        """How long before the end of a step the next one is asked for: in time to warn, if it is the last."""
+        return min(self._service.policy.supervision.warns_before_ns, session.meter_ns // 2)
+
+    async def _warn(self, account: Account, session: Session) -> None:
+        if session.key not in self._warned:
+            self._warned.add(session.key)
+            log.info("charging.metered_session_warned", session=session.key)
+            await self._service.warn(account, session)
 
     async def _charge(self, account: Account, session: Session) -> None:
         lasted_ns = self._service.now_ns() - session.opened_at_ns
@@ -79,11 +98,22 @@ class Metering:
             wish = RequestedUnits(Unit.TIME, session.meter_ns)
             answer = await self._service.handle(_event(account, session, EventKind.UPDATE, lasted_ns, wish))
             if any(grant.amount for grant in answer.grants):
+                await self._look(account, session, answer)
                 return
         cause = CAUSE_TOO_LONG if is_too_long else CAUSE_EXHAUSTED
         log.info("charging.metered_session_ended", session=session.key, cause=cause)
         await self._service.handle(_event(account, session, EventKind.TERMINATION, lasted_ns, None))
         await self._service.disconnect(account, session, cause)
+
+    async def _look(self, account: Account, session: Session, answer: ChargingAnswer) -> None:
+        """Warn after a step that left little; one after a top-up that is enough lets it be said again."""
+        is_last = any(grant.final_unit is not None for grant in answer.grants)
+        soon_ns = self._service.policy.supervision.warns_before_ns
+        granted_ns = sum(grant.amount for grant in answer.grants)
+        if answer.is_low_balance or (is_last and granted_ns <= soon_ns):
+            await self._warn(account, session)
+        elif not is_last:
+            self._warned.discard(session.key)
 
 
 def _session(account: Account, key: str) -> Session | None:

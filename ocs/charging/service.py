@@ -165,6 +165,10 @@ class ChargingService(ActingDoor):
             account, account.sessions, lambda control, address: control.disconnect(address, cause)
         )
 
+    async def warn(self, account: Account, session: Session) -> None:
+        """Have the user of one session told that the credit ends soon."""
+        await self._ask_clients(account, (session,), lambda control, address: control.warn(address))
+
     async def disconnect(self, account: Account, session: Session, cause: str) -> None:
         """Tell the client of one session to end it."""
         await self._ask_clients(

@@ -205,6 +205,7 @@ class Supervision(msgspec.Struct, frozen=True):
     factor: Annotated[int, Integer(1, 100)] = 2
     maximum_ns: Annotated[int, Duration(SECOND, 90 * DAY)] = 2 * DAY
     abort: bool = False
+    warn_before_ns: Annotated[int, Duration(0, HOUR)] = 5 * SECOND
 
 
 class ServiceContext(msgspec.Struct, frozen=True):

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
+from ocs.charging import acts
+from ocs.charging.account import Account
 from ocs.charging.control import ControlResult, SessionAddress
 from ocs.charging.decision import Change
 from ocs.charging.events import ChargingEvent, EventKind, RequestedUnits, Result, Unit, UsageReport
@@ -101,6 +105,46 @@ async def test_when_the_credit_ends_so_does_the_session() -> None:
     assert live.books == "main 5", "12 s: the last step is shorter, what is left pays for no second"
     assert live.switch.ended == [("c1", "credit exhausted")]
     assert [cdr.usage[0].used for cdr in live.truth.cdrs] == [12 * S]
+
+
+SOON = ChargingPolicy(supervision=Supervision(warns_before_ns=4 * S))
+
+
+async def test_the_client_is_warned_once_some_seconds_before_the_last_step_ends() -> None:
+    live = Live(100 + 10 * 25, SOON)
+    await live.say(EventKind.INITIAL, 10)
+    await live.wait(20)
+    assert live.switch.warned == []
+    await live.wait(1)
+    assert live.switch.warned == ["c1"]
+    await live.wait(20)
+    assert (live.switch.warned, live.switch.ended) == (["c1"], [("c1", "credit exhausted")])
+    assert live.books == "main 0"
+    assert [cdr.usage[0].used for cdr in live.truth.cdrs] == [25 * S]
+
+
+async def test_the_client_is_warned_at_the_low_balance_mark_and_again_after_a_top_up() -> None:
+    live = Live(1000)
+    marked = msgspec.structs.replace(live.truth.accounts[ACCOUNT], low_balance_nanos=600)
+    live.truth.accounts[ACCOUNT] = marked
+    await live.say(EventKind.INITIAL, 10)
+    await live.wait(19)
+    assert live.switch.warned == [], "700 are left"
+    await live.wait(11)
+    assert live.switch.warned == ["c1"]
+    await live.wait(10)
+    assert live.switch.warned == ["c1"]
+
+    def credit(one: Account) -> Change:
+        changed, posting = acts.top_up(one, acts.TopUp(5_000), acts.Act("t", 0, "ops"))
+        assert posting is not None
+        return Change(changed, (posting,))
+
+    await live.service.apply(ACCOUNT, credit)
+    await live.wait(10)
+    assert live.switch.warned == ["c1"]
+    await live.wait(500)
+    assert live.switch.warned == ["c1", "c1"]
 
 
 async def test_a_session_nobody_ends_is_ended() -> None:

@@ -240,6 +240,17 @@ async def test_low_balance_is_said_once() -> None:
         assert call.heard == ["playback::low.wav"]
 
 
+async def test_the_core_has_the_caller_warned() -> None:
+    async with world(low_balance_announcement="low.wav") as (made, switch):
+        call = switch.call(Plan(talk_s=60))
+        await asyncio.sleep(20)
+        account = made.account()
+        for _ in range(2):
+            await made.service.warn(account, account.sessions[0])
+        await asyncio.sleep(60)
+        assert call.heard == ["playback::low.wav"]
+
+
 async def test_a_top_up_lengthens_a_call_that_was_to_end() -> None:
     async with world(nanos=20_000) as (made, switch):
         call = switch.call(Plan(talk_s=45.0))
