@@ -278,6 +278,15 @@ def test_the_client_of_a_connection_both_ways_is_asked_to_end_its_session(server
     assert server.money() == (CREDIT - 60 * SECOND_COST, 0), "nobody to ask: ended at what was granted"
 
 
+def test_older_clients_have_their_methods_in_seconds(server: Server) -> None:
+    event = call_of("", "60s", "old-1")["Event"]
+    assert server.call("SMGenericV1.GetMaxUsage", event) == 60
+    assert server.call("SMGenericV1.InitiateSession", event) == 60
+    server.killed()
+    assert server.call("SMGenericV1.TerminateSession", {**event, "Usage": "40s"}) == "OK"
+    assert server.money() == (CREDIT - 40 * SECOND_COST, 0)
+
+
 def test_http_takes_the_same_requests(server: Server) -> None:
     body = {"id": 1, "method": "SessionSv1.AuthorizeEvent", "params": [call_of("GetMaxUsage", "1m")]}
     request = urllib.request.Request(

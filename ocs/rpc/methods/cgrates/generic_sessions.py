@@ -25,10 +25,10 @@ def register(registry: Registry) -> None:
         ("TerminateSession", terminate),
         ("ProcessCDR", process_cdr),
     ):
-        method(registry, f"SMGenericV1.{name}", Role.CHARGE, _Flat)(function)
+        method(registry, f"SMGenericV1.{name}", Role.CHARGE, Flat)(function)
 
 
-class _Flat(Given):
+class Flat(Given):
     """Parameters that are the event itself."""
 
     def __init__(self, value: object) -> None:
@@ -36,7 +36,7 @@ class _Flat(Given):
         self.event: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
 
 
-def _event(runtime: Runtime, params: _Flat) -> CgrEvent:
+def _event(runtime: Runtime, params: Flat) -> CgrEvent:
     tenant = values.text(params.event.get("Tenant")) or runtime.tenant
     return checked(CgrEvent(tenant, params.event, {}, runtime.new_id()[:7]))
 
@@ -46,22 +46,22 @@ def _seconds(usage: int) -> int:
     return usage if usage == UNLIMITED else usage // SECOND_NS
 
 
-def longest(runtime: Runtime, params: _Flat) -> int:
+def longest(runtime: Runtime, params: Flat) -> int:
     """How many seconds an event may last."""
     return _seconds(runtime.sessions.authorize(_event(runtime, params)))
 
 
-def initiate(runtime: Runtime, params: _Flat, caller: Caller) -> int:
+def initiate(runtime: Runtime, params: Flat, caller: Caller) -> int:
     """Opens a session; how many seconds it may last, -1 where a debit loop takes over."""
     return _seconds(runtime.sessions.initiate(_event(runtime, params), client=client_of(caller)))
 
 
-def update(runtime: Runtime, params: _Flat, caller: Caller) -> int:
+def update(runtime: Runtime, params: Flat, caller: Caller) -> int:
     """Settles the last grant of a session and grants more seconds."""
     return _seconds(runtime.sessions.update(_event(runtime, params), client=client_of(caller)))
 
 
-async def terminate(runtime: Runtime, params: _Flat) -> str:
+async def terminate(runtime: Runtime, params: Flat) -> str:
     """Ends a session."""
     event = _event(runtime, params)
     if not runtime.sessions.knows(event):
@@ -70,7 +70,7 @@ async def terminate(runtime: Runtime, params: _Flat) -> str:
     return "OK"
 
 
-def process_cdr(runtime: Runtime, params: _Flat) -> str:
+def process_cdr(runtime: Runtime, params: Flat) -> str:
     """Makes the records of a session, or of an event without one."""
     runtime.cdrs.process(_event(runtime, params))
     return "OK"

@@ -15,6 +15,7 @@ from ocs.rpc.methods.cgrates import (
     attributes,
     cdr_queries,
     cdrs,
+    generic_sessions,
     live_sessions,
     ping,
     profiles,
@@ -27,9 +28,13 @@ from ocs.rpc.methods.cgrates import (
 from ocs.rpc.methods.cgrates.method import TIMEOUT_S
 from ocs.rpc.registry import Method, Registry
 from ocs.rpc.tasks import Tasks
+from ocs.sessions import values
 from ocs.sessions.model import MAIN_FIELDS, CgrEvent
 
-SERVICES = (sessions, live_sessions, cdrs, attributes, resources, routes, stats, thresholds)
+SERVICES = (
+    *(sessions, generic_sessions, live_sessions, cdrs),
+    *(attributes, resources, routes, stats, thresholds),
+)
 PINGED = frozenset(
     (
         *("SessionSv1", "CDRsV1", "CDRsV2", "ChargerSv1", "AttributeSv1", "ResourceSv1", "RouteSv1"),
@@ -126,6 +131,8 @@ def events_of(runtime: Runtime, name: str, params: object) -> tuple[CgrEvent, ..
         return ()
     if name in OF_RECORDS:
         return tuple([runtime.cdrs.event(cdr) for cdr in cdrs.found_by(runtime, params)])
+    if isinstance(params, generic_sessions.Flat):
+        return (CgrEvent(values.text(params.event.get("Tenant")) or runtime.tenant, params.event),)
     if "CGREvents" in params:
         return tuple([sessions.bare_event(runtime, one) for one in params.rows("CGREvents")])
     if "Event" in params:
