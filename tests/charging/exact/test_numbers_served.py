@@ -138,3 +138,11 @@ async def test_a_message_over_gy_is_recorded_as_one(world: World) -> None:  # 95
     assert answer.code == 2001
     [record] = await world.cdrs()
     assert record.usage[0].used == 1
+
+
+@served()
+async def test_an_absurd_wish_over_gy_is_cut_to_the_quota(world: World) -> None:
+    """The incumbent's 93 is refused for a flag of its request template, which Gy has no field for."""
+    client = await world.open()
+    wish = service(None, requested(seconds(3_000_000_000)))
+    assert (await client.initial(wish, context=VOICE, session="v;1")).said == "2001 -=300"
