@@ -10,7 +10,7 @@ from tests.cgrates.engine import Engine
 from tests.cgrates.golden_reduce import Reduce
 from tests.charging.cgrates.worlds import World, expected, same, worlds
 
-# One world of how many: all with sessions, a part of what the core's own tests replay whole.
+# One world of how many: all with sessions, a part of what the core's own tests replay whole; the rest takes minutes.
 SHARES = {"session": 1, "debit": 4, "rating": 10}
 NO_ENDS = ("ExpirationDate",)
 
@@ -18,8 +18,8 @@ NO_ENDS = ("ExpirationDate",)
 def chosen() -> Iterator[Any]:
     for family, share in SHARES.items():
         for number, world in enumerate(worlds(family)):
-            if number % share == 0:
-                yield pytest.param(world, id=world.name.removesuffix(".json"))
+            marks = () if number % share == 0 else pytest.mark.long
+            yield pytest.param(world, id=world.name.removesuffix(".json"), marks=marks)
 
 
 @pytest.mark.parametrize("world", list(chosen()))

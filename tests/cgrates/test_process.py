@@ -21,7 +21,10 @@ STOP_S = 0.5  # 0.1 on a machine with nothing else to do
 RECORDS = 300
 KILL_AFTER = 120
 IN_FLIGHT = 40
-SCRIPT = "#!{python}\nimport sys\nsys.path.insert(0, {root!r})\nfrom ocs.cli.main import main\nsys.exit(main())\n"
+VAIN = {"suretax": {}, "schedulers": {"dynaprepaid_actionplans": ["AP"]}}  # without effect
+SCRIPT = (
+    "#!{python}\nimport sys\nsys.path.insert(0, {root!r})\nfrom ocs.cli.main import main\nsys.exit(main())\n"
+)
 
 
 class Connection:
@@ -68,7 +71,9 @@ def engine(folder: Path, port: int, *flags: str) -> Iterator[subprocess.Popen[by
     """A server started as supervisors of the incumbent start it; it is killed in the end."""
     (folder / "conf").mkdir(exist_ok=True)
     listen = {"rpc_json": f"127.0.0.1:{port}", "birpc_json": "", "http": ""}
-    (folder / "conf" / "cgrates.json").write_text(json.dumps({**ON, "listen": listen}), encoding="utf-8")
+    (folder / "conf" / "cgrates.json").write_text(
+        json.dumps({**ON, "listen": listen, **VAIN}), encoding="utf-8"
+    )
     program = folder / "cgr-engine"
     program.write_text(SCRIPT.format(python=sys.executable, root=str(ROOT)), encoding="utf-8")
     program.chmod(0o755)
@@ -112,11 +117,23 @@ def test_it_has_the_name_and_the_manners_of_the_engine(tmp_path: Path) -> None:
         with socket.socket() as successor:
             successor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             successor.bind(("127.0.0.1", port))
+        (told,) = [
+            line
+            for line in (tmp_path / "log").read_text().splitlines()
+            if "config.keys_without_effect" in line
+        ]
+        assert "no connection to SureTax" in told
+        assert "accounts are not opened by their first event" in told
 
 
 def record(number: int) -> dict[str, Any]:
     """A record that costs 1."""
-    event: dict[str, Any] = {"OriginID": f"o{number}", "ToR": "*sms", "RequestType": "*prepaid", "Category": "call"}
+    event: dict[str, Any] = {
+        "OriginID": f"o{number}",
+        "ToR": "*sms",
+        "RequestType": "*prepaid",
+        "Category": "call",
+    }
     event |= {"Account": "a", "Destination": "33", "AnswerTime": "2025-03-05T10:00:00Z", "Usage": 1}
     return {"Flags": ["*rals"], "Tenant": "t", "Event": event}
 
