@@ -10,7 +10,7 @@ from tests.cgrates.engine import Engine
 from tests.cgrates.golden_reduce import Reduce
 from tests.charging.cgrates.worlds import World, expected, same, worlds
 
-# One world of how many: all with sessions, a part of what the core's own tests replay whole; the rest takes minutes.
+# One world of how many: all with sessions, a part of what the core's own tests replay whole; the rest is long.
 SHARES = {"session": 1, "debit": 4, "rating": 10}
 NO_ENDS = ("ExpirationDate",)
 
