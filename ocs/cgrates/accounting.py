@@ -8,15 +8,14 @@ import msgspec
 from ocs.cgrates.cost_forms import event_cost_form
 from ocs.cgrates.objects.numbers import number, real
 from ocs.cgrates.state import State
-from ocs.charging.cgrates import cdr, event_cost, session
+from ocs.charging.cgrates import cdr, event_cost, model, session
 from ocs.charging.cgrates.account import Account, Balance, all_balances
-from ocs.charging.cgrates.authorize import DIRECT_DEBIT, authorize, default_usage
-from ocs.charging.cgrates.call import Call, Refusal
+from ocs.charging.cgrates.authorize import authorize, default_usage
+from ocs.charging.cgrates.call import DIRECT_DEBIT, Call, Refusal
 from ocs.charging.cgrates.cost import call_cost
-from ocs.charging.cgrates.event_cost import Charges
+from ocs.charging.cgrates.model import Charges, Context, Debited, RatedCdr, Stepped
 from ocs.charging.cgrates.plan import Settings
-from ocs.charging.cgrates.session import Context, Stepped
-from ocs.charging.cgrates.usage import Debited, account_id
+from ocs.charging.cgrates.usage import account_id
 from ocs.sessions import values
 from ocs.sessions.accounting import Outcome, Rated, Report, Step
 from ocs.sessions.model import MAIN_FIELDS, Run
@@ -52,7 +51,7 @@ class Details(msgspec.Struct, frozen=True):
 class Money(msgspec.Struct, frozen=True):
     """What is kept of a run: its state in the core, and the period of its first event."""
 
-    run: session.Run
+    run: model.Run
     first: Call
 
 
@@ -77,7 +76,7 @@ class CgratesAccounting:
         call = call_of_event(tenant, event, usage, self._now_ns(), forces=forces)
         if request_type == DIRECT_DEBIT and event.get("Cost") is not None:
             call = msgspec.structs.replace(call, direct_nanos=values.nanos(event["Cost"]))
-        run = session.Run(values.text(event.get("RunID")), request_type, call)
+        run = model.Run(values.text(event.get("RunID")), request_type, call)
         return Money(run, call)
 
     def restore(self, stored: Any) -> Money:
@@ -125,18 +124,18 @@ class CgratesAccounting:
         """How much of its usage a run may have where others hold parts of balances; nothing is changed."""
         context = self._beside((run,), held)
         money: Money = run.money
-        found = authorize(
-            context.snapshot, context.tariff, money.run.call, run.request_type, self._settings
-        )
+        found = authorize(context.snapshot, context.tariff, money.run.call, run.request_type, self._settings)
         return Outcome(refusal=str(found)) if isinstance(found, Refusal) else Outcome(found.usage_ns)
 
     def holds_of(self, runs: tuple[Run, ...], usage: int, held: Holds) -> dict[str, dict[str, int]]:
         """What of which balance a usage would take where others hold parts of them; nothing is changed."""
         before = self._beside(runs, held)
-        after = session.update(before, _states(runs), session.Report(usage)).context
+        after = session.update(before, _states(runs), model.Report(usage)).context
         found: dict[str, dict[str, int]] = {}
         for name, account in before.snapshot.accounts.items():
-            left = {balance.uid: balance.value_nanos for _, balance in all_balances(after.snapshot.accounts[name])}
+            left = {
+                balance.uid: balance.value_nanos for _, balance in all_balances(after.snapshot.accounts[name])
+            }
             for _, balance in all_balances(account):
                 taken = balance.value_nanos - left.get(balance.uid, balance.value_nanos)
                 if taken > 0:
@@ -151,7 +150,7 @@ class CgratesAccounting:
 
     def update(self, runs: tuple[Run, ...], report: Report, *, is_paused: bool = False) -> Step:
         """Settles the last grant of every run and grants more."""
-        told = session.Report(report.wanted, report.last_used, report.total)
+        told = model.Report(report.wanted, report.last_used, report.total)
         step = session.pause if is_paused else session.update
         return self._kept(runs, step(self._context(runs), _states(runs), told))
 
@@ -161,7 +160,7 @@ class CgratesAccounting:
 
     def message(self, runs: tuple[Run, ...], report: Report, usage: int | None) -> Step:
         """A session of one request."""
-        told = session.Report(report.wanted, report.last_used, report.total)
+        told = model.Report(report.wanted, report.last_used, report.total)
         return self._kept(runs, session.message(self._context(runs), _states(runs), told, usage))
 
     def rate_session(self, run: Run) -> Rated:
@@ -252,7 +251,7 @@ class CgratesAccounting:
                 _calls((run,)),
             )
 
-    def _rated(self, rated: cdr.RatedCdr, call: Call, charges: Charges | None, after: Context) -> Rated:
+    def _rated(self, rated: RatedCdr, call: Call, charges: Charges | None, after: Context) -> Rated:
         details = self._details(call, charges, after) if charges is not None else None
         return Rated(rated.usage_ns, rated.cost_nanos, rated.source, rated.extra, details)
 
@@ -313,7 +312,7 @@ def extra_fields(event: Event) -> dict[str, str]:
     return {name: values.text(value) for name, value in event.items() if name not in MAIN_FIELDS}
 
 
-def _states(runs: tuple[Run, ...]) -> tuple[session.Run, ...]:
+def _states(runs: tuple[Run, ...]) -> tuple[model.Run, ...]:
     """The runs as the core knows them; a run's request type is that of its event."""
     return tuple([run.money.run for run in runs])
 

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ocs.cgrates.forms import rates_form, rating_form
 from ocs.cgrates.objects.numbers import number, real, time_of_day
 from ocs.charging.cgrates import event_cost
-from ocs.charging.cgrates.event_cost import Charge, Charges
-from ocs.charging.cgrates.matching import Match
-from ocs.charging.cgrates.paid import Payment, Steps
+from ocs.charging.cgrates.model import Charge, Charges, Match, Payment, Steps
 from ocs.charging.cgrates.plan import RateInterval, Settings
 from ocs.charging.cgrates.session import PAUSE
 from ocs.sessions.values import moment_text

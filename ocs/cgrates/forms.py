@@ -6,10 +6,17 @@ from typing import Any
 from ocs.cgrates.objects.numbers import number, real, time_of_day
 from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.call import Call
-from ocs.charging.cgrates.cost import CallCost, Increments, RatedSpan
-from ocs.charging.cgrates.paid import UNPAID, PaidCall, PaidSpan, Payment, Steps
-from ocs.charging.cgrates.plan import Rate, RateInterval
-from ocs.charging.cgrates.timings import Timing
+from ocs.charging.cgrates.model import (
+    UNPAID,
+    CallCost,
+    Increments,
+    PaidCall,
+    PaidSpan,
+    Payment,
+    RatedSpan,
+    Steps,
+)
+from ocs.charging.cgrates.plan import Rate, RateInterval, Timing
 from ocs.sessions.values import moment_text
 
 Form = dict[str, Any]

@@ -12,8 +12,7 @@ import msgspec
 
 from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.actions_model import Action, ActionTrigger
-from ocs.charging.cgrates.plan import Activation, RatingPlan, SharedGroup
-from ocs.charging.cgrates.timings import Timing
+from ocs.charging.cgrates.plan import Activation, RatingPlan, SharedGroup, Timing
 from ocs.charging.cgrates.triggers import Watch
 from ocs.charging.profiles import resources, thresholds
 from ocs.exporting.records import Record

@@ -14,8 +14,8 @@ import structlog
 from ocs.cgrates.kinds import Kind, PlanEntry, StoredPlan
 from ocs.cgrates.state import State
 from ocs.charging.cgrates.actions_model import ActionPlanEntry
+from ocs.charging.cgrates.plan import Timing
 from ocs.charging.cgrates.planned import schedule_of
-from ocs.charging.cgrates.timings import Timing
 from ocs.charging.schedule import next_run
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from ocs.charging.cgrates import compile as tariff_rows
 from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.actions_model import AccountAction
 from ocs.charging.cgrates.csv_folder import COLUMNS, Problem, Row, Rows, read_texts
-from ocs.charging.cgrates.plan import Tariff
-from ocs.charging.cgrates.timings import Timing, predefined_timings
+from ocs.charging.cgrates.plan import Tariff, Timing
+from ocs.charging.cgrates.timings import predefined_timings
 from ocs.charging.cgrates.triggers import assign
 from ocs.charging.cgrates.validate import faults
 from ocs.charging.profiles.api import encode
@@ -102,7 +102,9 @@ def _read_yaml(files: list[tuple[str, str]]) -> tuple[tuple[Profiles, ...], list
     for path, text in files:
         if path.rpartition("/")[2] == YAML_FILE:
             profiles, wrong = read_yaml(text, path)
-            problems += [Problem(path, each.line, each.column, f"{each.path}: {each.message}") for each in wrong]
+            problems += [
+                Problem(path, each.line, each.column, f"{each.path}: {each.message}") for each in wrong
+            ]
             if profiles is not None:
                 found.append(profiles)
     return tuple(found), problems

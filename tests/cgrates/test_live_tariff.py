@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.live_tariff import PREDEFINED, LiveTariff
-from ocs.charging.cgrates.plan import Activation
-from ocs.charging.cgrates.timings import Timing
+from ocs.charging.cgrates.plan import Activation, Timing
 
 NAMES = st.sampled_from(["A", "B", "C"])
 PREFIXES = st.lists(st.sampled_from(["4", "49", "491", "33"]), max_size=3).map(tuple)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocs.charging.cgrates.plan import Timing
 from ocs.charging.cgrates.planned import schedule_of
-from ocs.charging.cgrates.timings import Timing
 from ocs.charging.cron import cron
 from ocs.charging.schedule import Calendar, Interval, Once, Schedule, named, next_run
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ocs.cgrates.objects.numbers import decimal, number, real, time_of_day
 from ocs.charging.cgrates.actions_model import Action, BalanceFilter
-from ocs.charging.cgrates.timings import Timing
+from ocs.charging.cgrates.plan import Timing
 
 Form = dict[str, Any]
 

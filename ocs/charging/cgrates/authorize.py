@@ -1,17 +1,10 @@
 """How much of a service an event may use: `SessionSv1.AuthorizeEvent`, and the maximum of a session's run."""
 
 from ocs.charging.cgrates.account import Snapshot
-from ocs.charging.cgrates.call import Call, Refusal
+from ocs.charging.cgrates.call import DYNAPREPAID, PREPAID, PSEUDOPREPAID, Call, Refusal
+from ocs.charging.cgrates.model import MaxUsage
 from ocs.charging.cgrates.plan import ANY, Settings, Tariff
-from ocs.charging.cgrates.usage import UNLIMITED, MaxUsage, max_usage
-
-PREPAID = "*prepaid"
-DYNAPREPAID = "*dynaprepaid"
-PSEUDOPREPAID = "*pseudoprepaid"
-POSTPAID = "*postpaid"
-RATED = "*rated"
-DIRECT_DEBIT = "*directdebit"
-NONE = "*none"
+from ocs.charging.cgrates.usage import UNLIMITED, max_usage
 
 
 def default_usage(kind: str, settings: Settings) -> int:

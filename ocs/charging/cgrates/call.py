@@ -11,6 +11,14 @@ SMS = "*sms"
 MONETARY = "*monetary"
 GENERIC = "*generic"
 
+PREPAID = "*prepaid"
+DYNAPREPAID = "*dynaprepaid"
+PSEUDOPREPAID = "*pseudoprepaid"
+POSTPAID = "*postpaid"
+RATED = "*rated"
+DIRECT_DEBIT = "*directdebit"
+NONE = "*none"
+
 
 class Refusal(StrEnum):
     """Outcomes without a cost, in the incumbent's words."""

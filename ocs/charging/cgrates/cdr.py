@@ -3,26 +3,24 @@
 import msgspec
 
 from ocs.charging.cgrates import event_cost
-from ocs.charging.cgrates.authorize import DIRECT_DEBIT, DYNAPREPAID, NONE, POSTPAID, PREPAID, PSEUDOPREPAID
-from ocs.charging.cgrates.call import Call, Refusal
+from ocs.charging.cgrates.call import (
+    DIRECT_DEBIT,
+    DYNAPREPAID,
+    NONE,
+    POSTPAID,
+    PREPAID,
+    PSEUDOPREPAID,
+    Call,
+    Refusal,
+)
 from ocs.charging.cgrates.cost import call_cost
-from ocs.charging.cgrates.event_cost import Charges
 from ocs.charging.cgrates.grid import NANOS
-from ocs.charging.cgrates.session import Context, Run
+from ocs.charging.cgrates.model import Charges, Context, RatedCdr, Run
 from ocs.charging.cgrates.usage import debit_call
 
 UNRATED_NANOS = -NANOS
 SESSIONS = "*sessions"
 CDRS = "*cdrs"
-
-
-class RatedCdr(msgspec.Struct, frozen=True):
-    """Cost of one run; a refusal leaves cost -1 and its word."""
-
-    usage_ns: int
-    cost_nanos: int
-    source: str
-    extra: str = ""
 
 
 def rate_cdr(context: Context, call: Call, request_type: str) -> tuple[RatedCdr, Context, Charges | None]:

@@ -23,8 +23,9 @@ from ocs.charging.cgrates.plan import (
     SharedGroup,
     Slot,
     Tariff,
+    Timing,
 )
-from ocs.charging.cgrates.timings import Timing, predefined_timings
+from ocs.charging.cgrates.timings import predefined_timings
 
 T = TypeVar("T")
 _SECOND_NS = NANOS

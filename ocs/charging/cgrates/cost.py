@@ -4,39 +4,10 @@ import msgspec
 
 from ocs.charging.cgrates.call import Call, Refusal, exceeds
 from ocs.charging.cgrates.grid import DECIMALS_MAX, round_double, round_to_nanos, snap_nanos, to_double
-from ocs.charging.cgrates.matching import Match, Matched, match_call
+from ocs.charging.cgrates.matching import match_call
+from ocs.charging.cgrates.model import CallCost, Increments, Match, Matched, RatedSpan
 from ocs.charging.cgrates.plan import RateInterval, Settings, Tariff
 from ocs.charging.cgrates.spans import Span, split_call
-
-
-class Increments(msgspec.Struct, frozen=True):
-    """`count` equal steps of a span."""
-
-    duration_ns: int
-    cost_nanos: int
-    count: int = 1
-
-
-class RatedSpan(msgspec.Struct, frozen=True):
-    """Part of a call with its price; `factor` equal neighbours are one span (times are UTC)."""
-
-    start_ns: int
-    end_ns: int
-    index_ns: int
-    match: Match
-    interval: RateInterval | None = None  # None for a call without duration
-    factor: int = 1
-    fee: Increments | None = None  # step without duration in front of the others
-    increments: Increments | None = None  # None where there are too many, and before the first slot
-    whole_nanos: int = 0  # cost of one part before it is divided into increments
-
-
-class CallCost(msgspec.Struct, frozen=True):
-    """A rated call."""
-
-    cost_nanos: int
-    usage_ns: int
-    spans: tuple[RatedSpan, ...]
 
 
 def rate(tariff: Tariff, call: Call, settings: Settings) -> tuple[RatedSpan, ...] | Refusal:

@@ -9,30 +9,20 @@ from enum import Enum, auto
 import msgspec
 
 from ocs.charging.cgrates import values
-from ocs.charging.cgrates.account import Balance, is_timed
+from ocs.charging.cgrates.account import Balance
 from ocs.charging.cgrates.call import MONETARY, Call, Refusal
-from ocs.charging.cgrates.cost import RatedSpan, connect_fee, last_part, rate_matched, total_nanos
+from ocs.charging.cgrates.cost import connect_fee, last_part, rate_matched, total_nanos
 from ocs.charging.cgrates.grid import NANOS, Rounding, round_to_nanos, snap_nanos
-from ocs.charging.cgrates.matching import Match, Matched, match_call
-from ocs.charging.cgrates.paid import Opened, PaidCall, PaidSpan, Payment, Steps, merge_spans
+from ocs.charging.cgrates.matching import match_call
+from ocs.charging.cgrates.model import Match, Matched, PaidCall, PaidSpan, Payment, RatedSpan, Spent, Steps
+from ocs.charging.cgrates.paid import Opened, merge_spans
 from ocs.charging.cgrates.plan import ANY, Settings, Tariff
 from ocs.charging.cgrates.purse import Books, Purse
+from ocs.charging.cgrates.usable import is_timed
 
 _FREE = "*free"
 _DISCONNECT = "*disconnect"
 _ZERO = "*zero"
-
-
-class Spent(msgspec.Struct, frozen=True):
-    """What a debit covered; `owes_fee` says that the connect fee went below zero.
-
-    `is_final` says of a dry run that a real one would take the very same steps.
-    """
-
-    paid: PaidCall
-    owes_fee: bool
-    max_cost_so_far_nanos: int
-    is_final: bool = False
 
 
 class _End(Enum):
@@ -412,5 +402,8 @@ class _Debit:
             cost_nanos = snap_nanos(cost_nanos + part.cost_nanos, decimals)
         usage_ns = sum(part.end_ns - part.start_ns for part in self.parts)
         return Spent(
-            PaidCall(cost_nanos, usage_ns, merge_spans(self.parts)), self.owes_fee, self.so_far_nanos, is_final
+            PaidCall(cost_nanos, usage_ns, merge_spans(self.parts)),
+            self.owes_fee,
+            self.so_far_nanos,
+            is_final,
         )

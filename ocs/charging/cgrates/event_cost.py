@@ -5,38 +5,14 @@ A charge stands for `factor` equal parts of the session; each part is a list of 
 
 import msgspec
 
-from ocs.charging.cgrates.account import Snapshot, kinds_for
+from ocs.charging.cgrates.account import Snapshot
 from ocs.charging.cgrates.call import DATA, MONETARY, VOICE
-from ocs.charging.cgrates.cost import CallCost, RatedSpan, correction_nanos
+from ocs.charging.cgrates.cost import correction_nanos
 from ocs.charging.cgrates.grid import NANOS, snap_nanos
-from ocs.charging.cgrates.matching import Match
-from ocs.charging.cgrates.paid import PaidCall, Steps
-from ocs.charging.cgrates.plan import RateInterval, Settings
+from ocs.charging.cgrates.model import CallCost, Charge, Charges, PaidCall, RatedSpan, Steps
+from ocs.charging.cgrates.plan import Settings
 from ocs.charging.cgrates.purse import Books
-
-
-class Charge(msgspec.Struct, frozen=True):
-    """Equal parts of a session; `is_late` says that a later debit than the first one brought it."""
-
-    match: Match
-    interval: RateInterval | None
-    steps: tuple[Steps, ...]
-    factor: int = 1
-    rounding_nanos: int = 0
-    is_late: bool = False
-
-    @property
-    def part_ns(self) -> int:
-        """Usage of one part."""
-        return sum(steps.duration_ns * steps.count for steps in self.steps)
-
-    @property
-    def usage_ns(self) -> int:
-        """Usage of all parts."""
-        return self.part_ns * self.factor
-
-
-Charges = tuple[Charge, ...]
+from ocs.charging.cgrates.usable import kinds_for
 
 
 def charges_of(paid: PaidCall, *, is_late: bool = False) -> Charges:

@@ -10,6 +10,7 @@ done on the same doubles and the result goes back onto the grid at once.
 
 import math
 from enum import StrEnum
+from operator import truediv
 
 NANOS = 1_000_000_000
 DECIMALS_MAX = 9
@@ -68,8 +69,12 @@ def drift_nanos(nanos: int, price_nanos: int, count: int, decimals: int) -> int:
 
 
 def to_double(nanos: int) -> float:
-    """The double nearest to `nanos`, which is the one the incumbent holds."""
-    return nanos / NANOS
+    """The double nearest to `nanos`, which is the one the incumbent holds.
+
+    Compiled, `/` would first make doubles of both and round twice from 2^53 nanos on; the function does not.
+    """
+    value: float = truediv(nanos, NANOS)
+    return value
 
 
 def nanos_from_decimal(text: str) -> int:

@@ -5,33 +5,20 @@ from collections.abc import Iterator
 import msgspec
 
 from ocs.charging.cgrates.call import Call, Refusal
-from ocs.charging.cgrates.plan import ANY, Activation, RateInterval, RatingPlan, Settings, Tariff
+from ocs.charging.cgrates.model import Match, Matched
+from ocs.charging.cgrates.plan import ANY, Activation, RatingPlan, Settings, Tariff
 from ocs.charging.cgrates.timings import is_active
 
 
-class Match(msgspec.Struct, frozen=True):
-    """Why a price applies."""
-
-    destination_id: str
-    prefix: str
-    plan_id: str
-    subject: str  # profile key, or the id of the balance that gave free units
-
-
-class Matched(msgspec.Struct, frozen=True):
-    """The candidates that price a call, and the moment at which another activation cuts it."""
-
-    match: Match
-    intervals: tuple[RateInterval, ...]
-    cut_ns: int | None = None
-
-
-class _Entry(msgspec.Struct, frozen=True):
+class _Entry:
     """What one activation gives: a match, or None and whom to ask instead."""
 
-    active_ns: int
-    found: Matched | None
-    fallback_subjects: tuple[str, ...] = ()
+    def __init__(
+        self, active_ns: int, found: Matched | None, fallback_subjects: tuple[str, ...] = ()
+    ) -> None:
+        self.active_ns = active_ns
+        self.found = found
+        self.fallback_subjects = fallback_subjects
 
 
 class _TooDeep(Exception):

@@ -7,60 +7,9 @@ in the same place. `Opened` reproduces that without any object per increment.
 
 import msgspec
 
-from ocs.charging.cgrates.cost import RatedSpan
 from ocs.charging.cgrates.grid import snap_nanos
-from ocs.charging.cgrates.matching import Match
+from ocs.charging.cgrates.model import PaidSpan, RatedSpan, Steps
 from ocs.charging.cgrates.plan import RateInterval
-
-
-class Payment(msgspec.Struct, frozen=True):
-    """Who paid one step: units of a balance, money of a balance, both or nobody."""
-
-    account_id: str = ""
-    unit_uid: str = ""
-    unit_nanos: int = 0
-    factor: float = 1.0
-    money_uid: str = ""
-
-
-UNPAID = Payment()
-
-
-class Steps(msgspec.Struct, frozen=True):
-    """`count` equal steps paid alike."""
-
-    duration_ns: int
-    cost_nanos: int
-    count: int
-    payment: Payment = UNPAID
-
-
-class PaidSpan(msgspec.Struct, frozen=True):
-    """Part of a call with its payments; `factor` equal neighbours are one span (times are UTC)."""
-
-    start_ns: int
-    end_ns: int
-    index_ns: int
-    match: Match
-    interval: RateInterval | None
-    steps: tuple[Steps, ...] = ()
-    factor: int = 1
-    cost_nanos: int = 0  # as the debit adds it up
-    whole_nanos: int = 0  # cost of one part that has no steps
-    rounding_nanos: int = 0  # correction of the first step's payer
-
-
-class PaidCall(msgspec.Struct, frozen=True):
-    """The outcome of a debit."""
-
-    cost_nanos: int = 0
-    usage_ns: int = 0
-    spans: tuple[PaidSpan, ...] = ()
-
-    @property
-    def end_ns(self) -> int | None:
-        """End of what is covered."""
-        return self.spans[-1].end_ns if self.spans else None
 
 
 class Opened:

@@ -9,7 +9,6 @@ import msgspec
 
 from ocs.charging.cgrates.actions_model import AccountAction, Action, ActionPlanEntry, ActionTrigger
 from ocs.charging.cgrates.grid import Rounding
-from ocs.charging.cgrates.timings import Timing
 
 ANY = "*any"
 HOUR_NS = 3600 * 10**9
@@ -22,6 +21,22 @@ MAX_USAGE: Mapping[str, int] = {
 }
 DEFAULT_USAGE: Mapping[str, int] = {ANY: 3 * HOUR_NS, "*voice": 3 * HOUR_NS, "*data": 1_048_576, "*sms": 1}
 DEFAULT_SUBJECT: Mapping[str, str] = {ANY: "*zero1ns", "*voice": "*zero1s"}
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """One row of Timings.csv; an empty tuple means any. Weekdays count 0 (Sunday) to 6."""
+
+    tag: str
+    years: tuple[int, ...] = ()
+    months: tuple[int, ...] = ()
+    month_days: tuple[int, ...] = ()
+    week_days: tuple[int, ...] = ()
+    start_ns: int = 0
+    schedule: str = ""  # what the Time column says when it is no time of day: *asap, +10m, *monthly_estimated
+
+    def same_hours(self, other: "Timing") -> bool:
+        """Whether both describe the same moments, whatever their tags."""
+        return msgspec.structs.replace(self, tag="") == msgspec.structs.replace(other, tag="")
 
 
 class Slot(msgspec.Struct, frozen=True):

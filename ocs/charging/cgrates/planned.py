@@ -2,7 +2,8 @@
 
 from datetime import tzinfo
 
-from ocs.charging.cgrates.timings import SECOND_NS, Timing
+from ocs.charging.cgrates.plan import Timing
+from ocs.charging.cgrates.timings import SECOND_NS
 from ocs.charging.cgrates.values import duration_ns
 from ocs.charging.schedule import Calendar, Once, Schedule, named
 

@@ -2,18 +2,11 @@
 
 from collections.abc import Callable
 
-from ocs.charging.cgrates.account import (
-    DEFAULT_ID,
-    Account,
-    Balance,
-    Snapshot,
-    destination_precision,
-    has_category,
-    kinds_for,
-)
+from ocs.charging.cgrates.account import DEFAULT_ID, Account, Balance, Snapshot
 from ocs.charging.cgrates.call import MONETARY, Call
 from ocs.charging.cgrates.grid import drift_nanos, round_to_nanos, snap_nanos, to_double
 from ocs.charging.cgrates.plan import Settings, SharedGroup, Tariff
+from ocs.charging.cgrates.usable import destination_precision, has_category, kinds_for
 
 
 class Purse:

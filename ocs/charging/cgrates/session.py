@@ -4,70 +4,15 @@ A session has one run per charger. Every function takes the state and returns th
 changed; nothing is kept here.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 
 from ocs.charging.cgrates import event_cost
-from ocs.charging.cgrates.account import Account, Snapshot
-from ocs.charging.cgrates.authorize import DYNAPREPAID, PREPAID, PSEUDOPREPAID, authorize
-from ocs.charging.cgrates.call import Call, Refusal
-from ocs.charging.cgrates.event_cost import Charges
-from ocs.charging.cgrates.matching import Match
-from ocs.charging.cgrates.paid import Steps
-from ocs.charging.cgrates.plan import Settings, Tariff
+from ocs.charging.cgrates.authorize import authorize
+from ocs.charging.cgrates.call import PSEUDOPREPAID, Call, Refusal
+from ocs.charging.cgrates.model import Charge, Context, Match, Report, Run, Stepped, Steps
 from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
 
 PAUSE = Match("", "", "", "*pause")  # rating of time that is not charged
-
-
-class Run(msgspec.Struct, frozen=True):
-    """One charged view of a session; `call` is the period of its last debit."""
-
-    run_id: str
-    request_type: str
-    call: Call
-    extra_ns: int = 0  # debited, not yet used
-    last_usage_ns: int = 0
-    total_usage_ns: int = 0
-    charges: Charges | None = None  # None until something was charged
-
-    @property
-    def debits(self) -> bool:
-        """Whether the run takes money while the session lasts."""
-        return self.request_type in (PREPAID, DYNAPREPAID)
-
-
-class Context(msgspec.Struct, frozen=True):
-    """What every step reads: accounts, tariff, settings and the present time."""
-
-    snapshot: Snapshot
-    tariff: Tariff
-    settings: Settings
-    now_ns: int
-
-    def after(self, accounts: Mapping[str, Account]) -> "Context":
-        """The context with changed accounts."""
-        if not accounts:
-            return self
-        merged = msgspec.structs.replace(self.snapshot, accounts={**self.snapshot.accounts, **accounts})
-        return msgspec.structs.replace(self, snapshot=merged)
-
-
-class Stepped(msgspec.Struct, frozen=True):
-    """A step of a session: the runs after it, the context after it, and the usage granted or why not."""
-
-    runs: tuple[Run, ...]
-    context: Context
-    outcome: int | Refusal
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What an update says: `wanted_ns` more, `last_used_ns` of the last grant, or a running total."""
-
-    wanted_ns: int
-    last_used_ns: int | None = None
-    total_ns: int | None = None
 
 
 def update(context: Context, runs: tuple[Run, ...], report: Report) -> Stepped:
@@ -94,7 +39,7 @@ def pause(context: Context, runs: tuple[Run, ...], report: Report) -> Stepped:
         if run.debits:
             call = next_period(run.call, report.wanted_ns)
             step = Steps(report.wanted_ns, 0, 1)
-            charge = event_cost.Charge(PAUSE, None, (step,))
+            charge = Charge(PAUSE, None, (step,))
             run = msgspec.structs.replace(
                 run,
                 call=msgspec.structs.replace(call, loop=call.loop + 1),

@@ -4,10 +4,8 @@ Order of the cuts: activations, midnights, then hours and slots span by span. Ca
 at slots only and keep the price that holds at their start.
 """
 
-import msgspec
-
 from ocs.charging.cgrates.call import VOICE, Call
-from ocs.charging.cgrates.matching import Matched
+from ocs.charging.cgrates.model import Matched
 from ocs.charging.cgrates.plan import RateInterval
 from ocs.charging.cgrates.timings import (
     DAY_NS,
@@ -19,13 +17,18 @@ from ocs.charging.cgrates.timings import (
 )
 
 
-class Span(msgspec.Struct, frozen=True):
-    """Part of a call, in local ns; `index_ns` is what the session has used at its end."""
+class Span:
+    """Part of a call, in local ns; `index_ns` is what the session has used at its end. It is never changed."""
 
-    start_ns: int
-    end_ns: int
-    index_ns: int
-    interval: RateInterval | None = None
+    __slots__ = ("end_ns", "index_ns", "interval", "start_ns")
+
+    def __init__(
+        self, start_ns: int, end_ns: int, index_ns: int, interval: RateInterval | None = None
+    ) -> None:
+        self.start_ns = start_ns
+        self.end_ns = end_ns
+        self.index_ns = index_ns
+        self.interval = interval
 
     @property
     def duration_ns(self) -> int:
@@ -169,7 +172,7 @@ def _with_interval(span: Span, interval: RateInterval) -> Span:
         return span
     if span.interval is not None and not _is_better(interval, span.interval):
         return span
-    return msgspec.structs.replace(span, interval=interval)
+    return Span(span.start_ns, span.end_ns, span.index_ns, interval)
 
 
 def _round_up(spans: list[Span]) -> list[Span]:
@@ -180,7 +183,7 @@ def _round_up(spans: list[Span]) -> list[Span]:
         if done and span.end_ns <= end_ns:
             continue
         if span.start_ns < end_ns:
-            span = msgspec.structs.replace(span, start_ns=end_ns)
+            span = Span(end_ns, span.end_ns, span.index_ns, span.interval)
         span = _to_increment(span)
         end_ns = span.end_ns
         done.append(span)

@@ -6,27 +6,11 @@ the incumbent reads hours and weekdays on the clock of that timestamp.
 
 from datetime import date
 
-import msgspec
+from ocs.charging.cgrates.plan import Timing
 
 DAY_NS = 86_400 * 1_000_000_000
 SECOND_NS = 1_000_000_000
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-
-
-class Timing(msgspec.Struct, frozen=True):
-    """One row of Timings.csv; an empty tuple means any. Weekdays count 0 (Sunday) to 6."""
-
-    tag: str
-    years: tuple[int, ...] = ()
-    months: tuple[int, ...] = ()
-    month_days: tuple[int, ...] = ()
-    week_days: tuple[int, ...] = ()
-    start_ns: int = 0
-    schedule: str = ""  # what the Time column says when it is no time of day: *asap, +10m, *monthly_estimated
-
-    def same_hours(self, other: "Timing") -> bool:
-        """Whether both describe the same moments, whatever their tags."""
-        return msgspec.structs.replace(self, tag="") == msgspec.structs.replace(other, tag="")
 
 
 def midnight_before(local_ns: int) -> int:

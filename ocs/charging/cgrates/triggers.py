@@ -15,7 +15,7 @@ from ocs.charging.cgrates.account import Account, Balance, all_balances
 from ocs.charging.cgrates.actions import Changed, Moment, Passes, execute, run_actions, unfiltered
 from ocs.charging.cgrates.actions_model import Action, ActionTrigger, BalanceFilter
 from ocs.charging.cgrates.call import MONETARY, Call
-from ocs.charging.cgrates.paid import PaidCall
+from ocs.charging.cgrates.model import PaidCall
 from ocs.charging.cgrates.plan import ANY, Tariff
 
 COUNTER_WORD = "counter"

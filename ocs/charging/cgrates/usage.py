@@ -1,44 +1,26 @@
 """The three questions put to an account: how long could this call last, debit what can be paid, debit it all."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 from ocs.charging.cgrates.account import DEFAULT_ID, Account, Snapshot
 from ocs.charging.cgrates.call import MONETARY, Call, Refusal, exceeds
 from ocs.charging.cgrates.cost import correction_nanos, rate
-from ocs.charging.cgrates.debit import Spent, debit
-from ocs.charging.cgrates.paid import PaidCall, PaidSpan, span_cost
+from ocs.charging.cgrates.debit import debit
+from ocs.charging.cgrates.model import Debited, MaxUsage, PaidCall, PaidSpan, Spent
+from ocs.charging.cgrates.paid import span_cost
 from ocs.charging.cgrates.plan import Settings, Tariff
 from ocs.charging.cgrates.purse import Books
 
 UNLIMITED = -1
 
 
-class Debited(msgspec.Struct, frozen=True):
-    """A paid call and the accounts it changed."""
-
-    paid: PaidCall
-    accounts: Mapping[str, Account] = {}
-
-
-class MaxUsage(msgspec.Struct, frozen=True):
-    """How much of a call an account can pay; -1 where it may go below zero.
-
-    `accounts` is not empty in one case only: a dry run asked to round books the correction, although nothing else
-    of it is kept.
-    """
-
-    usage_ns: int
-    accounts: Mapping[str, Account] = {}
-
-
-class _Probe(msgspec.Struct, frozen=True):
+class _Probe:
     """A dry run: how much can be paid, and what was tried, kept where a debit would do the very same."""
 
-    found: MaxUsage
-    spent: Spent | None = None
-    books: Books | None = None
+    def __init__(self, found: MaxUsage, spent: Spent | None = None, books: Books | None = None) -> None:
+        self.found = found
+        self.spent = spent
+        self.books = books
 
 
 def max_usage(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings) -> MaxUsage | Refusal:

@@ -8,7 +8,7 @@ from ocs.charging.cgrates import actions, values
 from ocs.charging.cgrates.account import Account, Snapshot, all_balances
 from ocs.charging.cgrates.actions import Changed, Moment
 from ocs.charging.cgrates.call import Refusal
-from ocs.charging.cgrates.paid import PaidCall
+from ocs.charging.cgrates.model import PaidCall
 from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
 from tests.charging.cgrates.balance_calls import balance_filter, nanos_of
 from tests.charging.cgrates.worlds import Step, World, call_of, moment

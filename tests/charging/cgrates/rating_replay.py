@@ -4,7 +4,8 @@ from typing import Any
 
 from ocs.charging.cgrates import values
 from ocs.charging.cgrates.call import Call, Refusal
-from ocs.charging.cgrates.cost import CallCost, RatedSpan, call_cost, event_cost
+from ocs.charging.cgrates.cost import call_cost, event_cost
+from ocs.charging.cgrates.model import CallCost, RatedSpan
 from tests.charging.cgrates.worlds import Step, World, call_of, moment
 
 

@@ -8,16 +8,9 @@ import msgspec
 from ocs.charging.cgrates import values
 from ocs.charging.cgrates.authorize import authorize, default_usage
 from ocs.charging.cgrates.call import Call, Refusal
-from ocs.charging.cgrates.cdr import RatedCdr, rate_cdr, rate_session_cdr
-from ocs.charging.cgrates.session import (
-    Context,
-    Report,
-    Run,
-    Stepped,
-    message,
-    terminate,
-    update,
-)
+from ocs.charging.cgrates.cdr import rate_cdr, rate_session_cdr
+from ocs.charging.cgrates.model import Context, RatedCdr, Report, Run, Stepped
+from ocs.charging.cgrates.session import message, terminate, update
 from tests.charging.cgrates.debit_replay import RECORDED_NS, Accounts
 from tests.charging.cgrates.worlds import Step, World
 

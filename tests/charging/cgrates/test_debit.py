@@ -5,12 +5,13 @@ from types import FrameType
 
 import pytest
 
-from ocs.charging.cgrates.account import Balance, Snapshot, destination_precision, is_timed
+from ocs.charging.cgrates.account import Balance, Snapshot
 from ocs.charging.cgrates.call import Refusal
 from ocs.charging.cgrates.cost import call_cost, event_cost
-from ocs.charging.cgrates.plan import Settings, Tariff
-from ocs.charging.cgrates.timings import Timing
-from ocs.charging.cgrates.usage import Debited, MaxUsage, debit_call, max_debit, max_usage
+from ocs.charging.cgrates.model import Debited, MaxUsage
+from ocs.charging.cgrates.plan import Settings, Tariff, Timing
+from ocs.charging.cgrates.usable import destination_precision, is_timed
+from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
 from tests.charging.cgrates.small import Price, S, balance, call, held, snapshot, tariff_of
 
 EACH_SECOND = tariff_of(Price("0.05 0.6/60s/1s@0s 0.6/60s/1s@60s"))

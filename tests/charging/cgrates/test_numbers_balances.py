@@ -5,10 +5,9 @@ import pytest
 from ocs.charging.cgrates import actions, event_cost
 from ocs.charging.cgrates.account import Account, Snapshot
 from ocs.charging.cgrates.call import Call, Refusal
-from ocs.charging.cgrates.matching import Match
-from ocs.charging.cgrates.paid import Payment, Steps
+from ocs.charging.cgrates.model import Charge, Debited, Match, MaxUsage, Payment, Steps
 from ocs.charging.cgrates.plan import Settings, Tariff
-from ocs.charging.cgrates.usage import Debited, MaxUsage, debit_call, max_debit, max_usage
+from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
 from tests.charging.cgrates.small import G6, MINUTE, Price, S, balance, call, held, snapshot, tariff_of
 
 BUNDLE = tariff_of(
@@ -187,7 +186,7 @@ def test_refund_gives_every_step_back_to_its_payer() -> None:  # 56
         Steps(3 * S, 2 * 10**9, 1, Payment("t:a", "one", 3 * S * 10**9, 1.0, "cash")),
         Steps(4 * S, 0, 1, Payment("t:a", "two", 4 * S * 10**9)),
     )
-    charge = event_cost.Charge(match, None, steps)
+    charge = Charge(match, None, steps)
     books = event_cost.refund(before, (charge,), "*voice", Settings(), is_partial=False)
     after = books.changed()["t:a"]
     assert (held(after), held(after, "*voice")) == ([104], [13, 14])

@@ -3,9 +3,10 @@
 import pytest
 
 from ocs.charging.cgrates.call import Refusal
-from ocs.charging.cgrates.cost import CallCost, call_cost
+from ocs.charging.cgrates.cost import call_cost
+from ocs.charging.cgrates.model import CallCost, MaxUsage
 from ocs.charging.cgrates.plan import Settings, Tariff
-from ocs.charging.cgrates.usage import MaxUsage, debit_call, max_debit, max_usage
+from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
 from tests.charging.cgrates.small import G6, MINUTE, Price, S, balance, call, held, snapshot, tariff_of
 
 RT_20CNT = tariff_of(Price("0.4 0.2/60s/60s@0s 0.1/60s/1s@60s"))

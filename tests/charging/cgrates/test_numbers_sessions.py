@@ -7,9 +7,9 @@ from ocs.charging.cgrates.account import Snapshot
 from ocs.charging.cgrates.authorize import authorize
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.cdr import rate_cdr, rate_session_cdr
+from ocs.charging.cgrates.model import Context, MaxUsage, Report, Run
 from ocs.charging.cgrates.plan import Settings, Tariff
-from ocs.charging.cgrates.session import Context, Report, Run, message, terminate, update
-from ocs.charging.cgrates.usage import MaxUsage
+from ocs.charging.cgrates.session import message, terminate, update
 from ocs.charging.cgrates.values import instant_ns
 from tests.charging.cgrates.small import Price, S, balance, call, held, snapshot, tariff_of
 

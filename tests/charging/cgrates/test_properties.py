@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from ocs.charging.cgrates.account import Account, Snapshot, all_balances
 from ocs.charging.cgrates.compile import compile_tariff
 from ocs.charging.cgrates.csv_folder import COLUMNS, read_texts
+from ocs.charging.cgrates.model import Debited, MaxUsage
 from ocs.charging.cgrates.plan import Settings
-from ocs.charging.cgrates.usage import Debited, MaxUsage, debit_call, max_debit, max_usage
+from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
 from tests.charging.cgrates.small import Price, S, balance, call, snapshot, tariff_of
 
 PRICES = st.builds(

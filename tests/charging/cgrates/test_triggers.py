@@ -8,7 +8,7 @@ from ocs.charging.cgrates.account import Account, Balance
 from ocs.charging.cgrates.actions import Moment
 from ocs.charging.cgrates.actions_model import Action, ActionTrigger, BalanceFilter
 from ocs.charging.cgrates.call import Call
-from ocs.charging.cgrates.paid import PaidCall, PaidSpan, Payment, Steps
+from ocs.charging.cgrates.model import PaidCall, PaidSpan, Payment, Steps
 from ocs.charging.cgrates.plan import Settings, Tariff
 from ocs.charging.cgrates.triggers import (
     Charge,

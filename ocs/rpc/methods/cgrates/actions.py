@@ -13,7 +13,7 @@ from ocs.cgrates.objects.numbers import moment
 from ocs.cgrates.objects.sheets import SHEETS
 from ocs.cgrates.runtime import Runtime
 from ocs.charging.cgrates import values
-from ocs.charging.cgrates.timings import Timing
+from ocs.charging.cgrates.plan import Timing
 from ocs.rpc.errors import RpcError
 from ocs.rpc.methods.cgrates.compiled import compiled
 from ocs.rpc.methods.cgrates.table import OK, Table, account_id_of, page, tenant_of

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from ocs.cgrates.objects.errors import server_error
 from ocs.charging.cgrates.compile import compile_tariff
 from ocs.charging.cgrates.csv_folder import Row
-from ocs.charging.cgrates.plan import Tariff
-from ocs.charging.cgrates.timings import Timing
+from ocs.charging.cgrates.plan import Tariff, Timing
 
 
 def compiled(

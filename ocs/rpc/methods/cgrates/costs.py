@@ -13,8 +13,9 @@ from ocs.cgrates.objects.numbers import number
 from ocs.cgrates.runtime import Runtime
 from ocs.charging.cgrates.authorize import default_usage
 from ocs.charging.cgrates.call import DATA, VOICE, Call, Refusal
-from ocs.charging.cgrates.cost import CallCost, RatedSpan, call_cost, event_cost
+from ocs.charging.cgrates.cost import call_cost, event_cost
 from ocs.charging.cgrates.event_cost import unpaid_charges
+from ocs.charging.cgrates.model import CallCost, RatedSpan
 from ocs.charging.cgrates.plan import ANY, Activation, Tariff
 from ocs.charging.cgrates.usage import account_id, debit_call, max_usage
 from ocs.rpc.methods.cgrates.table import OK, Table, tenant_of

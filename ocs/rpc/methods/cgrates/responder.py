@@ -12,8 +12,7 @@ from ocs.cgrates.runtime import Runtime
 from ocs.charging.cgrates import event_cost
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.cost import call_cost
-from ocs.charging.cgrates.matching import Match
-from ocs.charging.cgrates.paid import Payment, Steps
+from ocs.charging.cgrates.model import Charge, Match, Payment, Steps
 from ocs.charging.cgrates.plan import Activation
 from ocs.charging.cgrates.usage import account_id, debit_call, max_debit, max_usage
 from ocs.rpc.caller import Role
@@ -118,7 +117,7 @@ def _refunded(runtime: Runtime, params: Given, steps: tuple[Steps, ...]) -> dict
     call = call_of(runtime, params)
     own = account_id(call)
     payers = {one.payment.account_id or own for one in steps}
-    charge = event_cost.Charge(Match("", "", "", ""), None, steps)
+    charge = Charge(Match("", "", "", ""), None, steps)
     books = event_cost.refund(
         runtime.state.snapshot(own, *payers), (charge,), call.kind, runtime.arithmetic, is_partial=False
     )
