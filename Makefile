@@ -100,7 +100,8 @@ format: $(VENV)/.tools
 
 # First the sources, then what drives the server from outside once more, on the installed, compiled package.
 COMPILED_TESTS := tests/conformance tests/replay tests/simulation tests/charging/test_core_machine.py \
-	tests/charging/test_engine.py tests/charging/test_engine_time.py tests/charging/test_onetime.py
+	tests/charging/test_engine.py tests/charging/test_engine_time.py tests/charging/test_onetime.py \
+	tests/charging/cgrates tests/sessions tests/cgrates/test_golden_sessions.py tests/rpc/test_dispatch.py
 
 test: test-packages lint install
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)

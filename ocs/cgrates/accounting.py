@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from ocs.cgrates.cost_forms import event_cost_form
+from ocs.cgrates.details import BalanceSummary, Details, Money
 from ocs.cgrates.objects.numbers import number, real
 from ocs.cgrates.state import State
 from ocs.charging.cgrates import cdr, event_cost, model, session
@@ -22,37 +23,6 @@ from ocs.sessions.model import MAIN_FIELDS, Run
 from ocs.sessions.values import Event
 
 Holds = Mapping[str, Mapping[str, int]]  # of accounts by id: nanos by the uid of a balance
-
-
-class BalanceSummary(msgspec.Struct, frozen=True):
-    """A balance beside a cost: what it held after the debit."""
-
-    uid: str
-    balance_id: str
-    kind: str
-    value_nanos: int
-    weight: float
-    is_disabled: bool
-
-
-class Details(msgspec.Struct, frozen=True):
-    """Who paid what of a run, with the account as the last debit left it."""
-
-    charges: Charges
-    start_ns: int
-    offset_ns: int
-    kind: str
-    account_id: str = ""
-    balances: tuple[BalanceSummary, ...] = ()
-    allows_negative: bool = False
-    is_disabled: bool = False
-
-
-class Money(msgspec.Struct, frozen=True):
-    """What is kept of a run: its state in the core, and the period of its first event."""
-
-    run: model.Run
-    first: Call
 
 
 class CgratesAccounting:

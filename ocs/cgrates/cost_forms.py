@@ -13,7 +13,7 @@ from ocs.charging.cgrates.session import PAUSE
 from ocs.sessions.values import moment_text
 
 if TYPE_CHECKING:
-    from ocs.cgrates.accounting import Details
+    from ocs.cgrates.details import Details
 
 Form = dict[str, Any]
 ID_LETTERS = 7

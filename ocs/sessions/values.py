@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from operator import truediv
 from typing import Any
 
 from ocs.charging.cgrates import values as cells
@@ -131,7 +132,10 @@ def nanos(value: object) -> int:
 def number(nanos_: int) -> int | float:
     """Nanos as the number of their unit, whole ones without a point."""
     whole, rest = divmod(nanos_, SECOND_NS)
-    return whole if not rest else nanos_ / SECOND_NS
+    if not rest:
+        return whole
+    exact: float = truediv(nanos_, SECOND_NS)  # compiled, `/` rounds twice from 2^53 nanos on
+    return exact
 
 
 def moment(value: object, now_ns: int) -> Moment:
