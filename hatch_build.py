@@ -53,7 +53,6 @@ EXACT = (
 )
 COMPAT = (
     "ocs/cgrates/accounting.py",
-    "ocs/cgrates/state.py",
     "ocs/charging/cgrates/authorize.py",
     "ocs/charging/cgrates/cdr.py",
     "ocs/charging/cgrates/cost.py",
