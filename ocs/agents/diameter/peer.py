@@ -146,13 +146,16 @@ class PeerProtocol(asyncio.Protocol):
             self._after(events, now_ns)
 
     def _go_on(self) -> None:
-        """The next of what one read brought."""
+        """The next of what one read brought; nothing where the connection was lost meanwhile."""
+        if not self._later:
+            return
         events, self._later = self._later[:TURN_EVENTS], self._later[TURN_EVENTS:]
         self._after(events, self._later_ns)
+        transport = self._transport
         if self._later:
             self._loop.call_soon(self._go_on)
-        elif events and self._transport is not None:
-            self._transport.resume_reading()
+        elif transport is not None and not transport.is_closing():
+            transport.resume_reading()
 
     def pause_writing(self) -> None:
         """The peer does not read: what it is owed has reached its bound."""

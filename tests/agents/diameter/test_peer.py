@@ -84,6 +84,8 @@ def test_what_came_before_the_connection_was_lost_is_charged_all_the_same() -> N
             protocol.abort()
             await protocol.gone
             assert [event.event_id for event in charging.events] == list(range(100))
+            await asyncio.sleep(0)  # the turn that was due when the connection was lost
+            assert protocol._timer is None, "nothing is armed for a connection that is gone"
             peer.close()
 
     run(test())
