@@ -81,6 +81,7 @@ $(VENV)/.tools: pyproject.toml | $(VENV)/.installed
 
 run: $(VENV)/.runnable
 	@echo "starting; open http://127.0.0.1:2080/ and, in another terminal, try:"
+	echo "  $(BIN)/ocs client traffic        # so that something moves"
 	echo "  $(BIN)/ocs account show 15550100001"
 	echo "  $(BIN)/ocs client ccr --kind initial --subscriber 15550100001 --rating-group 10 --request 100MB"
 	echo "  $(BIN)/ocs session ls"

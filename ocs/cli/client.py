@@ -1,18 +1,14 @@
-"""`ocs client ccr`: one credit-control request to a server and its answer in words; a client to try things with.
-
-The same codec and connection as the server's, with the roles changed.
-"""
+"""`ocs client ccr`: one credit-control request to a server and its answer in words; a client to try things with."""
 
 import argparse
 import asyncio
 import json
 import os
-import socket
 import sys
 import time
-from collections.abc import Callable
 from typing import Final
 
+from ocs.cli.dialogue import ClientError, Dialogue
 from ocs.config import scalars
 from ocs.diameter import avps
 from ocs.diameter.avp import (
@@ -25,25 +21,13 @@ from ocs.diameter.avp import (
     encode_utf8,
     group,
 )
-from ocs.diameter.capabilities import ADMIT, LocalCapabilities
-from ocs.diameter.codes import (
-    CREDIT_CONTROL_APPLICATION,
-    Command,
-    DisconnectCause,
-    ResultCode,
-)
-from ocs.diameter.connection import Connection
+from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, ResultCode
 from ocs.diameter.describe import describe
 from ocs.diameter.dictionary import standard
-from ocs.diameter.events import AnswerReceived, Closed, Event, Opened
-from ocs.diameter.identifiers import Identifiers
 from ocs.diameter.message import Message
-from ocs.diameter.peer import Role
 
 ANSWERED, FAILED, WRONG_ARGUMENT = 0, 1, 2
 SECOND_NS: Final = 1_000_000_000
-GOODBYE_S: Final = 1.0
-READ_OCTETS: Final = 65_536
 
 _KINDS: Final = {"initial": 1, "update": 2, "termination": 3, "event": 4}
 _ACTIONS: Final = {"debit": 0, "refund": 1, "check": 2, "price": 3}
@@ -56,10 +40,6 @@ _CONTEXTS: Final = {
 }
 _TERMINATED_BY_USER: Final = 1
 _MSISDN: Final = 1  # Address-Type (TS 32.299 7.2.4)
-
-
-class ClientError(Exception):
-    """What went wrong, for the person at the keyboard."""
 
 
 def ccr(arguments: argparse.Namespace) -> int:
@@ -195,92 +175,12 @@ def _service_information(arguments: argparse.Namespace) -> list[bytes]:
     return [group(avps.SERVICE_INFORMATION, members)] if members else []
 
 
-# --- the connection
-
-
 async def _exchange(arguments: argparse.Namespace, parts: list[bytes]) -> Message:
     """Connect, exchange capabilities, ask, take leave."""
-    host, _, port = arguments.server.rpartition(":")
+    dialogue = await Dialogue.open(
+        arguments.server, arguments.origin_host, arguments.origin_realm, arguments.timeout
+    )
     try:
-        async with asyncio.timeout(arguments.timeout):
-            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    except (OSError, ValueError, TimeoutError) as error:
-        raise ClientError(f"{arguments.server} cannot be reached: {error or 'no answer'}") from error
-    conversation = _Conversation(arguments, reader, writer)
-    try:
-        async with asyncio.timeout(arguments.timeout):
-            return await conversation.ask(parts)
-    except TimeoutError:
-        raise ClientError(f"no answer from {arguments.server} in {arguments.timeout} s") from None
-    except OSError as error:
-        raise ClientError(f"{arguments.server}: {error}") from error
+        return await dialogue.ask(parts, arguments.retransmit)
     finally:
-        await conversation.leave()
-
-
-class _Conversation:
-    """One connection to a server from the client's end."""
-
-    def __init__(
-        self, arguments: argparse.Namespace, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._retransmit = arguments.retransmit
-        own: socket.socket = writer.get_extra_info("socket")
-        local = LocalCapabilities(
-            origin_host=arguments.origin_host,
-            origin_realm=arguments.origin_realm,
-            host_addresses=(str(own.getsockname()[0]),),
-            origin_state_id=1,
-            product_name="ocs client",
-        )
-        self._identifiers = Identifiers(int(time.time()), int.from_bytes(os.urandom(6), "big"))
-        self._connection = Connection(local, lambda _: ADMIT, self._identifiers, role=Role.INITIATOR)
-
-    async def ask(self, parts: list[bytes]) -> Message:
-        """The answer to a CCR; raises ClientError when the connection ends before it."""
-        self._connection.connected(time.monotonic_ns())
-        await self._until(lambda event: isinstance(event, Opened))
-        end_to_end = self._identifiers.next_end_to_end() if self._retransmit else None
-        self._connection.send_request(
-            Command.CREDIT_CONTROL, CREDIT_CONTROL_APPLICATION, parts, time.monotonic_ns(), end_to_end
-        )
-        event = await self._until(lambda event: isinstance(event, AnswerReceived))
-        assert isinstance(event, AnswerReceived)
-        return event.message
-
-    async def _until(self, wanted: Callable[[Event], bool]) -> Event:
-        """Read until an event of that kind comes."""
-        while True:
-            self._flush()
-            data = await self._reader.read(READ_OCTETS)
-            if data:
-                events = self._connection.receive_data(data, time.monotonic_ns())
-            else:
-                events = self._connection.connection_lost(time.monotonic_ns())
-            self._flush()
-            for event in events:
-                if wanted(event):
-                    return event
-                if isinstance(event, Closed):
-                    detail = f": {event.detail}" if event.detail else ""
-                    raise ClientError(f"connection closed, {event.reason.value}{detail}")
-            if not data:
-                raise ClientError("connection closed")
-
-    def _flush(self) -> None:
-        data = self._connection.data_to_send()
-        if data and not self._writer.is_closing():
-            self._writer.write(data)
-
-    async def leave(self) -> None:
-        """DPR, DPA, close; a server that does not answer is not waited for."""
-        self._connection.disconnect(time.monotonic_ns(), DisconnectCause.DO_NOT_WANT_TO_TALK_TO_YOU)
-        try:
-            async with asyncio.timeout(GOODBYE_S):
-                await self._until(lambda event: isinstance(event, Closed))
-        except (ClientError, TimeoutError, OSError):
-            return  # the answer is here already, or the failure is reported
-        finally:
-            self._writer.close()
+        await dialogue.leave()

@@ -64,6 +64,7 @@ HANDLERS = {
     "key revoke": "ocs.cli.keys:revoke",
     "audit": "ocs.cli.keys:audit",
     "client ccr": "ocs.cli.client:ccr",
+    "client traffic": "ocs.cli.traffic:traffic",
     "migrate cgrates": "ocs.cli.migrate:cgrates",
     "completion": "ocs.cli.completion:print_",
 }

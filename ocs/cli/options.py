@@ -61,11 +61,12 @@ def account(commands: Commands) -> None:
     show = _remote(group, "account", "show", "Show an account and its balances.", " 15550100001")
     topup = _remote(group, "account", "topup", "Add money to a balance.", " 15550100001 10.00")
     history = _remote(
-        group, "account", "history", "List the entries of an account.", " 15550100001 --limit 20"
+        group, "account", "history", "List the entries of an account, or of all.", " 15550100001 --limit 20"
     )
     verify = _remote(group, "account", "verify", "Compare balances with the sum of entries.", " --all")
-    for parser in (show, topup, history):
+    for parser in (show, topup):
         parser.add_argument("account", help="account id, MSISDN or IMSI")
+    history.add_argument("account", nargs="?", help="account id, MSISDN or IMSI; none: every account")
     topup.add_argument("amount", help="decimal amount in the currency of the server, such as 10.00")
     topup.add_argument("--balance", default="main", help="which balance (%(default)s)")
     topup.add_argument("--reference", help="the same reference is booked once (default: a new one)")
@@ -287,7 +288,7 @@ def key(commands: Commands) -> None:
 
 
 def client(commands: Commands) -> None:
-    """Add `client ccr`."""
+    """Add `client ccr` and `client traffic`."""
     group = _group(commands, "client", "Talk Diameter to a server, as a client would.")
     example = "client ccr --kind initial --subscriber 15550100001 --rating-group 10 --request 100MB"
     ccr = _command(
@@ -295,6 +296,19 @@ def client(commands: Commands) -> None:
     )
     _where(ccr)
     _what(ccr)
+    summary = "Let many subscribers open sessions, use and end them, so that there is something to look at."
+    traffic = _command(group, "traffic", "client traffic", summary, "client traffic --rate 20 --duration 5m")
+    _where(traffic)
+    traffic.add_argument("--rate", type=_count, default=5, help="sessions begun a second (%(default)s)")
+    traffic.add_argument("--duration", default="1m", help="how long they are begun (%(default)s)")
+    traffic.add_argument("--pause", default="2s", help="between the reports of a session (%(default)s)")
+    traffic.add_argument(
+        "--first", default="15550100000", metavar="MSISDN", help="first subscriber (%(default)s, of the demo)"
+    )
+    traffic.add_argument(
+        "--subscribers", type=_count, default=1000, help="how many; the last tenth is busiest (%(default)s)"
+    )
+    traffic.add_argument("--seed", type=_number, default=1, help="the same seed, the same sessions (%(default)s)")
 
 
 def _where(ccr: argparse.ArgumentParser) -> None:
@@ -306,7 +320,7 @@ def _where(ccr: argparse.ArgumentParser) -> None:
     ccr.add_argument("--destination-realm", help="realm of the server (default: own realm)")
     ccr.add_argument("--destination-host", help="name of the server")
     ccr.add_argument("--timeout", type=_count, default=10, help="seconds to wait for an answer (%(default)s)")
-    ccr.add_argument("--json", action="store_true", help="print the answer as JSON")
+    ccr.add_argument("--json", action="store_true", help="print what came back as JSON")
 
 
 def _what(ccr: argparse.ArgumentParser) -> None:

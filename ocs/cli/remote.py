@@ -44,8 +44,10 @@ def account_topup(arguments: argparse.Namespace) -> int:
 
 
 def account_history(arguments: argparse.Namespace) -> int:
-    """List the entries of an account, newest first."""
-    parameters = {"account": arguments.account, "limit": arguments.limit}
+    """List the entries of an account or of all, newest first."""
+    parameters = {"limit": arguments.limit}
+    if arguments.account is not None:
+        parameters["account"] = arguments.account
     return run(arguments, "AccountHistory", parameters, "entries")
 
 

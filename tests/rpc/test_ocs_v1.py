@@ -255,6 +255,8 @@ async def test_history_is_paged_from_the_newest(world: World) -> None:
     rest = await world.call("AccountHistory", account="1001", limit=4, after=page["next_after"])
     assert [entry["event"] for entry in rest["entries"]] == ["t0", "seed"]
     assert "next_after" not in rest
+    everybody = await world.call("AccountHistory", limit=1)
+    assert [(entry["account"], entry["event"]) for entry in everybody["entries"]] == [("default:1001", "t4")]
     assert (await world.fail("AccountHistory", account="1001", after="x")).startswith("after: is not")
     assert (await world.fail("AccountHistory", account="1001", limit=0)).startswith(
         "limit: expected int >= 1"

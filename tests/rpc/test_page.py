@@ -30,6 +30,9 @@ async def test_page_shows_sessions_balances_and_rejections_as_they_move(world: W
         await page.expect("#answer-list", "smf;1")
         await charge(world, 1)
         await page.expect("#session-list", "0.001")
+        moved = await page.expect("#change-list", "debit")
+        assert "1001" in moved
+        assert "0.001" in moved
         assert "smf.example.org" in await page.text("#peer-list")
         assert '- {origin_host: "pgw.example.net", addresses: ["10.0.0.9"]}' in await page.text(
             "#refused-list"

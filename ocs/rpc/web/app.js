@@ -252,11 +252,37 @@ async function sessions() {
   page.busy = false;
 }
 
-// What can be seen follows the traffic, every other second: the first page of sessions, and the account.
+// --- balances
+
+const CHANGES = [
+  ["time", (row) => clock(row.at_ns)],
+  ["account", (row) => link("account", row.account)],
+  ["what", (row) => words(row.kind)],
+  ["balance", (row) => row.balance],
+  ["amount", (row) => quantity(row.amount), "number"],
+  ["after", (row) => quantity(row.after), "number"],
+  ["for", (row) => [quantity(row.used), row.rule].filter(Boolean).join(" \u00b7 ") || row.reason || String(row.by), "long"],
+];
+let moving = false;
+
+async function moved() {
+  if (moving) return;
+  moving = true;
+  try {
+    const found = await call("AccountHistory", { limit: 25 });
+    show("change-list", table(found.entries, CHANGES, "no balance has moved"));
+  } catch (error) {
+    show("change-list", problem(error.message));
+  }
+  moving = false;
+}
+
+// What can be seen follows the traffic, every other second: the first page of sessions, the balances, the account.
 function followAll() {
   page.due += 1;
   if (page.due % 2 || document.hidden) return;
   if (!page.after) sessions();
+  moved();
   followAccount();
 }
 
@@ -412,4 +438,5 @@ addEventListener("keydown", (event) => {
 
 listen();
 sessions();
+moved();
 follow();

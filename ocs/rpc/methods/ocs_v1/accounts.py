@@ -93,9 +93,9 @@ class AccountNew(Params, frozen=True, kw_only=True):
 
 
 class HistoryPage(Params, frozen=True, kw_only=True):
-    """The last changes of an account, from before `after`."""
+    """The last changes of an account, or of all accounts, from before `after`."""
 
-    account: Text
+    account: Text | None = None
     after: Text = ""
     limit: Limit = 50
     aliases: ClassVar = AccountRef.aliases
@@ -159,9 +159,9 @@ async def create(context: Context, params: AccountNew) -> AccountView:
 
 
 async def history(context: Context, params: HistoryPage) -> EntryRows:
-    """List the entries of an account, the newest first; `limit` counts changes, which may have several."""
-    account = await account_of(context.service, params.account)
-    query = Query(Table.POSTINGS, account.key, cursor(params.after), params.limit)
+    """List the entries of an account or of all, newest first; `limit` counts changes, which may have several."""
+    account = None if params.account is None else (await account_of(context.service, params.account)).key
+    query = Query(Table.POSTINGS, account, cursor(params.after), params.limit)
     page = await context.service.store.read(query)
     rows = [view for row in page.rows if isinstance(row, Posting) for view in entry_views(row)]
     return EntryRows(rows, cursor_text(page.next_after))

@@ -139,6 +139,7 @@ class EntryView(msgspec.Struct, frozen=True):
     event: int | str
     by: str
     reason: str
+    account: str
 
 
 class UsageView(msgspec.Struct, frozen=True):
@@ -292,6 +293,7 @@ def _note(posting: Posting) -> EntryView:
         posting.event_id,
         posting.by,
         posting.reason,
+        posting.account,
     )
 
 
@@ -309,6 +311,7 @@ def _entry(posting: Posting, entry: Entry) -> EntryView:
         posting.event_id,
         posting.by,
         posting.reason,
+        posting.account,
     )
 
 
