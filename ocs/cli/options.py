@@ -294,11 +294,11 @@ def client(commands: Commands) -> None:
     ccr = _command(
         group, "ccr", "client ccr", "Send one credit-control request and print the answer.", example
     )
-    _where(ccr)
+    _where(ccr, "client.localdomain")
     _what(ccr)
     summary = "Let many subscribers open sessions, use and end them, so that there is something to look at."
     traffic = _command(group, "traffic", "client traffic", summary, "client traffic --rate 20 --duration 5m")
-    _where(traffic)
+    _where(traffic, "traffic.localdomain")
     traffic.add_argument("--rate", type=_count, default=5, help="sessions begun a second (%(default)s)")
     traffic.add_argument("--duration", default="1m", help="how long they are begun (%(default)s)")
     traffic.add_argument("--pause", default="2s", help="between the reports of a session (%(default)s)")
@@ -311,11 +311,12 @@ def client(commands: Commands) -> None:
     traffic.add_argument("--seed", type=_number, default=1, help="the same seed, the same sessions (%(default)s)")
 
 
-def _where(ccr: argparse.ArgumentParser) -> None:
+def _where(ccr: argparse.ArgumentParser, own_name: str) -> None:
+    """Who asks whom; a server takes one connection of a name, so commands that run side by side have two."""
     ccr.add_argument(
         "--server", default="127.0.0.1:3868", metavar="HOST:PORT", help="Diameter peer (%(default)s)"
     )
-    ccr.add_argument("--origin-host", default="client.localdomain", help="own name (%(default)s)")
+    ccr.add_argument("--origin-host", default=own_name, help="own name (%(default)s)")
     ccr.add_argument("--origin-realm", default="localdomain", help="own realm (%(default)s)")
     ccr.add_argument("--destination-realm", help="realm of the server (default: own realm)")
     ccr.add_argument("--destination-host", help="name of the server")

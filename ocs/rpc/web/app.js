@@ -254,6 +254,9 @@ async function sessions() {
 
 // --- balances
 
+// Plan, rule, rate, prefix, window: what is empty or says the same again is left out.
+const ruleWords = (rule) => [...new Set(rule.split("|"))].filter(Boolean).join(" \u203a ");
+
 const CHANGES = [
   ["time", (row) => clock(row.at_ns)],
   ["account", (row) => link("account", row.account)],
@@ -261,7 +264,7 @@ const CHANGES = [
   ["balance", (row) => row.balance],
   ["amount", (row) => quantity(row.amount), "number"],
   ["after", (row) => quantity(row.after), "number"],
-  ["for", (row) => [quantity(row.used), row.rule].filter(Boolean).join(" \u00b7 ") || row.reason || String(row.by), "long"],
+  ["for", (row) => [quantity(row.used), ruleWords(row.rule)].filter(Boolean).join(" \u00b7 ") || row.reason || String(row.by), "long"],
 ];
 let moving = false;
 
@@ -339,7 +342,7 @@ const ENTRIES = [
   ["what", (row) => words(row.kind)],
   ["amount", (row) => quantity(row.amount), "number"],
   ["after", (row) => quantity(row.after), "number"],
-  ["for", (row) => [quantity(row.used), row.rule].filter(Boolean).join(" \u00b7 ") || row.reason || String(row.by), "long"],
+  ["for", (row) => [quantity(row.used), ruleWords(row.rule)].filter(Boolean).join(" \u00b7 ") || row.reason || String(row.by), "long"],
   ["session or id", (row) => row.session || String(row.event), "long"],
 ];
 
