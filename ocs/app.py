@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -28,7 +29,7 @@ from ocs.charging.decision import Change
 from ocs.charging.metering import Metering
 from ocs.charging.scheduler import Scheduler
 from ocs.charging.service import ChargingService
-from ocs.charging.store import StoreError
+from ocs.charging.store import Keeper, Store, StoreError, VersionConflict
 from ocs.charging.store.memory import MemoryStore
 from ocs.charging.store.sqlite import SqliteStore
 from ocs.charging.tariff.catalogue import Catalogue
@@ -57,6 +58,12 @@ GC_THRESHOLDS = (
     20,
     100,
 )  # accounts and sessions live long; looking through them often is for nothing
+
+
+class OpenStore(Store, Keeper, Protocol):
+    """Any store; `born_s` is when its data was begun."""
+
+    born_s: int
 
 
 class StartError(Exception):
@@ -89,12 +96,13 @@ async def serve(settings: Settings, data_dir: Path) -> None:
     stop = _stop_on_signals()
     with _only_one_server(data_dir):
         catalogue = load_catalogue(tariffs)
-        store = _open_store(settings, data_dir, metrics)
+        store = await _open_store(settings, data_dir, metrics)
         try:
             service = ChargingService(
                 store, catalogue, charging_policy(settings), metrics, service_limits(settings)
             )
             service.loads_at_once = isinstance(store, SqliteStore)
+            service.is_shared = settings.store.kind == "redis"
             await _seed(service, templates, stop)
             await _serve_until(stop, settings, service, metrics, store, tariffs, data_dir)
         finally:
@@ -107,7 +115,7 @@ async def _serve_until(
     settings: Settings,
     service: ChargingService,
     metrics: Metrics,
-    store: MemoryStore | SqliteStore,
+    store: OpenStore,
     tariffs: Tariffs,
     data_dir: Path,
 ) -> None:
@@ -180,7 +188,7 @@ def _rpc(
         raise StartError(f"rpc.certificate: {settings.rpc.certificate} cannot be used: {error}") from error
 
 
-def _sessions(settings: Settings, service: ChargingService, store: MemoryStore | SqliteStore) -> ExactRuntime:
+def _sessions(settings: Settings, service: ChargingService, store: OpenStore) -> ExactRuntime:
     try:
         sessions = ExactRuntime(service, store, settings.sessions)
     except JournalError as error:
@@ -234,11 +242,15 @@ def _shipped_or(name: str, shipped: str) -> Path:
     return demo_file(shipped) if name == SHIPPED else Path(name)
 
 
-def _open_store(settings: Settings, data_dir: Path, metrics: Metrics) -> MemoryStore | SqliteStore:
-    if settings.store.kind == "memory":
-        return MemoryStore()
-    path = data_dir / settings.store.path
+async def _open_store(settings: Settings, data_dir: Path, metrics: Metrics) -> OpenStore:
     store = settings.store
+    if store.kind == "memory":
+        return MemoryStore()
+    if store.kind == "redis":
+        from ocs.charging.store.redis import RedisStore  # its library takes a while to import
+
+        return await RedisStore.open(store.redis, store.batch_commits, metrics.committed)
+    path = data_dir / store.path
     return SqliteStore(
         path,
         store.batch_commits,
@@ -273,7 +285,11 @@ async def _seed(service: ChargingService, templates: tuple[Template, ...], stop:
 async def _open_account(service: ChargingService, new: acts.NewAccount) -> None:
     act = acts.Act("seed", service.now_ns(), "accounts file")
     account, posting = acts.create(new, act)
-    await service.create(Change(account, () if posting is None else (posting,), has_new_identities=True))
+    try:
+        await service.create(Change(account, () if posting is None else (posting,), has_new_identities=True))
+    except VersionConflict:
+        if await service.store.load(new.key) is None:  # not that another node was quicker
+            raise
 
 
 @contextmanager

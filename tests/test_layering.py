@@ -129,6 +129,10 @@ TABLE: dict[str, Row] = {
         allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"),
         denied=("ocs.charging.engine", "ocs.charging.rating", "ocs.charging.tariff", "ocs.charging.service"),
     ),
+    "ocs.charging.store.redis.resp": Row(pure=True),
+    "ocs.charging.store.redis.units": Row(
+        allowed=("ocs.charging.decision", "ocs.charging.events", "ocs.charging.store"), pure=True
+    ),
     "ocs.charging.service": Row(
         allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"), denied=STORES
     ),

@@ -68,7 +68,13 @@ class Server:
     """One server on one data folder; `start` again after `kill` goes on where the disk stands."""
 
     def __init__(
-        self, folder: Path, tariffs: str = "demo", accounts: str = "demo", core: int | None = None
+        self,
+        folder: Path,
+        tariffs: str = "demo",
+        accounts: str = "demo",
+        core: int | None = None,
+        store: dict[str, object] | None = None,
+        name: str = "ocs.load.test",
     ) -> None:
         self.folder = folder
         self.diameter_port, self.rpc_port, self.http_port = free_port(), free_port(), free_port()
@@ -80,12 +86,17 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self._log_offset = 0
         self.config = folder / "ocs.yaml"
-        self.config.write_text(json.dumps(self._settings(tariffs, accounts), indent=1), encoding="utf-8")
+        settings = self._settings(tariffs, accounts) | self._place(name, store)
+        self.config.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+    def _place(self, name: str, store: dict[str, object] | None) -> dict[str, object]:
+        """Who it is and where its accounts are: by default in a file of its own."""
+        identity: dict[str, object] = {"identity": {"origin_host": name, "origin_realm": "load.test"}}
+        return identity if store is None else identity | {"store": store}
 
     def _settings(self, tariffs: str, accounts: str) -> dict[str, object]:
         """JSON is YAML too."""
         return {
-            "identity": {"origin_host": "ocs.load.test", "origin_realm": "load.test"},
             "diameter": {
                 "listen": [{"address": "127.0.0.1", "port": self.diameter_port}],
                 "limits": {"unopened_connections": 200},

@@ -56,6 +56,7 @@ class Door(Memory):
         self.session_control: dict[str, SessionControl] = {}
         self.in_flight = 0
         self.loads_at_once = False  # the store answers without waiting: a cold account needs no task
+        self.is_shared = False  # other servers write to the store: memory may be behind it
         self.watch: Callable[[ChargingEvent, ChargingAnswer, int], None] | None = None
         self.on_planned: Callable[[Account], None] | None = (
             None  # an account with plans or triggers was changed
@@ -189,10 +190,8 @@ class Door(Memory):
             self.observer.duplicate_answered()
             if decision.is_contradicting:
                 log.warning("charging.duplicate_contradicted", **_named(pending.event))
-        elif decision.answer.result is Result.UNKNOWN_SESSION:
-            self._log_orphan(pending.event)
         if before is None:
-            self._finish(pending, decision.answer)
+            self._finish_unchanged(pending, decision.answer)
         elif before.followers is None:
             before.followers = [pending]
         else:
@@ -258,7 +257,7 @@ class Door(Memory):
             self._finish(pending, pending.answer)
             for follower in followers or ():
                 assert follower.answer is not None, "a repeat has its answer"
-                self._finish(follower, follower.answer)
+                self._finish_unchanged(follower, follower.answer)
             return
         for changed in (key, *pending.others):
             self._forget_account(changed)
@@ -295,6 +294,11 @@ class Door(Memory):
             pending.deliver(answer)
         except Exception:
             log.exception("charging.delivery_failed", session=pending.event.session_id)
+
+    def _finish_unchanged(self, pending: Pending, answer: ChargingAnswer) -> None:
+        if answer.result is Result.UNKNOWN_SESSION:
+            self._log_orphan(pending.event)
+        self._finish(pending, answer)
 
     def _log_orphan(self, event: ChargingEvent) -> None:
         """Usage that no session is there for is not charged, but not lost from sight either."""
@@ -344,7 +348,8 @@ class Door(Memory):
                 if account is None and event.request_type is RequestType.DYNAPREPAID:
                     account = await self._opened(event)
                 if pending.is_verified and account is not None:
-                    account = await self._verified(account.key)
+                    await self._verified(account.key)
+                    account = await self._account_of(key, event)  # it may have lost the name it was found by
                 if account is not None and account.extras is not None:
                     account = await self._with_members(account)
                 if account is not None and await self._names_somebody_else(account, event):
@@ -438,13 +443,14 @@ class Door(Memory):
             self.on_followed(account, followed)
 
     async def account(self, name: str) -> Account | None:
-        """The account of that key, as memory has it."""
-        return await self._account(name)
+        """The account of that key, as memory has it, which is not behind the store."""
+        return await (self._verified(name) if self.is_shared else self._account(name))
 
     async def find(self, identity: Identity) -> Account | None:
         """The account of an identity."""
-        key = self._identities.get(identity) or await self.store.find(identity)
-        return None if key is None else await self._account(key)
+        known = None if self.is_shared else self._identities.get(identity)
+        key = known or await self.store.find(identity)
+        return None if key is None else await self.account(key)
 
 
 def _named(event: ChargingEvent) -> dict[str, object]:

@@ -15,6 +15,7 @@ from ocs.config.settings import (
     Peer,
     Proxy,
     QuotaRule,
+    RedisSettings,
     RpcSettings,
     ServiceContext,
     Switch,
@@ -196,6 +197,42 @@ def check_kamailio(reporter: Reporter, kamailio: KamailioSettings, path: str) ->
         reporter.problem_at(f"{path}.reconnect", "is more than reconnect_maximum")
 
 
+def check_redis(reporter: Reporter, redis: RedisSettings, path: str) -> None:
+    """An address in the form of a URL, without the password; TLS files with TLS, a primary with sentinels."""
+    scheme, _, rest = redis.url.partition("://")
+    if scheme not in ("redis", "rediss", "unix") or not rest:
+        reporter.problem_at(f"{path}.url", "must begin with redis://, rediss:// (TLS) or unix://")
+    elif "@" in rest:
+        reporter.problem_at(f"{path}.url", "must not hold a name or password: use username and password_file")
+    elif not _is_redis_place(rest):
+        reporter.problem_at(f"{path}.url", "must be like redis://host:6379/0")
+    for key in ("ca", "certificate", "key"):
+        if getattr(redis, key) is not None and scheme != "rediss":
+            reporter.problem_at(f"{path}.{key}", "is used with rediss:// only")
+    if (redis.certificate is None) != (redis.key is None):
+        reporter.problem_at(path, "certificate and key go together")
+    if redis.sentinels and redis.primary is None and reporter.is_clean(f"{path}.primary"):
+        reporter.problem_at(f"{path}.primary", "missing: the name under which the sentinels know the primary")
+    if redis.primary is not None and not redis.sentinels:
+        reporter.problem_at(f"{path}.primary", "is used with sentinels only")
+    if not redis.prefix.isprintable() or any(c in redis.prefix for c in "{} "):
+        reporter.problem_at(f"{path}.prefix", "must be one word without braces")
+
+
+def _is_redis_place(place: str) -> bool:
+    """A path of a Unix socket, or host, port and database."""
+    if place.startswith("/"):
+        return True
+    address, _, database = place.partition("/")
+    port = address.rpartition(":")[2] if ":" in address.rpartition("]")[2] else "6379"
+    is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65_536
+    return (
+        is_port
+        and (not database or (database.isascii() and database.isdigit()))
+        and not address.startswith(":")
+    )
+
+
 CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
     Listener: check_listener,
     Peer: check_peer,
@@ -208,4 +245,5 @@ CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
     FreeswitchSettings: check_freeswitch,
     Proxy: check_proxy,
     KamailioSettings: check_kamailio,
+    RedisSettings: check_redis,
 }

@@ -249,15 +249,44 @@ class ChargingSettings(msgspec.Struct, frozen=True):
     unplanned_service: Literal["rating_failed", "not_authorized"] = "rating_failed"
 
 
-class StoreSettings(msgspec.Struct, frozen=True):
-    """Where accounts, sessions and entries live; `path` is relative to the data folder."""
+class Sentinel(msgspec.Struct, frozen=True):
+    """One Redis Sentinel to ask where the primary is."""
 
-    kind: Literal["sqlite", "memory"] = "sqlite"
+    host: Annotated[str, Text(255)]
+    port: Port = 26379
+
+
+class RedisSettings(msgspec.Struct, frozen=True):
+    """The Redis (or Valkey) that several nodes share; with `sentinels` the primary called `primary` is looked for.
+
+    `replicas` have a change before its answer leaves. Unless `durability` is `reported`, a server that would lose
+    what it has confirmed is not used.
+    """
+
+    url: Annotated[str, Text(1_024)] = "redis://127.0.0.1:6379/0"
+    username: Annotated[str, Text(255)] | None = None
+    password_file: Annotated[str, File()] | None = None
+    ca: Annotated[str, File()] | None = None
+    certificate: Annotated[str, File()] | None = None
+    key: Annotated[str, File()] | None = None
+    prefix: Annotated[str, Text(64)] = "ocs"
+    sentinels: tuple[Sentinel, ...] = ()
+    primary: Annotated[str, Text(255)] | None = None
+    replicas: Annotated[int, Integer(0, 100)] = 0
+    durability: Literal["required", "reported"] = "required"
+    timeout_ns: Annotated[int, Duration(50 * MS, MINUTE)] = 2 * SECOND
+
+
+class StoreSettings(msgspec.Struct, frozen=True):
+    """Where accounts, sessions and entries live; `path` is relative to the data folder, of `kind: sqlite`."""
+
+    kind: Literal["sqlite", "redis", "memory"] = "sqlite"
     path: Annotated[str, Text(1_024)] = "ocs.db"
     cache_accounts: Annotated[int, Integer(1_000, 100_000_000)] = 200_000
     page_cache_octets: Annotated[int, Size(MIB, 64 * 1024 * MIB)] = 64 * MIB
     batch_commits: Annotated[int, Integer(1, 10_000)] = 512
     queue: Annotated[int, Integer(1, 1_000_000)] = 20_000
+    redis: RedisSettings = RedisSettings()
 
 
 class RpcSettings(msgspec.Struct, frozen=True):

@@ -4,10 +4,11 @@ import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -19,17 +20,34 @@ from ocs.charging.events import ChargingContext, EventKind, Identity, IdentityKi
 from ocs.charging.store import Query, Rows, Store, StoreError, StoreUnavailable, Table, VersionConflict
 from ocs.charging.store import sqlite as sqlite_store
 from ocs.charging.store.memory import MemoryStore
+from ocs.charging.store.redis import RedisStore
 from ocs.charging.store.sqlite import SqliteStore
 from tests.support.charging import money
+from tests.support.redis_server import RedisServer
 
-Open = Callable[[], Store]
+Open = Callable[[], Awaitable[Store]]
+LATER_NS = 1 << 62
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=pytest.mark.peer)])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """Opens the store of the test; the embedded one again and again on the same file."""
+    """Opens the store of the test; what is kept on disk again and again."""
+    if request.param == "redis":
+        settings = request.getfixturevalue("redis_server").settings(prefix=uuid4().hex)
+        return partial(RedisStore.open, settings)
     memory = MemoryStore()
-    return (lambda: memory) if request.param == "memory" else (lambda: SqliteStore(tmp_path / "ocs.db"))
+
+    async def open_local() -> Store:
+        return memory if request.param == "memory" else SqliteStore(tmp_path / "ocs.db")
+
+    return open_local
 
 
 @pytest.fixture
@@ -92,15 +110,15 @@ async def everything(store: Store, table: Table, account: str | None = None, lim
 
 async def test_what_was_committed_is_found_again_also_after_reopening(opened: Open) -> None:
     account = state("a", 1, 100, ("k",))
-    answer = EventAnswer("event", "a", 9, b"answer", posting("a", 1))
+    answer = EventAnswer("event", "a", LATER_NS, b"answer", posting("a", 1))
     change = Change(account, (posting("a", 1),), (cdr("a", 1),), ("k",), (), (answer,), True)
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         assert await store.load("a") is None
         assert await store.find("k") is None
         assert await store.find(identity("a")) is None
         assert await store.answer_of("event") is None
         assert await put(store, change) is None
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         assert await store.load("a") == account
         assert (await store.find("k"), await store.find(identity("a"))) == ("a", "a")
         assert await store.find(Identity(IdentityKind.IMSI, "a")) is None
@@ -110,7 +128,7 @@ async def test_what_was_committed_is_found_again_also_after_reopening(opened: Op
 
 
 async def test_several_accounts_change_together_or_not_at_all(opened: Open) -> None:
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         for key in ("a", "b", "c"):
             await put(store, new(key))
         both = Change(
@@ -123,14 +141,14 @@ async def test_several_accounts_change_together_or_not_at_all(opened: Open) -> N
         assert isinstance(await put(store, ahead), VersionConflict)
         following = [Change(state("b", 3, 8)), Change(state("a", 3, 6), others=(state("b", 4, 9),))]
         assert await asyncio.gather(*[put(store, change) for change in following]) == [None, None]
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         found = [await store.load(key) for key in ("a", "b", "c")]
         assert [(each.version, each.balances[0].posted) for each in found if each] == [(3, 6), (4, 9), (2, 9)]
         assert await everything(store, Table.POSTINGS, "b") == [posting("b", 2), posting("b", 1)]
 
 
 async def test_a_session_key_leads_to_its_account_until_it_is_let_go(opened: Open) -> None:
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         await put(store, new("a"))
         await put(store, Change(state("a", 2, sessions=("k",)), opened_keys=("k", "l")))
         assert await store.find("k") == "a"
@@ -139,7 +157,7 @@ async def test_a_session_key_leads_to_its_account_until_it_is_let_go(opened: Ope
 
 
 async def test_identities_are_replaced_and_belong_to_one_account(opened: Open) -> None:
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         await put(store, new("a"))
         await put(store, new("b"))
         renamed = msgspec.structs.replace(state("a", 2), identities=(identity("c"),))
@@ -151,7 +169,7 @@ async def test_identities_are_replaced_and_belong_to_one_account(opened: Open) -
 
 
 async def test_a_change_of_another_version_fails_and_leaves_nothing(opened: Open) -> None:
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         await put(store, new("a"))
         for version in (1, 3):
             change = Change(state("a", version), (posting("a", 2),), (cdr("a", 2),))
@@ -164,7 +182,7 @@ async def test_a_change_of_another_version_fails_and_leaves_nothing(opened: Open
 
 
 async def test_what_was_decided_on_a_failed_change_fails_with_it(opened: Open) -> None:
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         await put(store, new("a"))
         await put(store, Change(state("a", 2, 200)))
         stale = put(store, Change(state("a", 2, -1)))
@@ -175,7 +193,7 @@ async def test_what_was_decided_on_a_failed_change_fails_with_it(opened: Open) -
 
 
 async def test_changes_are_told_in_the_order_of_their_commits(opened: Open) -> None:
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         order: list[int] = []
 
         def note(number: int, _: object) -> None:
@@ -192,7 +210,7 @@ async def test_changes_are_told_in_the_order_of_their_commits(opened: Open) -> N
 
 
 async def test_pages_of_every_table(opened: Open) -> None:
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         for number, key in enumerate(("c", "a", "b"), 1):
             await put(store, new(key, number))
         for number, key in enumerate(("a", "b", "a", "c", "a"), 4):
@@ -217,7 +235,7 @@ async def test_pages_of_every_table(opened: Open) -> None:
 
 
 async def test_a_history_has_no_holes_whatever_is_read_between(opened: Open) -> None:
-    async with using(opened()) as store:
+    async with using(await opened()) as store:
         await put(store, new("a", 1))
         told = []
         for number in range(2, 40):

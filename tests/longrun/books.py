@@ -1,4 +1,4 @@
-"""The client's own books, and an auditor that reads the store's file without the program that wrote it.
+"""The client's own books, and an auditor that reads the store without the program that wrote it.
 
 Prices are computed here with fractions from the words of the demo tariff; the file is read as SQLite tables whose
 records are msgpack arrays, by the positions of their members.
@@ -6,6 +6,7 @@ records are msgpack arrays, by the positions of their members.
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,23 +54,31 @@ class Found(NamedTuple):
 
 
 class Audit:
-    """The whole of a store file, added up."""
+    """The whole of a store, added up from its records."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, accounts: Iterable[bytes], postings: Iterable[bytes], integrity: str = "ok") -> None:
         self.accounts: dict[str, Found] = {}
         self.entries: Counter[tuple[str, str]] = Counter()  # sums by account and balance
         self.kinds: Counter[tuple[str, int]] = Counter()  # sums by account and kind of entry
         self.debits: Counter[str] = Counter()  # sums by session, as the client names it
         self.postings: Counter[tuple[str, int | None, int | str]] = Counter()
+        self.integrity = integrity
+        for record in accounts:
+            self._account(msgspec.msgpack.decode(record))
+        for record in postings:
+            self._posting(msgspec.msgpack.decode(record))
+
+    @classmethod
+    def of_file(cls, database: Path) -> "Audit":
+        """Of a store in SQLite."""
         connection = sqlite3.connect(database)
         try:
-            self.integrity = connection.execute("pragma integrity_check").fetchone()[0]
-            for (record,) in connection.execute("select record from account"):
-                self._account(msgspec.msgpack.decode(record))
-            for (record,) in connection.execute("select record from posting"):
-                self._posting(msgspec.msgpack.decode(record))
+            (integrity,) = connection.execute("pragma integrity_check").fetchone()
+            accounts = [record for (record,) in connection.execute("select record from account")]
+            postings = [record for (record,) in connection.execute("select record from posting")]
         finally:
             connection.close()
+        return cls(accounts, postings, integrity)
 
     def _account(self, record: list[Any]) -> None:
         key, _, balances, sessions = record[:4]

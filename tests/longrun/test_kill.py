@@ -103,7 +103,7 @@ async def killed_again_and_again(server: Server, kills: int, seed: int, audit_ev
             report.kills += 1
             await line.disconnect()
             if kill % audit_every == 0:
-                check_between_lives(Audit(server.database), books)
+                check_between_lives(Audit.of_file(server.database), books)
         await asyncio.to_thread(server.start)
         await line.connect()
         for each in traffic:
@@ -113,7 +113,7 @@ async def killed_again_and_again(server: Server, kills: int, seed: int, audit_ev
     await check_verified(server)
     await line.disconnect()
     server.kill()
-    check_at_the_end(Audit(server.database), books)
+    check_at_the_end(Audit.of_file(server.database), books)
     assert line.strays == 0, "an answer that nobody waited for"
     return report
 
