@@ -242,6 +242,9 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.jsonc": Row(pure=True),
     "ocs.cgrates.kinds": Row(allowed=(*COMPAT, "ocs.cgrates", "ocs.exporting.records"), pure=True),
     "ocs.cgrates.profile_records": COMPAT_PURE,
+    "ocs.cgrates.query_records": Row(
+        allowed=(*COMPAT, "ocs.cgrates", "ocs.charging.cron", "ocs.charging.schedule"), pure=True
+    ),
     "ocs.cgrates.route_forms": COMPAT_PURE,
     "ocs.cgrates.stat_records": COMPAT_PURE,
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),

@@ -148,6 +148,8 @@ class Subsystem(msgspec.Struct, frozen=True):
     process_runs: int = 1
     filters: list[str] = []
     dynaprepaid_actionplans: list[str] = []
+    scheduled_ids: dict[str, list[str]] = {}
+    ees_exporter_ids: list[str] = []
     nested_fields: bool = False
     indexed_selects: bool = True
 
@@ -296,8 +298,6 @@ MEANINGS: Mapping[str, str] = {
     "sessions.backup_interval": "each change of a session is on disk before its answer leaves",
     "cdrs.session_cost_retries": "the cost of a session is kept with the session itself",
     "schedulers.dynaprepaid_actionplans": "accounts are not opened by their first event",
-    "trends.enabled": "trends are not reckoned; their profiles are kept",
-    "rankings.enabled": "rankings are not reckoned; their profiles are kept",
     "kamailio_agent.timezone": "times of Kamailio count seconds; no zone is needed",
 }
 # Keys whose values are read and change nothing, except where they say what is so here anyway.
@@ -307,8 +307,6 @@ READ_IN_VAIN = {
     "sessions.backup_interval": (0, "", "0"),
     "cdrs.session_cost_retries": (),
     "schedulers.dynaprepaid_actionplans": ([],),
-    "trends.enabled": (False,),
-    "rankings.enabled": (False,),
     "kamailio_agent.timezone": ("",),
 }
 # Sections that others read whole, with the keys they know.

@@ -14,7 +14,7 @@ from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.actions_model import Action, ActionTrigger
 from ocs.charging.cgrates.plan import Activation, RatingPlan, SharedGroup, Timing
 from ocs.charging.cgrates.triggers import Watch
-from ocs.charging.profiles import resources, thresholds
+from ocs.charging.profiles import rankings, resources, thresholds, trends
 from ocs.exporting.records import Record
 from ocs.sessions.model import Cdr, Session
 
@@ -53,7 +53,9 @@ class Kind(StrEnum):
     EXPORT = "export"  # exporter:sequence: what waits for it
     READ = "read"  # reader:file: how many rows count
     TREND = "trend"
+    TREND_RUNS = "trend_runs"
     RANKING = "ranking"
+    RANKING_RESULT = "ranking_result"
     DISPATCHER = "dispatcher"
     DISPATCHER_HOST = "dispatcher_host"
     TARIFF_ROWS = "tariff_rows"  # tpid:file name:tag: raw rows of the two-step tariff plan methods
@@ -97,6 +99,8 @@ TYPES: Mapping[Kind, Any] = {
     Kind.EXPORT: Record,
     Kind.RESOURCE_USAGE: resources.Change,
     Kind.THRESHOLD_HITS: thresholds.Hits,
+    Kind.TREND_RUNS: trends.Trend,
+    Kind.RANKING_RESULT: rankings.Ranking,
 }
 
 # Kinds the compiled tariff is made of.

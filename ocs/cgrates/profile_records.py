@@ -1,12 +1,13 @@
 """Raw profile records, as the API shows them, into the book that finds profiles by event. Pure.
 
-Kinds the book does not know (trends, rankings, pools of addresses) are records alone.
+Kinds the book does not know (trends, rankings, pools of addresses) are records alone, and only looked at.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ocs.cgrates.kinds import Kind
+from ocs.cgrates.query_records import ranking_profile, trend_profile
 from ocs.charging.cgrates import values
 from ocs.charging.profiles.activation import ALWAYS, Activation
 from ocs.charging.profiles.book import ProfileBook
@@ -34,6 +35,10 @@ def put_record(book: ProfileBook, kind: Kind, record: Record) -> None:
         book.put_filter(_filter(record))
     elif kind in _READERS:
         book.put(_READERS[kind](record))
+    elif kind is Kind.TREND:
+        trend_profile(record)
+    elif kind is Kind.RANKING:
+        ranking_profile(record)
 
 
 def remove_record(book: ProfileBook, kind: Kind, key: str) -> None:

@@ -21,6 +21,7 @@ from ocs.cgrates.effects import Effects
 from ocs.cgrates.exchange import Exchange
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.locks import Locks
+from ocs.cgrates.queries import Queries
 from ocs.cgrates.scheduler import Scheduler
 from ocs.cgrates.state import State
 from ocs.cgrates.surroundings import ProfileSurroundings
@@ -92,10 +93,11 @@ class Runtime(Tasks):
         self.state.on_accounts = partial(account_updates.changed, self)
         self.state.tells_all_accounts = bool(settings.rals.thresholds_conns or settings.rals.stats_conns)
         self.scheduler = Scheduler(self, settings.general.default_timezone)
+        self.queries = Queries(self, settings.general.default_timezone)
         self.effects = Effects(self)
         self.locks = Locks()
         self.methods: Callable[[str, object], Awaitable[object]] | None = None
-        self._scheduling: asyncio.Task[None] | None = None
+        self._scheduling: list[asyncio.Task[None]] = []
         self.timers = SessionTimers(self.sessions, self.cdrs, self.spawn, self.state.durable, self.prepare)
         self.pipeline = EventPipeline(self.sessions, self.cdrs, self.surroundings, connected(settings))
         self.events = EventProcessor(self.pipeline)
@@ -231,7 +233,10 @@ class Runtime(Tasks):
         for session in list(self.state.closed.values()):
             self.state.put(Kind.CLOSED_SESSION, session.cgrid, self.restored(session))
         if self.settings.schedulers.enabled:
-            self._scheduling = self.spawn(self.scheduler.run())
+            self._scheduling.append(self.spawn(self.scheduler.run()))
+        if self.settings.trends.enabled or self.settings.rankings.enabled:
+            self.queries.plan_all()
+            self._scheduling.append(self.spawn(self.queries.run()))
         for kind in (Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION):
             for session in list(self.state.tables[kind].values()):
                 self.state.put(kind, session.cgrid, self.restored(session))
@@ -248,8 +253,8 @@ class Runtime(Tasks):
 
     async def stop(self, longest_s: float = 5.0) -> None:
         """Ends timers, lets requests under way finish, makes everything durable."""
-        if self._scheduling is not None:
-            self._scheduling.cancel()
+        for task in self._scheduling:
+            task.cancel()
         await self.timers.stop()
         await self.exchange.stop()
         await self.finish(longest_s)

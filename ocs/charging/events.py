@@ -230,7 +230,9 @@ class ChargingEvent(msgspec.Struct, frozen=True, gc=False):
     subject: str = ""  # whose prices a new session has, where they are not those of the account's plan
     is_chargeable: bool = True  # usage reported while this is not so costs nothing: the session pauses
     reserve_ns: int | None = None  # how long an authorization holds what it promises
-    meter_ns: int | None = None  # the client tells start and stop alone: the server counts its time in such steps
+    meter_ns: int | None = (
+        None  # the client tells start and stop alone: the server counts its time in such steps
+    )
     highest_price: tuple[int, int] | None = None  # nothing dearer is granted: nanos, for so many units
 
 

@@ -23,9 +23,7 @@ def group(commands: Commands, name: str, summary: str) -> Commands:
     return parser.add_subparsers(metavar="COMMAND", required=True)
 
 
-def remote(
-    commands: Commands, group: str, name: str, summary: str, example: str
-) -> argparse.ArgumentParser:
+def remote(commands: Commands, group: str, name: str, summary: str, example: str) -> argparse.ArgumentParser:
     """A sub-command that asks a running server."""
     parser = command(commands, name, f"{group} {name}", summary, f"{group} {name}{example}")
     parser.add_argument(

@@ -80,7 +80,9 @@ def _fish(words: dict[str, Words]) -> Iterator[str]:
     for path, following in sorted(words.items()):
         parts = path.split()
         seen = " ".join(f"__fish_seen_subcommand_from {part};" for part in parts)
-        condition = "; and ".join(filter(None, seen.rstrip(";").split(";"))) if parts else "__fish_use_subcommand"
+        condition = (
+            "; and ".join(filter(None, seen.rstrip(";").split(";"))) if parts else "__fish_use_subcommand"
+        )
         deeper = sorted(name for name in following if f"{path} {name}".strip() in words)
         if parts and deeper:
             condition += f"; and not __fish_seen_subcommand_from {' '.join(deeper)}"

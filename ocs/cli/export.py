@@ -19,7 +19,17 @@ from ocs.cli.jsonrpc import CallError, rows
 from ocs.cli.remote import given
 
 FAILED, WRONG = 1, 2
-MEMBERS = ("account", "client", "session", "service", "opened_at_ns", "closed_at_ns", "cause", "called", "apn")
+MEMBERS = (
+    "account",
+    "client",
+    "session",
+    "service",
+    "opened_at_ns",
+    "closed_at_ns",
+    "cause",
+    "called",
+    "apn",
+)
 COLUMNS = (*MEMBERS, "session_cost_nanos", "rating_group", "used", "unit", "cost_nanos", "extra")
 ROW_GROUP = 10_000  # rows of a Parquet file that are written together
 NO_PYARROW = "Parquet needs the package pyarrow: pip install 'ocs[parquet]'"
@@ -165,6 +175,8 @@ def _text(column: str, value: Any) -> str:
         return format_nanos(value)
     if column.endswith("_at_ns"):
         seconds, rest = divmod(value, NANOS)
-        return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%S}.{rest // 10**6:03d}Z"
+        return (
+            f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%S}.{rest // 10**6:03d}Z"
+        )
     text = str(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and column != "used" else text

@@ -82,7 +82,9 @@ def audit(arguments: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2))
     else:
         shown = ("at_ns", "who", "from", "method", "params", "outcome")
-        print(tables.table([{name: row[name] for name in shown} for row in rows]) if rows else "nothing found")
+        print(
+            tables.table([{name: row[name] for name in shown} for row in rows]) if rows else "nothing found"
+        )
     return 0
 
 

@@ -141,7 +141,9 @@ def cdr(commands: Commands) -> None:
     rate = _command(group, "rate", "cdr rate", summary, example)
     rate.add_argument("file", help="CSV with the columns called, usage and at, or a URL of one")
     rate.add_argument("--tariff", required=True, metavar="FILE|DIR", help="a tariff file or a CGRateS folder")
-    rate.add_argument("--out", required=True, metavar="FILE", help="the records with result, cost and currency")
+    rate.add_argument(
+        "--out", required=True, metavar="FILE", help="the records with result, cost and currency"
+    )
     rate.add_argument("--plan", default="", help="of rows without a column plan")
     rate.add_argument("--service", choices=SERVICES, default="voice", help="(%(default)s)")
     rate.add_argument(

@@ -152,7 +152,9 @@ def _charge(charge: Mapping[str, Any]) -> Iterator[str]:
     if charge["breakdown"] is not None:
         yield from (f"  {line}" for line in _breakdown(charge["breakdown"], unit))
     for change in charge["balances"]:
-        before, amount, after = (_quantity(change[name], change["unit"]) for name in ("before", "amount", "after"))
+        before, amount, after = (
+            _quantity(change[name], change["unit"]) for name in ("before", "amount", "after")
+        )
         sign = "" if change["amount"] < 0 else "+"
         yield f"    {change['kind'].lower()} {change['balance']}: {before} {sign}{amount} -> {after}"
     yield from (f"    {line}" for line in _why(charge))

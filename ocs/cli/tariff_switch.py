@@ -51,7 +51,9 @@ def _switch(arguments: argparse.Namespace, number: int | None) -> int:
 
 
 def _tell(arguments: argparse.Namespace, number: int, state: str) -> None:
-    print(json.dumps({"version": number, "state": state}) if arguments.json else f"{_named(number)} is {state}")
+    print(
+        json.dumps({"version": number, "state": state}) if arguments.json else f"{_named(number)} is {state}"
+    )
 
 
 @contextmanager

@@ -119,7 +119,9 @@ class Client:
         except OSError as error:
             self.close()
             reason = error.strerror or str(error) or type(error).__name__
-            raise Unreachable(f"no server at {self._server} ({reason}): is `ocs serve` running there?") from None
+            raise Unreachable(
+                f"no server at {self._server} ({reason}): is `ocs serve` running there?"
+            ) from None
 
     def _connect(self, deadline_s: float) -> None:
         self._reader = Reader()

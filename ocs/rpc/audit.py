@@ -28,7 +28,17 @@ SECRET: Final = ("password", "secret", "token", "apikey")
 # What says nothing about a subscriber, by folded name.
 PLAIN: Final = frozenset(
     (
-        *("amount", "amountnanos", "units", "value", "unit", "balance", "balancetype", "balanceid", "priority"),
+        *(
+            "amount",
+            "amountnanos",
+            "units",
+            "value",
+            "unit",
+            "balance",
+            "balancetype",
+            "balanceid",
+            "priority",
+        ),
         *("plan", "version", "tenant", "expires", "expirytime", "weight", "overwrite", "limit", "kind"),
         *("actionsid", "actionplanid", "categories", "category", "service", "services", "force", "cause"),
     )
@@ -133,5 +143,7 @@ def _last_digest(path: Path) -> str:
             lines = file.read().splitlines()
     except OSError:
         return START
-    digest = lines[-1].rpartition(b',"chain":"')[2].removesuffix(b'"}').decode("ascii", "replace") if lines else ""
+    digest = (
+        lines[-1].rpartition(b',"chain":"')[2].removesuffix(b'"}').decode("ascii", "replace") if lines else ""
+    )
     return digest if len(digest) == len(START) else START

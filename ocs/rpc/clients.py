@@ -34,7 +34,9 @@ class ClientRefused(ClientError):
 class Client:
     """A connection whose other end answers requests; `number` is unique in this server's life."""
 
-    def __init__(self, number: int, peer: str, send: Callable[[bytes], None], quiet_s: float = QUIET_S) -> None:
+    def __init__(
+        self, number: int, peer: str, send: Callable[[bytes], None], quiet_s: float = QUIET_S
+    ) -> None:
         self.number = number
         self.peer = peer
         self.is_open = True

@@ -180,7 +180,9 @@ class Dispatcher:
                 told = RpcError(f"the store is not available: {text}", UNAVAILABLE)
             case _:
                 # Only where it happened: the text of an exception may hold a piece of the request.
-                log.error("rpc.failed", method=request.method[:200], kind=type(error).__name__, at=places(error))
+                log.error(
+                    "rpc.failed", method=request.method[:200], kind=type(error).__name__, at=places(error)
+                )
                 told = RpcError("internal error", INTERNAL_ERROR)
         return None if request.is_notification else encode_error(request, told)
 

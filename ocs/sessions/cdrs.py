@@ -163,7 +163,10 @@ class CdrService:
         """Thresholds and statistics of a record; what fails there is not its fault."""
         surroundings = self._sessions.surroundings
         event = self.event(cdr)
-        for is_wanted, count in ((steps.thresholds, surroundings.thresholds), (steps.stats, surroundings.stats)):
+        for is_wanted, count in (
+            (steps.thresholds, surroundings.thresholds),
+            (steps.stats, surroundings.stats),
+        ):
             if not is_wanted:
                 continue
             try:

@@ -31,4 +31,6 @@ class Flags:
     def options(self, name: str) -> tuple[str, ...]:
         """All options of a flag, with what stands behind them."""
         found = self._flags.get(name, {})
-        return tuple(":".join((option, "&".join(values))) if values else option for option, values in found.items())
+        return tuple(
+            ":".join((option, "&".join(values))) if values else option for option, values in found.items()
+        )

@@ -14,7 +14,17 @@ from ocs.sessions.values import NO_MOMENT, Event, Moment
 MAIN_FIELDS = frozenset(
     (
         *("CGRID", "Source", "OriginHost", "OriginID", "ToR", "RequestType", "Tenant", "Category", "Account"),
-        *("Subject", "Destination", "SetupTime", "AnswerTime", "Usage", "CostSource", "Cost", "RunID", "OrderID"),
+        *(
+            "Subject",
+            "Destination",
+            "SetupTime",
+            "AnswerTime",
+            "Usage",
+            "CostSource",
+            "Cost",
+            "RunID",
+            "OrderID",
+        ),
         *("PreRated", "Partial", "ExtraInfo", "CostDetails"),
     )
 )

@@ -49,7 +49,9 @@ class EventPipeline:
         if wanted.charges:
             answer.usage = self.sessions.authorize(event, forces=wanted.forces)
         if wanted.resources:
-            answer.resources = self._asked("ResourceS", "RESOURCES", self.surroundings.authorize_resources, event)
+            answer.resources = self._asked(
+                "ResourceS", "RESOURCES", self.surroundings.authorize_resources, event
+            )
         self._route(event, wanted, answer)
         self._count(event, wanted, answer)
         return answer
@@ -59,7 +61,9 @@ class EventPipeline:
         answer = Answer()
         event = self._begin(with_cgrid(event), wanted, answer)
         if wanted.resources:
-            answer.resources = self._asked("ResourceS", "RESOURCES", self.surroundings.allocate_resources, event)
+            answer.resources = self._asked(
+                "ResourceS", "RESOURCES", self.surroundings.allocate_resources, event
+            )
         with self._kept(event, answer):
             if wanted.charges:
                 answer.usage = self.sessions.initiate(event, forces=wanted.forces, client=client)
@@ -98,7 +102,9 @@ class EventPipeline:
         answer = Answer()
         event = self._begin(with_cgrid(event), wanted, answer)
         if wanted.resources:
-            answer.resources = self._asked("ResourceS", "RESOURCES", self.surroundings.allocate_resources, event)
+            answer.resources = self._asked(
+                "ResourceS", "RESOURCES", self.surroundings.allocate_resources, event
+            )
         with self._kept(event, answer):
             self._route(event, wanted, answer)
             if wanted.charges:
@@ -110,7 +116,9 @@ class EventPipeline:
 
     def thresholds(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
         """The thresholds an event hit."""
-        return self._asked("ThresholdS", "THRESHOLDS", lambda one: self.surroundings.thresholds(one, ids), event)
+        return self._asked(
+            "ThresholdS", "THRESHOLDS", lambda one: self.surroundings.thresholds(one, ids), event
+        )
 
     def stats(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
         """The queues an event went into."""
@@ -195,4 +203,3 @@ class EventPipeline:
                 log.warning("session.not_counted", subsystem=name, error=str(error))
                 answer.is_partial = True
             return None
-

@@ -63,7 +63,9 @@ class Reduce:
         for charge in cost["Charges"]:
             reduced: Form = {
                 "cf": charge["CompressFactor"],
-                "inc": [[each["Usage"], each["Cost"], each["CompressFactor"]] for each in charge["Increments"]],
+                "inc": [
+                    [each["Usage"], each["Cost"], each["CompressFactor"]] for each in charge["Increments"]
+                ],
             }
             rating = cost["Rating"].get(charge["RatingID"])
             if rating is not None:
@@ -91,7 +93,8 @@ class Reduce:
                     "subject": self._named(span["MatchedSubject"]),
                 },
                 "inc": [
-                    [each["Duration"], each["Cost"], each["CompressFactor"]] for each in span["Increments"] or []
+                    [each["Duration"], each["Cost"], each["CompressFactor"]]
+                    for each in span["Increments"] or []
                 ],
             }
             for span in cost["Timespans"] or []

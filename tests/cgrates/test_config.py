@@ -64,7 +64,7 @@ def test_keys_without_effect_are_told_once_with_what_that_means(tmp_path: Path) 
             '{"sessions": {"backup_interval": "1s", "store_session_costs": false}}',
             ["sessions.backup_interval"],
         ),
-        ('{"trends": {"enabled": true}, "rankings": {"enabled": false}}', ["trends.enabled"]),
+        ('{"trends": {"enabled": true, "scheduled_ids": {}}, "rankings": {"enabled": false}}', []),
         ('{"ees": []}', ["ees"]),
     ],
 )

@@ -12,6 +12,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "profiles.md"
 CONNECTED = {
     "stats": {"enabled": True, "thresholds_conns": ["*internal"]},
     "resources": {"enabled": True, "thresholds_conns": ["*internal"]},
+    "trends": {"enabled": True, "stats_conns": ["*internal"]},
 }
 _BLOCK = re.compile(r"^```(csv|json)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -47,6 +48,6 @@ async def _conversation() -> list[tuple[int, Any, Any]]:
 
 def test_every_example_of_the_page_is_true() -> None:
     told = asyncio.run(_conversation())
-    assert len(told) == 12
+    assert len(told) == 13
     for number, answer, expected in told:
         assert answer == {**expected, "id": number}, f"request {number}"

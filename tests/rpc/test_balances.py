@@ -78,9 +78,13 @@ def test_a_call_is_authorized_with_a_hold_and_metered() -> None:
             assert account["available_nanos"] < 10 * NANOS
             limit = {**ring, "event": "2", "session": "c0", "max_price_per": "60s"}
             assert (await world.call("Charge", **limit, max_price="0.10"))["result"] == "SUCCESS"
-            assert (await world.call("Charge", **limit | {"event": "3"}, max_price="0.09"))["result"] == "NO_CREDIT"
+            assert (await world.call("Charge", **limit | {"event": "3"}, max_price="0.09"))[
+                "result"
+            ] == "NO_CREDIT"
             assert "stand together" in await world.fail("Charge", **limit)
-            assert "max_price_per" in await world.fail("Charge", **limit | {"max_price_per": "1MB"}, max_price=1)
+            assert "max_price_per" in await world.fail(
+                "Charge", **limit | {"max_price_per": "1MB"}, max_price=1
+            )
             start = {
                 "kind": "initial",
                 "account": "1001",

@@ -19,7 +19,12 @@ def test_the_page_is_current() -> None:
 
 
 def test_what_is_left_out_on_purpose_has_a_reason() -> None:
-    for name in ("ReplicatorSv1.Ping", "DispatcherSv1.Ping", "CoreSv1.Panic", "APIerSv1.SetDispatcherProfile"):
+    for name in (
+        "ReplicatorSv1.Ping",
+        "DispatcherSv1.Ping",
+        "CoreSv1.Panic",
+        "APIerSv1.SetDispatcherProfile",
+    ):
         assert name not in CGRATES
         assert known.reason(name) != "not offered yet"
 

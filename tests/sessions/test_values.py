@@ -12,7 +12,15 @@ NOW_NS = 1_800_000_000 * S
 
 @pytest.mark.parametrize(
     ("written", "ns"),
-    [("10s", 10 * S), ("1h2m", 3_720 * S), ("5120", 5120), (7, 7), (Decimal("1e3"), 1000), ("1.5", 1), ("-1", -1)],
+    [
+        ("10s", 10 * S),
+        ("1h2m", 3_720 * S),
+        ("5120", 5120),
+        (7, 7),
+        (Decimal("1e3"), 1000),
+        ("1.5", 1),
+        ("-1", -1),
+    ],
 )
 def test_durations(written: object, ns: int) -> None:
     assert values.duration(written) == ns

@@ -108,6 +108,19 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("Tenant", "ID", "FilterIDs", "ActivationInterval", "MaxHits", "MinHits", "MinSleep"),
         *("Blocker", "Weight", "ActionIDs", "Async", "EeIDs"),
     ),
+    "Trends.csv": (
+        *("Tenant", "ID", "Schedule", "StatID", "Metrics", "TTL", "QueueLength", "MinItems"),
+        *("CorrelationType", "Tolerance", "Stored", "ThresholdIDs"),
+    ),
+    "Rankings.csv": (
+        *("Tenant", "ID", "Schedule", "StatIDs", "MetricIDs", "Sorting", "SortingParameters"),
+        *("Stored", "ThresholdIDs"),
+    ),
+    "IPs.csv": (
+        *("Tenant", "ID", "FilterIDs", "ActivationInterval", "TTL", "Stored", "Weight", "PoolID"),
+        *("PoolFilterIDs", "PoolType", "PoolRange", "PoolStrategy", "PoolMessage", "PoolWeight"),
+        "PoolBlocker",
+    ),
 }
 
 

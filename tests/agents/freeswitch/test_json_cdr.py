@@ -73,7 +73,9 @@ def test_an_ignored_call_is_known_by_its_variables() -> None:
     assert mapping.is_ignored(event_of(json.dumps({"variables": variables}).encode(), "application/json"))
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"variables": {}}', b'{"variables": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b'{"variables": {}}', b'{"variables": 1}', b"\xff"]
+)
 def test_anything_else_is_no_record(body: bytes) -> None:
     for content_type in ("application/json", "application/x-www-form-urlencoded"):
         with pytest.raises(RecordError):

@@ -81,3 +81,13 @@ def test_a_pool_counts_down_where_it_says_so(timed: Api) -> None:
     timed("APIerSv1.SetIPProfile", ID="SIX", Pools=[pool])
     given = [timed("IPsV1.AllocateIP", **asked(name))["Address"] for name in "ab"]
     assert given == ["2001:db8::3", "2001:db8::2"]
+
+
+def test_pools_come_from_a_folder(timed: Api) -> None:
+    rows = (
+        "cgrates.org,IP1,*string:~*req.Account:1001,,1h,true,10,P1,,*ipv4,10.0.0.5/32,*ascending,first,20,false\n"
+        "cgrates.org,IP1,,,,,,P2,,*ipv4,10.0.0.6/32,*ascending,second,10,false\n"
+    )
+    timed.engine.load({"IPs.csv": rows})
+    given = [timed("IPsV1.AllocateIP", **asked(name))["Message"] for name in "ab"]
+    assert given == ["first", "second"]

@@ -17,8 +17,14 @@ FILES = {
 }
 
 
+RAW_FILES = {"Trends.csv": "trends", "Rankings.csv": "rankings", "IPs.csv": "pools of addresses"}
+
+
 def list_profiles(cells: Cells, rows: Rows) -> None:
     """Tells what the profile files hold; no price depends on them, so nothing in them is an error of the tariff."""
+    for file, kind in RAW_FILES.items():
+        if rows.get(file):
+            cells.lose(rows[file][0], 0, f"{kind}; `ocs cgrates` serves them, no price depends on them")
     if not any(rows.get(file) for file in FILES):
         return
     found, problems = read_profiles(rows)

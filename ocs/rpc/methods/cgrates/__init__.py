@@ -33,6 +33,7 @@ from ocs.rpc.methods.cgrates import (
     stats,
     tariff,
     thresholds,
+    trends,
     triggers,
 )
 from ocs.rpc.registry import Registry
@@ -56,6 +57,7 @@ ADMINISTRATIVE = (
     cdr_queries,
     exports,
     ips,
+    trends,
     core,
     configuration,
     caches,

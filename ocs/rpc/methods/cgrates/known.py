@@ -233,8 +233,6 @@ REASONS: Mapping[str, str] = {
     "SessionSv1.STIR": "calls are not signed or checked (STIR); the switch does that",
     "CDRsV1.StoreSessionCost": "the cost of a session is kept with the session itself",
     "CDRsV2.StoreSessionCost": "the cost of a session is kept with the session itself",
-    "TrendSv1": "trends are not reckoned; their profiles are kept, and StatSv1 has the figures of now",
-    "RankingSv1": "rankings are not reckoned; their profiles are kept, and StatSv1 has the figures of now",
     "CacheSv1.GetGroupItems": "records are not kept in groups",
     "Responder.DebitMonetary": "APIerSv1.DebitBalance takes money without rating",
     "LoaderSv1": "folders are loaded by LoadTariffPlanFromFolder",

@@ -6,6 +6,7 @@ from ocs.cgrates.kinds import Kind
 from ocs.cgrates.objects.errors import not_found
 from ocs.cgrates.objects.given import Given
 from ocs.cgrates.objects.profiles import BY_WORD, ProfileKind, check_filters
+from ocs.cgrates.queries import RESULTS
 from ocs.cgrates.runtime import Runtime
 from ocs.rpc.methods.cgrates.table import OK, V1, V2, Table, page, tenant_of
 from ocs.rpc.registry import Role
@@ -79,6 +80,8 @@ def _add(word: str, profile: ProfileKind, kind: Kind) -> None:
         if key not in runtime.state.tables[kind]:
             raise not_found()
         runtime.surroundings.forget(kind, *key.split(":", 1))
+        if kind in RESULTS:
+            runtime.queries.forget(kind, key)
         runtime.state.delete_profile(kind, key)
         return OK
 
