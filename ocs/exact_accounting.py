@@ -344,6 +344,14 @@ class ExactAccounting:
             return Rated(usage, UNRATED_NANOS, "*cdrs", REFUSALS.get(result, "SERVER_ERROR"))
         return Rated(usage, answer.cost_nanos or 0, "*cdrs", details=_postings(decision))
 
+    def told_details(self, run: Run) -> Any:
+        """None: costs that others tell are not taken for what was charged here."""
+        return None
+
+    def settle(self, run: Run, details: Any, usage: int | None, source: str) -> Rated:
+        """The run is charged: what others charged is not known here."""
+        return self.rate(run)
+
     def refund(self, run: Run, details: Any) -> None:
         """Gives back what a record's details say was taken."""
         money: Money = run.money

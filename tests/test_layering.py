@@ -238,6 +238,7 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.ip_pools": Row(allowed=("ocs.cgrates.objects", "ocs.charging.cgrates.values"), pure=True),
     "ocs.cgrates.migrate": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
     "ocs.cgrates.cost_forms": COMPAT_PURE,
+    "ocs.cgrates.cost_reader": Row(allowed=(*COMPAT, "ocs.cgrates", "ocs.rpc.errors"), pure=True),
     "ocs.cgrates.forms": COMPAT_PURE,
     "ocs.cgrates.jsonc": Row(pure=True),
     "ocs.cgrates.kinds": Row(allowed=(*COMPAT, "ocs.cgrates", "ocs.exporting.records"), pure=True),

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from ocs.cgrates.cost_forms import event_cost_form
+from ocs.cgrates.cost_reader import told_details
 from ocs.cgrates.details import BalanceSummary, Details, Money
 from ocs.cgrates.objects.numbers import number, real
 from ocs.cgrates.state import State
@@ -148,6 +149,23 @@ class CgratesAccounting:
         rated, after, charges = cdr.rate_cdr(context, money.run.call, run.request_type)
         self._keep(run, context, after)
         return self._rated(rated, money.first, charges, after)
+
+    def told_details(self, run: Run) -> Any:
+        """The cost a run's event comes with. Raises ValueError for one that cannot be read."""
+        return told_details(run.event)
+
+    def settle(self, run: Run, details: Any, usage: int | None, source: str) -> Rated:
+        """The cost of a run that was charged by somebody else."""
+        found = details if isinstance(details, Details) else msgspec.convert(details, Details)
+        call: Call = run.money.first
+        covered = event_cost.usage_ns(found.charges)
+        covers = covered >= call.duration_ns if usage is None else call.duration_ns in (0, usage)
+        if not covers:
+            self.refund(run, found)
+            return self.rate(run)
+        cost_nanos = event_cost.cost_nanos(found.charges, self._settings)
+        rated = RatedCdr(call.duration_ns or usage or covered, cost_nanos, source)
+        return self._rated(rated, call, found.charges, self._context((run,)))
 
     def refund(self, run: Run, details: Any) -> None:
         """Gives back what a record's details say was taken."""

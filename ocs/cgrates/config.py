@@ -293,7 +293,6 @@ MEANINGS: Mapping[str, str] = {
     "ees.cache": "exporters are kept open while the server runs",
     "ees.attributes_conns": "exporters change no events by attributes",
     "ers.sessions_conns": "readers hand their rows to the sessions of this process",
-    "sessions.ips_conns": "session methods ask for no addresses; IPsV1 gives them",
     "sessions.store_session_costs": "the cost of a session is kept with the session itself",
     "sessions.backup_interval": "each change of a session is on disk before its answer leaves",
     "cdrs.session_cost_retries": "the cost of a session is kept with the session itself",
@@ -301,8 +300,7 @@ MEANINGS: Mapping[str, str] = {
     "kamailio_agent.timezone": "times of Kamailio count seconds; no zone is needed",
 }
 # Keys whose values are read and change nothing, except where they say what is so here anyway.
-READ_IN_VAIN = {
-    "sessions.ips_conns": ([],),
+READ_IN_VAIN: Mapping[str, tuple[object, ...]] = {
     "sessions.store_session_costs": (False,),
     "sessions.backup_interval": (0, "", "0"),
     "cdrs.session_cost_retries": (),

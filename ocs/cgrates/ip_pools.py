@@ -42,6 +42,10 @@ class Allocated(msgspec.Struct, frozen=True):
             "Address": self.address,
         }
 
+    def digest(self) -> str:
+        """`profile:pool:message:address`."""
+        return ":".join((self.profile_id, self.pool_id, self.message, self.address))
+
 
 def allocations_of(profile: Record, kept: Record | None, now_ns: int) -> dict[str, dict[str, str]]:
     """Allocations of a profile whose time is not over, by their ids."""
@@ -81,7 +85,13 @@ def with_allocation(
 
 def record_of(profile: Record, held: Mapping[str, Record]) -> dict[str, Any]:
     """Allocations as they are kept and shown."""
-    return {"Tenant": profile["Tenant"], "ID": profile["ID"], "Allocations": dict(held)}
+    by_time = sorted(held, key=lambda name: instant_ns(held[name]["Time"]))
+    return {
+        "Tenant": profile["Tenant"],
+        "ID": profile["ID"],
+        "Allocations": dict(held),
+        "TTLIndex": by_time if int(profile["TTL"] or 0) > 0 else None,
+    }
 
 
 def _addresses(pool: Record) -> Iterator[str]:

@@ -16,7 +16,7 @@ from ocs.charging.cgrates.plan import Activation, RatingPlan, SharedGroup, Timin
 from ocs.charging.cgrates.triggers import Watch
 from ocs.charging.profiles import rankings, resources, thresholds, trends
 from ocs.exporting.records import Record
-from ocs.sessions.model import Cdr, Session
+from ocs.sessions.model import Cdr, Session, SessionCost
 
 
 class Kind(StrEnum):
@@ -36,6 +36,7 @@ class Kind(StrEnum):
     PASSIVE_SESSION = "passive_session"  # cgrid: kept, and not charged
     CLOSED_SESSION = "closed_session"  # cgrid: ended, and remembered for its record
     CDR = "cdr"  # cgrid:run id
+    SESSION_COST = "session_cost"  # cgrid:run id: told by others, until its record comes
     WATCH = "watch"  # tenant:account: its triggers with their state, and its counters
     PROMISE = "promise"  # client|session id of a switch agent: what a ringing call may use
     CHARGER = "charger"
@@ -96,6 +97,7 @@ TYPES: Mapping[Kind, Any] = {
     Kind.PASSIVE_SESSION: Session,
     Kind.CLOSED_SESSION: Session,
     Kind.CDR: Cdr,
+    Kind.SESSION_COST: SessionCost,
     Kind.EXPORT: Record,
     Kind.RESOURCE_USAGE: resources.Change,
     Kind.THRESHOLD_HITS: thresholds.Hits,

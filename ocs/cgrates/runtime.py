@@ -267,6 +267,7 @@ def connected(settings: config.Settings) -> frozenset[str]:
     wired = {
         "AttributeS": told.attributes_conns,
         "ResourceS": told.resources_conns,
+        "IPs": told.ips_conns,
         "RouteS": told.routes_conns,
         "ThresholdS": told.thresholds_conns,
         "StatS": told.stats_conns,

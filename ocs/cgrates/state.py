@@ -20,7 +20,7 @@ from ocs.charging.cgrates.call import Call
 from ocs.charging.cgrates.plan import Tariff
 from ocs.charging.cgrates.triggers import Watch
 from ocs.charging.profiles.book import ProfileBook
-from ocs.sessions.model import Cdr, Session
+from ocs.sessions.model import Cdr, Session, SessionCost
 
 log = structlog.get_logger()
 
@@ -41,6 +41,7 @@ class State:
         self.passive: dict[str, Session] = self.tables[Kind.PASSIVE_SESSION]
         self.closed: dict[str, Session] = self.tables[Kind.CLOSED_SESSION]
         self.cdrs: dict[str, Cdr] = self.tables[Kind.CDR]
+        self.costs: dict[str, SessionCost] = self.tables[Kind.SESSION_COST]
         self.watches: dict[str, Watch] = self.tables[Kind.WATCH]
         self.on_accounts: AccountsChanged | None = (
             None  # told the accounts before a change, and why it was made
@@ -168,6 +169,14 @@ class State:
     def remove_cdr(self, cdr: Cdr) -> None:
         """Removes a record."""
         self.delete(Kind.CDR, f"{cdr.cgrid}:{cdr.run_id}")
+
+    def put_cost(self, cost: SessionCost) -> None:
+        """Adds or replaces the cost of a run."""
+        self.put(Kind.SESSION_COST, f"{cost.cgrid}:{cost.run_id}", cost)
+
+    def forget_cost(self, cost: SessionCost) -> None:
+        """Forgets the cost of a run, for its record has it."""
+        self.delete(Kind.SESSION_COST, f"{cost.cgrid}:{cost.run_id}")
 
     def _changed(self, kind: Kind, key: str, record: Any) -> None:
         if self._keeps:

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from ocs.cgrates.addresses import Addresses
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.objects.accounts import account_view
 from ocs.cgrates.objects.plain import plain
@@ -24,7 +25,7 @@ from ocs.charging.profiles.view import ABSENT, View, walk
 from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
-from ocs.sessions.surroundings import Altered, Forked, Routed, RouteOptions
+from ocs.sessions.surroundings import Address, Altered, Forked, Routed, RouteOptions
 from ocs.sessions.values import Event
 
 log = structlog.get_logger()
@@ -43,6 +44,7 @@ class ProfileSurroundings:
         self.resources = resources.ResourceBook(state.book.resources, records_in_full=True)
         self.stats_book = stats.StatBook(state.book.stats, state.book.filters)
         self.thresholds_book = thresholds.ThresholdBook(state.book.thresholds)
+        self.addresses = Addresses(state, self.passes, now_ns)
         self._sources = StateSources(state, settings, self)
         self.fire: Fire = _logged
         self.attribute_runs = 1
@@ -118,6 +120,22 @@ class ProfileSurroundings:
         if not self.resources.matching(view, wanted.usage_id):
             raise ServiceError(NOT_FOUND)
         self._keep_usages(self.resources.release(view, wanted.usage_id))
+
+    # --- addresses
+
+    def authorize_ip(self, event: CgrEvent) -> Address:
+        """The address an event would get."""
+        return self.addresses.authorize(event)
+
+    def allocate_ip(self, event: CgrEvent) -> Address:
+        """Gives an event an address."""
+        return self.addresses.allocate(event)
+
+    def release_ip(self, event: CgrEvent) -> None:
+        """Takes the address of an event back."""
+        self.addresses.release(event)
+
+    # --- resources
 
     def resource(self, tenant: str, name: str) -> resources.Resource | None:
         """A resource with what is in use now; None where there is none."""

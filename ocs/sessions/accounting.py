@@ -87,6 +87,18 @@ class Accounting(Protocol):
     def rate(self, run: Run, *, is_rerate: bool = False) -> Rated:
         """The cost of a run that has no session."""
 
+    def told_details(self, run: Run) -> Any:
+        """The cost a run's event comes with, as a record keeps it; None where there is none, or none is taken.
+
+        Raises ValueError for one that cannot be read.
+        """
+
+    def settle(self, run: Run, details: Any, usage: int | None, source: str) -> Rated:
+        """The cost of a run that was charged by somebody else, for a usage or as far as the details go.
+
+        Where they are for another usage they are given back, and the run is charged anew.
+        """
+
     def refund(self, run: Run, details: Any) -> None:
         """Gives back what a record's details say was taken."""
 

@@ -25,6 +25,8 @@ UNRATED_NANOS = -1_000_000_000
 DEFAULT_RUN = "*default"
 CONTEXT = "*cdrs"
 FREE = "*none"
+PREPAID = frozenset(("*prepaid", "*dynaprepaid"))
+CHARGED_ONCE = frozenset(("*prepaid", "*postpaid", "*pseudoprepaid"))
 WITH_DETAILS = frozenset(("*prepaid", "*postpaid", "*pseudoprepaid", "*dynaprepaid"))
 
 
@@ -86,7 +88,7 @@ class CdrService:
         for run, old in zip(runs, known, strict=True):
             if steps.refunds:
                 self._refund(run, old)
-            rated = self._rated(run, steps, old)
+            rated = self._rated(cgrid, run, steps)
             made.append(self._finish(event.tenant, cgrid, run, rated, steps, old))
         return made
 
@@ -116,17 +118,23 @@ class CdrService:
         }
 
     def _refund(self, run: Run, old: Cdr | None) -> None:
-        details = run.event.get("CostDetails") or (old.cost_details if old is not None else None)
-        if details and run.request_type in WITH_DETAILS:
-            try:
-                self._accounting.refund(run, details)
-            except ValueError as error:
-                raise ServiceError(f"SERVER_ERROR: {error}") from None
+        if run.request_type not in WITH_DETAILS:
+            return
+        details = old.cost_details if old is not None else self._told_details(run)
+        if details:
+            self._accounting.refund(run, details)
 
-    def _rated(self, run: Run, steps: CdrSteps, old: Cdr | None) -> Rated:
+    def _told_details(self, run: Run) -> Any:
+        try:
+            return self._accounting.told_details(run)
+        except ValueError as error:
+            raise ServiceError(f"SERVER_ERROR: {error}") from None
+
+    def _rated(self, cgrid: str, run: Run, steps: CdrSteps) -> Rated:
         """The cost of a run; one that is not rated keeps what it came with."""
         if steps.rates and not (_flag(run.event, "PreRated") and not steps.reprocesses):
-            return self._accounting.rate(run, is_rerate=steps.reprocesses)
+            settled = None if steps.refunds else self._settled(cgrid, run)
+            return settled or self._accounting.rate(run, is_rerate=steps.reprocesses)
         usage = self._accounting.period(run)
         given = run.event.get("Cost")
         if given is None:
@@ -135,6 +143,17 @@ class CdrService:
             return Rated(usage, values.nanos(given), values.text(run.event.get("CostSource")))
         except ValueError as error:
             raise ServiceError(f"SERVER_ERROR: {error}") from None
+
+    def _settled(self, cgrid: str, run: Run) -> Rated | None:
+        """The cost of a run that somebody else charged: its event has it, or it was told before."""
+        details = self._told_details(run) if run.request_type in CHARGED_ONCE else None
+        if details is not None:
+            return self._accounting.settle(run, details, None, values.text(run.event.get("CostSource")))
+        cost = self._records.costs.get(f"{cgrid}:{run.run_id}")
+        if cost is None or run.request_type not in PREPAID:
+            return None
+        self._records.forget_cost(cost)
+        return self._accounting.settle(run, cost.details, cost.usage, cost.source)
 
     def _finish(
         self, tenant: str, cgrid: str, run: Run, rated: Rated, steps: CdrSteps, old: Cdr | None = None

@@ -16,7 +16,7 @@ from ocs.sessions.errors import NOT_FOUND, PARTIALLY_EXECUTED, ServiceError, wra
 from ocs.sessions.flags import Flags
 from ocs.sessions.model import CgrEvent, with_cgrid
 from ocs.sessions.pipeline import EventPipeline
-from ocs.sessions.surroundings import Altered, Routed, RouteOptions
+from ocs.sessions.surroundings import Address, Altered, Routed, RouteOptions
 from ocs.sessions.wanted import Answer, Wanted
 
 log = structlog.get_logger()
@@ -26,7 +26,6 @@ DERIVED = "*derived_reply"
 BLOCKER = "*blocker_error"
 # Flags that nothing here fulfils: an event that counts on them must not pass as if they had been.
 UNSERVED = {
-    "*ips": "NOT_CONNECTED: IPs",
     "*stir_authenticate": "*stir_authenticate: NOT_IMPLEMENTED",
     "*stir_initiate": "*stir_initiate: NOT_IMPLEMENTED",
 }
@@ -38,6 +37,7 @@ class Processed(msgspec.Struct):
     usage: dict[str, int] = {}
     cost: dict[str, int] = {}
     resources: dict[str, str] = {}
+    addresses: dict[str, Address] = {}
     attributes: dict[str, Altered] = {}
     routes: dict[str, Routed] = {}
     threshold_ids: dict[str, list[str]] = {}
@@ -96,6 +96,7 @@ class _Work:
             ("*thresholds", self._thresholds),
             ("*stats", self._stats),
             ("*resources", self._resources),
+            ("*ips", self._ips),
             ("*rals", self._rals),
             ("*cdrs", self._cdrs),
         )
@@ -165,6 +166,12 @@ class _Work:
             if message is not None:
                 self.done.resources = {**self.done.resources, run_id: message}
 
+    def _ips(self) -> None:
+        for run_id, event in self._asked("*ips"):
+            address = self._pipeline.address(event, self._flags)
+            if address is not None:
+                self.done.addresses = {**self.done.addresses, run_id: address}
+
     def _rals(self) -> None:
         flags, sessions = self._flags, self._pipeline.sessions
         forces = flags.has("*rals", "*fd") or "*fd" in flags
@@ -211,6 +218,7 @@ def reply(done: Processed, shown: Callable[[str, Any], Any]) -> dict[str, Any]:
         "MaxUsage": done.usage,
         "Cost": done.cost,
         "ResourceAllocation": done.resources,
+        "AllocatedIP": done.addresses,
         "Attributes": done.attributes,
         "RouteProfiles": done.routes,
         "ThresholdIDs": done.threshold_ids,

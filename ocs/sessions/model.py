@@ -96,6 +96,18 @@ class Cdr(msgspec.Struct, frozen=True):
     updated_ns: int = 0
 
 
+class SessionCost(msgspec.Struct, frozen=True):
+    """What a run of a session was charged by somebody else, until its record comes."""
+
+    cgrid: str
+    run_id: str
+    origin_host: str = ""
+    origin_id: str = ""
+    source: str = ""
+    usage: int = 0
+    details: Any = None
+
+
 def cgrid_of(event: Event) -> str:
     """The id of a session: the event's own, or SHA-1 of OriginID and OriginHost."""
     named = event.get("CGRID")

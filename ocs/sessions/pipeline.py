@@ -16,7 +16,7 @@ from ocs.sessions.errors import NOT_FOUND, PARTIALLY_EXECUTED, ServiceError, mis
 from ocs.sessions.flags import Flags
 from ocs.sessions.model import CgrEvent, with_cgrid
 from ocs.sessions.service import SessionService
-from ocs.sessions.surroundings import Surroundings
+from ocs.sessions.surroundings import Address, Surroundings
 from ocs.sessions.wanted import Answer, Wanted
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ class EventPipeline:
     # --- the methods
 
     def authorize(self, event: CgrEvent, wanted: Wanted) -> Answer:
-        """Attributes, usage, resources, routes, thresholds, statistics: nothing is taken."""
+        """Attributes, usage, resources, address, routes, thresholds, statistics: nothing is taken."""
         answer = Answer()
         event = self._begin(event, wanted, answer)
         if wanted.charges:
@@ -52,12 +52,14 @@ class EventPipeline:
             answer.resources = self._asked(
                 "ResourceS", "RESOURCES", self.surroundings.authorize_resources, event
             )
+        if wanted.ips:
+            answer.address = self._asked("IPs", "IPS", self.surroundings.authorize_ip, event)
         self._route(event, wanted, answer)
         self._count(event, wanted, answer)
         return answer
 
     def initiate(self, event: CgrEvent, wanted: Wanted, client: Client | None) -> Answer:
-        """Attributes, resources, the session, thresholds, statistics."""
+        """Attributes, resources, address, the session, thresholds, statistics."""
         answer = Answer()
         event = self._begin(with_cgrid(event), wanted, answer)
         if wanted.resources:
@@ -65,6 +67,8 @@ class EventPipeline:
                 "ResourceS", "RESOURCES", self.surroundings.allocate_resources, event
             )
         with self._kept(event, answer):
+            if wanted.ips:
+                answer.address = self._asked("IPs", "IPS", self.surroundings.allocate_ip, event)
             if wanted.charges:
                 answer.usage = self.sessions.initiate(event, forces=wanted.forces, client=client)
         self._count(event, wanted, answer)
@@ -80,7 +84,7 @@ class EventPipeline:
         return answer
 
     def terminate(self, event: CgrEvent, wanted: Wanted) -> Answer:
-        """The session, resources, thresholds, statistics."""
+        """The session, resources, address, thresholds, statistics."""
         if wanted.is_empty:
             raise missing("Subsystems")
         answer = Answer()
@@ -91,9 +95,14 @@ class EventPipeline:
             if wanted.resources and "ResourceS" in self._connected:
                 with suppress(ServiceError):  # nothing was held
                     self.surroundings.release_resources(event)
+            if wanted.ips and "IPs" in self._connected:
+                with suppress(ServiceError):
+                    self.surroundings.release_ip(event)
             raise
         if wanted.resources:
             self._asked("ResourceS", "RESOURCES", self.surroundings.release_resources, event)
+        if wanted.ips:
+            self._asked("IPs", "IPS", self.surroundings.release_ip, event)
         self._count(event, wanted, answer)
         return answer
 
@@ -106,6 +115,8 @@ class EventPipeline:
                 "ResourceS", "RESOURCES", self.surroundings.allocate_resources, event
             )
         with self._kept(event, answer):
+            if wanted.ips:
+                answer.address = self._asked("IPs", "IPS", self.surroundings.allocate_ip, event)
             self._route(event, wanted, answer)
             if wanted.charges:
                 answer.usage = self.sessions.message(event, forces=wanted.forces)
@@ -135,6 +146,17 @@ class EventPipeline:
             self._asked("ResourceS", "RESOURCES", self.surroundings.release_resources, event)
         return message
 
+    def address(self, event: CgrEvent, flags: Flags) -> Address | None:
+        """What `*ips` names; None where it only releases."""
+        found: Address | None = None
+        if flags.has("*ips", "*authorize"):
+            found = self._asked("IPs", "IPS", self.surroundings.authorize_ip, event)
+        if flags.has("*ips", "*allocate"):
+            found = self._asked("IPs", "IPS", self.surroundings.allocate_ip, event)
+        if flags.has("*ips", "*release"):
+            self._asked("IPs", "IPS", self.surroundings.release_ip, event)
+        return found
+
     # --- what they share
 
     @contextmanager
@@ -145,6 +167,8 @@ class EventPipeline:
         except ServiceError:
             if answer.resources is not None:
                 self.surroundings.release_resources(event)
+            if answer.address is not None:
+                self.surroundings.release_ip(event)
             raise
 
     def attributes(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> CgrEvent:
@@ -162,7 +186,7 @@ class EventPipeline:
     def _begin(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> CgrEvent:
         if wanted.is_empty:
             raise missing("Subsystems")
-        if wanted.ips:
+        if wanted.ips and "IPs" not in self._connected:
             raise ServiceError("NOT_CONNECTED: IPs")
         return self.attributes(event, wanted, answer) if wanted.attributes else event
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from ocs.sessions.model import Cdr, Session
+from ocs.sessions.model import Cdr, Session, SessionCost
 
 
 class Records(Protocol):
@@ -15,6 +15,8 @@ class Records(Protocol):
     def closed(self) -> Mapping[str, Session]: ...
     @property
     def cdrs(self) -> Mapping[str, Cdr]: ...
+    @property
+    def costs(self) -> Mapping[str, SessionCost]: ...
 
     def put_session(self, session: Session) -> None:
         """Adds or replaces an active session."""
@@ -36,3 +38,9 @@ class Records(Protocol):
 
     def remove_cdr(self, cdr: Cdr) -> None:
         """Removes a record."""
+
+    def put_cost(self, cost: SessionCost) -> None:
+        """Adds or replaces the cost of a run."""
+
+    def forget_cost(self, cost: SessionCost) -> None:
+        """Forgets the cost of a run, for its record has it."""

@@ -37,6 +37,16 @@ class Altered(msgspec.Struct, frozen=True):
         return self.make_digest()
 
 
+class Address(Protocol):
+    """An address that an event has, or would get."""
+
+    def form(self) -> dict[str, str]:
+        """As the API shows it."""
+
+    def digest(self) -> str:
+        """`profile:pool:message:address`."""
+
+
 class Routed(msgspec.Struct, frozen=True):
     """The routes of an event, as the API shows them and as digest."""
 
@@ -70,6 +80,15 @@ class Surroundings(Protocol):
 
     def release_resources(self, event: CgrEvent) -> None:
         """Forgets a usage."""
+
+    def authorize_ip(self, event: CgrEvent) -> Address:
+        """The address an event would get."""
+
+    def allocate_ip(self, event: CgrEvent) -> Address:
+        """Gives an event an address."""
+
+    def release_ip(self, event: CgrEvent) -> None:
+        """Takes the address of an event back."""
 
     def routes(self, event: CgrEvent, options: RouteOptions) -> Routed:
         """The routes of an event, best first."""

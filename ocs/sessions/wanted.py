@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ocs.sessions.surroundings import Altered, Routed, RouteOptions
+from ocs.sessions.surroundings import Address, Altered, Routed, RouteOptions
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -32,6 +32,7 @@ class Answer(msgspec.Struct):
 
     attributes: Altered | None = None
     resources: str | None = None
+    address: Address | None = None
     usage: int | None = None
     routes: Routed | None = None
     threshold_ids: list[str] | None = None

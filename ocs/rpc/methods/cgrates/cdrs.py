@@ -2,18 +2,25 @@
 
 from typing import Any
 
+import msgspec
+
 from ocs.cgrates.cdr_filter import read_filter
+from ocs.cgrates.cost_reader import read_details
+from ocs.cgrates.details import Details
+from ocs.cgrates.objects.errors import server_error
 from ocs.cgrates.objects.given import Given
 from ocs.cgrates.objects.plain import plain
 from ocs.cgrates.runtime import Runtime
+from ocs.charging.cgrates.event_cost import book_rounding
 from ocs.rpc.caller import Role
 from ocs.rpc.errors import RpcError
 from ocs.rpc.methods.cgrates.method import method
 from ocs.rpc.methods.cgrates.sessions import bare_event
 from ocs.rpc.registry import Registry
 from ocs.sessions import values
+from ocs.sessions.cdrs import DEFAULT_RUN
 from ocs.sessions.errors import PARTIALLY_EXECUTED, ServiceError
-from ocs.sessions.model import MAIN_FIELDS, Cdr, CgrEvent
+from ocs.sessions.model import MAIN_FIELDS, Cdr, CgrEvent, SessionCost
 
 Form = dict[str, Any]
 NOT_FOUND = "SERVER_ERROR: NOT_FOUND"
@@ -29,6 +36,8 @@ def register(registry: Registry) -> None:
         method(registry, f"{version}.RateCDRs", Role.CHARGE)(rate)
         method(registry, f"{version}.ReprocessCDRs", Role.CHARGE)(reprocess)
     method(registry, "CDRsV1.ProcessEvent", Role.CHARGE)(process_event)
+    method(registry, "CDRsV1.StoreSessionCost", Role.CHARGE)(store_cost)
+    method(registry, "CDRsV2.StoreSessionCost", Role.CHARGE)(store_rounded_cost)
     method(registry, "CDRsV2.ProcessEvent", Role.CHARGE)(process_event_v2)
 
 
@@ -100,6 +109,46 @@ def reprocess(runtime: Runtime, params: Given) -> str:
     base = runtime.cdrs.steps.with_flags(("*attributes:false", "*chargers:false"))
     _again(runtime, params, base.with_flags(params.texts("Flags")).with_flags(("*reprocess",)))
     return "OK"
+
+
+def store_cost(runtime: Runtime, params: Given) -> str:
+    """Keeps what a session was charged elsewhere until its record comes; once, where `CheckDuplicate` says so."""
+    _store(runtime, params, _cost_of(params))
+    return "OK"
+
+
+def store_rounded_cost(runtime: Runtime, params: Given) -> str:
+    """The same, after its charges were rounded and the payers charged the difference."""
+    cost = _cost_of(params)
+    details: Details = cost.details
+    payers = {each.payment.account_id for charge in details.charges for each in charge.steps}
+    snapshot = runtime.state.snapshot(*sorted(payers - {""}))
+    charges, books = book_rounding(snapshot, details.charges, runtime.arithmetic)
+    kept = msgspec.structs.replace(cost, details=msgspec.structs.replace(details, charges=charges))
+    _store(runtime, params, kept)
+    runtime.state.put_accounts(books.changed())
+    return "OK"
+
+
+def _store(runtime: Runtime, params: Given, cost: SessionCost) -> None:
+    if params.flag("CheckDuplicate") and f"{cost.cgrid}:{cost.run_id}" in runtime.state.costs:
+        raise server_error("EXISTS")
+    runtime.state.put_cost(cost)
+
+
+def _cost_of(params: Given) -> SessionCost:
+    params.require("Cost")
+    told = params.inner("Cost")
+    told.require("CGRID", "CostDetails")
+    return SessionCost(
+        told.text("CGRID"),
+        told.text("RunID") or DEFAULT_RUN,
+        told.text("OriginHost"),
+        told.text("OriginID"),
+        told.text("CostSource"),
+        told.duration("Usage"),
+        read_details(told.mapping("CostDetails")),
+    )
 
 
 def _again(runtime: Runtime, params: Given, steps: Any) -> None:

@@ -231,8 +231,6 @@ REASONS: Mapping[str, str] = {
     "CoreSv1.StopMemoryProfiling": "Python's memory has other tools",
     "SessionSv1.ReplicateSessions": "nothing is replicated between servers",
     "SessionSv1.STIR": "calls are not signed or checked (STIR); the switch does that",
-    "CDRsV1.StoreSessionCost": "the cost of a session is kept with the session itself",
-    "CDRsV2.StoreSessionCost": "the cost of a session is kept with the session itself",
     "CacheSv1.GetGroupItems": "records are not kept in groups",
     "Responder.DebitMonetary": "APIerSv1.DebitBalance takes money without rating",
     "LoaderSv1": "folders are loaded by LoadTariffPlanFromFolder",

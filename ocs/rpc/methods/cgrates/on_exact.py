@@ -44,6 +44,9 @@ PINGED = frozenset(
 OF_RECORDS = frozenset(
     f"{version}.{name}" for version in ("CDRsV1", "CDRsV2") for name in ("RateCDRs", "ReprocessCDRs")
 )
+LEFT_OUT = frozenset(
+    ("CDRsV1.StoreSessionCost", "CDRsV2.StoreSessionCost")
+)  # costs are those of this core alone
 
 
 class Ready(Protocol):
@@ -65,7 +68,8 @@ def register(registry: Registry, runtime: Runtime, ready: Ready) -> None:
     profiles.TABLE.register(own)
     pings = Registry()
     ping.register(pings)
-    for method in (*own, *(each for each in pings if each.name.rpartition(".")[0] in PINGED)):
+    offered = (each for each in own if each.name not in LEFT_OUT)
+    for method in (*offered, *(each for each in pings if each.name.rpartition(".")[0] in PINGED)):
         made = _waiting if method.is_async else _plain
         function = made(method, runtime, ready)
         function.__doc__ = method.function.__doc__

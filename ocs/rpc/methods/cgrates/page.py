@@ -25,8 +25,8 @@ Different on purpose:
   `*alter_sessions`, `*force_disconnect_sessions`, `*reset_threshold`, `*reset_stat_queue` and `*cgr_rpc` to
   `*internal` are carried out, behind the step that asked for them; mails, profiles set by actions (`*dynamic_...`)
   and remote accounts are not, and a warning says so each time.
-- `IPsV1` gives addresses of whole networks, in ascending or descending order; session methods do not ask for
-  addresses (`AuthorizeIP`, `AllocateIP`, `ReleaseIP` answer `NOT_CONNECTED: IPs`).
+- `IPsV1` gives addresses of whole networks, in ascending or descending order; sessions take them by `AuthorizeIP`,
+  `AllocateIP` and `ReleaseIP` where `sessions.ips_conns` is set, and lose them when they cannot begin.
 - `CoreSv1.StartCPUProfiling` writes a profile of Python, to be read with `pstats`.
 """
 

@@ -178,6 +178,8 @@ def _shown(member: str, value: Any) -> Any:
             return values.number(value)
         case "Attributes":
             return attributes_form(value)
+        case "AllocatedIP":
+            return value.form()
         case "RouteProfiles":
             return value.profiles
         case _:
@@ -207,6 +209,8 @@ def _reply(answer: Answer) -> Form:
         reply["Attributes"] = attributes_form(answer.attributes)
     if answer.resources is not None:
         reply["ResourceAllocation"] = answer.resources
+    if answer.address is not None:
+        reply["AllocatedIP"] = answer.address.form()
     if answer.usage is not None:
         reply["MaxUsage"] = answer.usage
     if answer.routes is not None:
@@ -236,7 +240,7 @@ def _digest(answer: Answer) -> Form:
     usage = answer.usage or 0
     return {
         "AttributesDigest": answer.attributes.digest if answer.attributes is not None else None,
-        "AllocatedIP": None,
+        "AllocatedIP": answer.address.digest() if answer.address is not None else None,
         "ResourceAllocation": answer.resources,
         "MaxUsage": seconds(usage),
     }
