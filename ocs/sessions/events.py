@@ -103,6 +103,8 @@ class _Work:
         for name, error in UNSERVED.items():
             if name in self._flags:
                 raise ServiceError(error)
+        if "*ips" in self._flags:
+            self._pipeline.need("IPs")
         for name, step in steps:
             if name not in self._flags:
                 continue

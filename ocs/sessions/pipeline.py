@@ -159,6 +159,11 @@ class EventPipeline:
 
     # --- what they share
 
+    def need(self, subsystem: str) -> None:
+        """Raises ServiceError for a subsystem that sessions may not use."""
+        if subsystem not in self._connected:
+            raise ServiceError(f"NOT_CONNECTED: {subsystem}")
+
     @contextmanager
     def _kept(self, event: CgrEvent, answer: Answer) -> Iterator[None]:
         """What was allocated for a session that cannot be is given back."""
@@ -173,8 +178,7 @@ class EventPipeline:
 
     def attributes(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> CgrEvent:
         """The event after its attributes; one that no profile matches stays as it is."""
-        if "AttributeS" not in self._connected:
-            raise ServiceError("NOT_CONNECTED: AttributeS")
+        self.need("AttributeS")
         try:
             answer.attributes = self.surroundings.attributes(event, wanted.attribute_ids, SESSIONS)
         except ServiceError as error:
@@ -186,13 +190,12 @@ class EventPipeline:
     def _begin(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> CgrEvent:
         if wanted.is_empty:
             raise missing("Subsystems")
-        if wanted.ips and "IPs" not in self._connected:
-            raise ServiceError("NOT_CONNECTED: IPs")
+        if wanted.ips:
+            self.need("IPs")
         return self.attributes(event, wanted, answer) if wanted.attributes else event
 
     def _asked(self, name: str, prefix: str, ask: Callable[[CgrEvent], T], event: CgrEvent) -> T:
-        if name not in self._connected:
-            raise ServiceError(f"NOT_CONNECTED: {name}")
+        self.need(name)
         try:
             return ask(event)
         except ServiceError as error:
@@ -218,8 +221,7 @@ class EventPipeline:
             raise ServiceError(PARTIALLY_EXECUTED)
 
     def _counted(self, name: str, count: Callable[[], list[str]], answer: Answer) -> list[str] | None:
-        if name not in self._connected:
-            raise ServiceError(f"NOT_CONNECTED: {name}")
+        self.need(name)
         try:
             return count()
         except ServiceError as error:
