@@ -37,14 +37,17 @@ from ocs.config.settings import SHIPPED, Settings
 from ocs.config.shipped import demo_file
 from ocs.exact_accounting import CLIENT
 from ocs.exact_sessions import ExactRuntime
+from ocs.log import set_level
 from ocs.metrics import Metrics
 from ocs.policy import charging_policy, service_limits
+from ocs.reload import Reloader
 from ocs.rpc.activity import Activity
 from ocs.rpc.keys import KeysError
 from ocs.rpc.methods.cgrates import on_exact
 from ocs.rpc.methods.ocs_v1 import all as ocs_v1
 from ocs.rpc.registry import Registry
 from ocs.rpc.server import RpcServer
+from ocs.service_manager import ServiceManager
 from ocs.tariff_versions import VersionError
 from ocs.tariffs import TariffError, Tariffs
 
@@ -70,15 +73,15 @@ class StartError(Exception):
     """The server cannot start as configured; the message says why, line by line."""
 
 
-def run(settings: Settings, data_dir: Path) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status of `ocs serve`."""
+def run(settings: Settings, data_dir: Path, path: Path) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status of `ocs serve`. The settings are read again from `path`."""
     if settings.charging.rounding == "cgrates":
         from ocs.cgrates import served
 
         return served.run(settings, data_dir)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, data_dir))
+            runner.run(serve(settings, data_dir, path))
     except StartError as error:
         sys.stderr.write(f"{error}\n")
         return CONFIG_ERROR
@@ -88,7 +91,7 @@ def run(settings: Settings, data_dir: Path) -> int:
     return 0
 
 
-async def serve(settings: Settings, data_dir: Path) -> None:
+async def serve(settings: Settings, data_dir: Path, path: Path) -> None:
     """Everything from the first file read to the last connection closed."""
     tariffs = Tariffs(settings, data_dir)
     templates = load_templates(settings)
@@ -104,7 +107,7 @@ async def serve(settings: Settings, data_dir: Path) -> None:
             service.loads_at_once = isinstance(store, SqliteStore)
             service.is_shared = settings.store.kind == "redis"
             await _seed(service, templates, stop)
-            await _serve_until(stop, settings, service, metrics, store, tariffs, data_dir)
+            await _serve_until(stop, settings, service, metrics, store, tariffs, data_dir, path)
         finally:
             await store.close()
     log.info("server.stopped")
@@ -118,6 +121,7 @@ async def _serve_until(
     store: OpenStore,
     tariffs: Tariffs,
     data_dir: Path,
+    path: Path,
 ) -> None:
     activity = Activity()
     service.watch = activity.answered
@@ -131,6 +135,8 @@ async def _serve_until(
     rpc = _rpc(settings, service, metrics, activity, agent, data_dir, sessions)
     sessions.use_clients(FrontClients(rpc.clients))
     rpc.context.tariffs = tariffs
+    manager = ServiceManager()
+    rpc.context.reloader = _reloader(path, settings, service, agent, manager)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
@@ -141,12 +147,16 @@ async def _serve_until(
             supervision = tasks.create_task(service.run())
             plans = tasks.create_task(scheduler.run())
             metering = tasks.create_task(Metering(service).run())
+            alive = tasks.create_task(manager.run())
             log.info("server.ready", version=__version__, **_addresses(agent, rpc))
+            manager.ready()
             await stop.wait()
+            manager.stopping()
             log.info("server.stopping", in_flight=service.in_flight, sessions=len(service.supervision))
             supervision.cancel()
             plans.cancel()
             metering.cancel()
+            alive.cancel()
     except (OSError, ListenError) as error:
         raise StartError(f"cannot listen: {error}") from error
     finally:
@@ -157,6 +167,27 @@ async def _serve_until(
         await sessions.stop()
         await service.drained()
         await rpc.stop()
+
+
+def _reloader(
+    path: Path, settings: Settings, service: ChargingService, agent: DiameterAgent, manager: ServiceManager
+) -> Reloader:
+    """Reads the settings again on SIGHUP and when asked to."""
+
+    def charging(changed: Settings) -> None:
+        service.swap(service.catalogue, charging_policy(changed))
+
+    def logging(changed: Settings) -> None:
+        set_level(changed.log)
+
+    reloader = Reloader(path, settings, (agent.reconfigure, charging, logging))
+    def hung_up() -> None:
+        manager.reloading()
+        reloader.on_signal()
+        manager.ready()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)
+    return reloader
 
 
 def _rpc(

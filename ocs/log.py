@@ -9,7 +9,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import msgspec
 import structlog
@@ -26,24 +26,46 @@ REPEATS_PER_WINDOW = 5
 REPEAT_WINDOW_NS = 10 * SECOND
 REPEAT_KEYS = 1_024
 _LIMITED_LEVELS = frozenset({"warning", "error", "critical", "exception"})
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Set structlog, and the logging of libraries, to write to `stream` (standard error if None)."""
     output = sys.stderr if stream is None else stream
+    set_level(settings)
     structlog.configure(
         processors=processors(settings, colors=output.isatty()),
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[LibraryHandler()], force=True)
 
 
+class Threshold:
+    """Lets lines of a level through, and of those above it; loggers are made once, the level may change."""
+
+    def __init__(self) -> None:
+        self.level = logging.INFO
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if _LEVELS.get(method, logging.ERROR) < self.level:
+            raise structlog.DropEvent
+        return event
+
+
+_threshold: Final = Threshold()
+
+
+def set_level(settings: LogSettings) -> None:
+    """Write lines of this level, and of those above it, from now on."""
+    _threshold.level = _LEVELS[settings.level]
+
+
 def processors(settings: LogSettings, colors: bool = False) -> list[Processor]:
     """Return what every line passes through, the renderer last."""
     chain: list[Processor] = [
+        _threshold,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         RepeatLimiter(time.monotonic_ns),

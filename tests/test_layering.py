@@ -64,7 +64,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             *("ocs.app", "ocs.cgrates", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging"),
             *("ocs.client", "ocs.rpc.audit", "ocs.rpc.caller", "ocs.rpc.key_file", "ocs.rpc.keys"),
-            *("ocs.exact_profiles", "ocs.tariff_versions"),
+            *("ocs.backup", "ocs.exact_profiles", "ocs.tariff_versions"),
         )
     ),
     "ocs.client": Row(allowed=("ocs.rpc.envelope", "ocs.rpc.errors")),
@@ -77,6 +77,9 @@ TABLE: dict[str, Row] = {
     "ocs.demo": Row(pure=True),
     "ocs.lazily": Row(pure=True),
     "ocs.log": Row(allowed=("ocs.config.settings",)),
+    "ocs.reload": Row(allowed=("ocs.config",)),
+    "ocs.backup": Row(),
+    "ocs.service_manager": Row(),
     "ocs.metrics": Row(allowed=("ocs.charging.events",)),
     "ocs.exporting": Row(allowed=("ocs.charging.profiles",)),
     "ocs.exporting.records": Row(allowed=("ocs.charging.profiles",), pure=True),
@@ -272,7 +275,8 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.cgrates.callbacks": Row(allowed=("ocs.rpc.clients", "ocs.sessions")),
     "ocs.rpc": Row(
-        allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log", "ocs.tariffs"), denied=STORES
+        allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log", "ocs.reload", "ocs.tariffs"),
+        denied=STORES,
     ),
     "ocs.rpc.errors": Row(pure=True),
     "ocs.rpc.keys": Row(allowed=("ocs.rpc.caller",), pure=True),
@@ -293,6 +297,7 @@ TABLE: dict[str, Row] = {
             "ocs.charging.tariff",
             "ocs.charging.terms_reader",
             "ocs.charging.what_if",
+            "ocs.reload",
             "ocs.rpc",
             "ocs.tariff_versions",
             "ocs.tariffs",

@@ -26,11 +26,16 @@ def group(commands: Commands, name: str, summary: str) -> Commands:
 def remote(commands: Commands, group: str, name: str, summary: str, example: str) -> argparse.ArgumentParser:
     """A sub-command that asks a running server."""
     parser = command(commands, name, f"{group} {name}", summary, f"{group} {name}{example}")
+    asks(parser)
+    return parser
+
+
+def asks(parser: argparse.ArgumentParser) -> None:
+    """The arguments of whatever asks a running server."""
     parser.add_argument(
         "--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help="the running server (%(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print the server's answer as JSON")
-    return parser
 
 
 def limited(parser: argparse.ArgumentParser) -> None:

@@ -94,6 +94,12 @@ class Dialogue:
         finally:
             self._answers.pop(request, None)
 
+    async def closed(self) -> None:
+        """Wait until the connection is over; raises ClientError, which says why."""
+        await asyncio.shield(self._reading)
+        assert self._lost is not None
+        raise self._lost
+
     async def leave(self) -> None:
         """DPR, DPA, close; a server that does not answer is not waited for."""
         self._connection.disconnect(time.monotonic_ns(), DisconnectCause.DO_NOT_WANT_TO_TALK_TO_YOU)

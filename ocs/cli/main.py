@@ -63,6 +63,8 @@ HANDLERS = {
     "key ls": "ocs.cli.keys:list_",
     "key revoke": "ocs.cli.keys:revoke",
     "audit": "ocs.cli.keys:audit",
+    "reload": "ocs.cli.remote:reload",
+    "backup": "ocs.cli.backup:backup",
     "client ccr": "ocs.cli.client:ccr",
     "client traffic": "ocs.cli.traffic:traffic",
     "migrate cgrates": "ocs.cli.migrate:cgrates",

@@ -3,6 +3,7 @@
 import argparse
 
 from ocs.cli.arguments import DEFAULT_SERVER, Commands
+from ocs.cli.arguments import asks as _asks
 from ocs.cli.arguments import command as _command
 from ocs.cli.arguments import count as _count
 from ocs.cli.arguments import group as _group
@@ -21,7 +22,7 @@ ACTIONS = ("debit", "refund", "check", "price")
 
 
 def server(commands: Commands) -> None:
-    """Add `serve`, `check` and `version`."""
+    """Add `serve`, `check`, `reload`, `backup` and `version`."""
     example = "serve --config ocs.yaml --data-dir data"
     serve = _command(commands, "serve", "serve", "Run the server until SIGTERM or Ctrl-C.", example)
     serve.add_argument("--data-dir", default="data", metavar="DIR", help="where accounts live (%(default)s)")
@@ -30,6 +31,16 @@ def server(commands: Commands) -> None:
     for parser in (serve, check):
         parser.add_argument("--config", default="ocs.yaml", metavar="FILE", help="settings (%(default)s)")
     check.add_argument("--json", action="store_true", help="print the problems as JSON")
+    summary = "Let a running server read its ocs.yaml again; say what only a restart can change."
+    reload = _command(commands, "reload", "reload", summary, "reload --dry-run")
+    _asks(reload)
+    reload.add_argument("--dry-run", action="store_true", help="only say what would change")
+    summary = "Copy the store of a server, running or not, to a file that can take its place."
+    backup = _command(commands, "backup", "backup", summary, "backup --data-dir data --to /backup/ocs.db")
+    backup.add_argument("--data-dir", default="data", metavar="DIR", help="of the server (%(default)s)")
+    backup.add_argument("--store", default="ocs.db", metavar="FILE", help="store.path (%(default)s)")
+    backup.add_argument("--to", required=True, metavar="FILE", help="written whole or not at all")
+    backup.add_argument("--json", action="store_true", help="print what was copied as JSON")
     version = _command(commands, "version", "version", "Print the version.", "version")
     version.add_argument("--json", action="store_true", help="print it as JSON")
 

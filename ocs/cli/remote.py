@@ -93,6 +93,22 @@ def peer_list(arguments: argparse.Namespace) -> int:
     return run(arguments, "PeerList", {})
 
 
+def reload(arguments: argparse.Namespace) -> int:
+    """Let the server read its settings again; what needs a restart is named."""
+    result = ask(arguments, "Reload", {"dry_run": arguments.dry_run})
+    if result is None:
+        return 1
+    if arguments.json:
+        return _print(arguments, result)
+    if result["changed"]:
+        print(f"{'would change' if arguments.dry_run else 'changed'}: {', '.join(result['changed'])}")
+    if result["needs_restart"]:
+        print(f"only a restart changes: {', '.join(result['needs_restart'])}")
+    if not (result["changed"] or result["needs_restart"]):
+        print("nothing has changed")
+    return 0
+
+
 def given(**parameters: Any) -> dict[str, Any]:
     """The parameters that were given."""
     return {name: value for name, value in parameters.items() if value is not None}

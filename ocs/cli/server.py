@@ -31,7 +31,7 @@ def serve(arguments: argparse.Namespace) -> int:
     log.configure(settings.log)
     from ocs import app
 
-    return app.run(settings, data_dir)
+    return app.run(settings, data_dir, Path(arguments.config))
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from typing import Protocol
 from ocs.charging.service import ChargingService
 from ocs.config.settings import Settings
 from ocs.metrics import Metrics
+from ocs.reload import Reloader
 from ocs.rpc.activity import Activity
 from ocs.rpc.tasks import Tasks
 from ocs.tariffs import Tariffs
@@ -89,6 +90,7 @@ class Context(Tasks):
         self.peers = peers
         self.refused = refused
         self.tariffs: Tariffs | None = None  # a server without versions has the tariff it was started with
+        self.reloader: Reloader | None = None  # a server that was not started from a file has none
         self.wall_ns = wall_ns
         self.monotonic_ns = monotonic_ns
         self.started_at_ns = wall_ns()

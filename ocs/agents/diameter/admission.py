@@ -41,14 +41,18 @@ class AdmissionRules:
     """The peers of the settings, and a bounded memory of those refused."""
 
     def __init__(self, settings: DiameterSettings, metrics: DiameterMetrics) -> None:
-        self._unlisted = settings.admit_unlisted
         self._metrics = metrics
+        self._refused: OrderedDict[tuple[str, str], RefusedPeer] = OrderedDict()
+        self.use(settings)
+
+    def use(self, settings: DiameterSettings) -> None:
+        """Judge by these settings from now on; who was refused stays remembered."""
+        self._unlisted = settings.admit_unlisted
         self._peers = {peer.origin_host.lower(): peer for peer in settings.peers}
         self._networks = {
             name: tuple(ip_network(text, strict=False) for text in peer.addresses)
             for name, peer in self._peers.items()
         }
-        self._refused: OrderedDict[tuple[str, str], RefusedPeer] = OrderedDict()
 
     def judge(self, peer: PeerCapabilities, address: str, tls_names: frozenset[str]) -> Admission | None:
         """Why a peer is refused; None lets it in. `tls_names` are those of its certificate."""

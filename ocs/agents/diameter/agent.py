@@ -30,7 +30,7 @@ from ocs.charging.control import ControlResult, SessionAddress
 from ocs.charging.events import ChargingAnswer, ChargingEvent
 from ocs.config.settings import SECOND, Settings
 from ocs.diameter.capabilities import Admission, LocalCapabilities, PeerCapabilities
-from ocs.diameter.codes import Command
+from ocs.diameter.codes import Command, DisconnectCause
 from ocs.diameter.connection import Connection
 from ocs.diameter.limits import Limits, Timers
 from ocs.diameter.message import Message
@@ -128,6 +128,15 @@ class DiameterAgent:
         except BaseException:
             self._stop_listening()
             raise
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Go on with other peers, profiles and contexts; a peer that would not be let in any more gets a DPR."""
+        self.rules.use(settings.diameter)
+        self.reader.use(gy_options(settings))
+        for peer in list(self._open.values()):
+            if not peer.is_welcome():
+                log.info("peer.unwelcome", peer=peer.name, address=peer.address)
+                peer.disconnect(DisconnectCause.DO_NOT_WANT_TO_TALK_TO_YOU)
 
     def new_peer(self, loop: asyncio.AbstractEventLoop) -> PeerProtocol:
         """The protocol of a transport that is about to be accepted."""

@@ -388,6 +388,12 @@ class PeerProtocol(asyncio.Protocol):
             case Rival.PROBE | Rival.REFUSE:
                 return refuse(ResultCode.ELECTION_LOST, "already connected")
 
+    def is_welcome(self) -> bool:
+        """Whether the settings as they are now would let it in; it has the profile they name from now on."""
+        self.profile = self.agent.reader.options.profiles.configured(self.name)
+        capabilities = None if self.connection is None else self.connection.peer
+        return capabilities is None or self.agent.rules.judge(capabilities, self.address, self._tls_names) is None
+
     def _opened(self, capabilities: PeerCapabilities) -> None:
         self.name = capabilities.origin_host
         self.profile = self.agent.reader.options.profiles.configured(self.name)

@@ -108,13 +108,18 @@ class GyReader:
     """Maps requests by the rules of `options`; holds nothing but decoded groups and the names of clients."""
 
     def __init__(self, options: GyOptions) -> None:
+        self._clients: Remembered[Client] = Remembered(options.remembered)
+        self.use(options)
+
+    def use(self, options: GyOptions) -> None:
+        """Map by these rules: clients stay known, what was decoded by others is decoded anew."""
         self.options = options
-        most = options.remembered
-        self._clients: Remembered[Client] = Remembered(most)
         self._services: Remembered[str] = Remembered(_SERVICES_REMEMBERED)
         self._subscribers: dict[str, Remembered[tuple[Identity, ...]]] = {}
-        self._contexts: Remembered[_Context] = Remembered(most)
+        self._contexts: Remembered[_Context] = Remembered(options.remembered)
         self._asked: dict[str, Remembered[Asked]] = {}
+        for client in self._clients.known.values():
+            client.own_profile = options.profiles.configured(client.name)
 
     def read(
         self, message: Message, origin: str, connection_profile: ClientProfile | None, now_ns: int

@@ -1,15 +1,23 @@
-"""`OcsV1.Status`, `PeerList` and `Ping`: the server itself and who talks to it."""
+"""`OcsV1.Status`, `PeerList`, `Reload` and `Ping`: the server itself and who talks to it."""
 
 import msgspec
 
 from ocs import __version__
+from ocs.reload import Reloaded, ReloadRefused
 from ocs.rpc.context import Context, PeerInfo, RefusedPeer
+from ocs.rpc.errors import InvalidParams, RpcError
 from ocs.rpc.registry import Registry, Role
 from ocs.rpc.values import Params
 
 
 class Nothing(Params, frozen=True, kw_only=True):
     """No parameters."""
+
+
+class ReloadParams(Params, frozen=True, kw_only=True):
+    """With `dry_run` nothing is changed."""
+
+    dry_run: bool = False
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -96,6 +104,16 @@ def peers(context: Context, params: Nothing) -> Peers:
     return peers_now(context)
 
 
+def reload(context: Context, params: ReloadParams) -> Reloaded:
+    """Read ocs.yaml again: take over what can change while the server runs, name what cannot."""
+    if context.reloader is None:
+        raise RpcError("this server was not started from a file")
+    try:
+        return context.reloader.reload(params.dry_run)
+    except ReloadRefused as error:
+        raise InvalidParams(str(error)) from None
+
+
 def ping(context: Context, params: Nothing) -> str:
     """Answer Pong."""
     return "Pong"
@@ -111,6 +129,7 @@ def register(registry: Registry) -> None:
     registry.method("OcsV1.Ping", Role.READ)(ping)
     registry.method("OcsV1.Status", Role.READ)(status)
     registry.method("OcsV1.PeerList", Role.READ)(peers)
+    registry.method("OcsV1.Reload", Role.ADMINISTER)(reload)
 
 
 def _peer(peer: PeerInfo) -> PeerView:
