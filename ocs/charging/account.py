@@ -80,6 +80,32 @@ class Drawn(msgspec.Struct, frozen=True, array_like=True, gc=False):
     has_fee: bool = False  # the connect fee was due here, and is due nowhere else
 
 
+class Paid(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one balance paid; `account` is empty where it is the session's own, `balance_id` where none did."""
+
+    account: str
+    balance_id: str
+    unit: Unit
+    amount: int
+
+
+class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Usage that a client told as a total, with the state of its quota before it and what paid, in order.
+
+    It began at `began_ns` and was charged at `charged_at_ns`. A smaller total at the end gives back from the last.
+    """
+
+    began_ns: int
+    charged_at_ns: int
+    used: int
+    rated: int
+    cost_nanos: int
+    rated_at_ns: int | None
+    drawn: tuple[Drawn, ...]
+    rules: tuple[str, ...]
+    paid: tuple[Paid, ...]
+
+
 class Quota(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One rating group of a session: what was granted and is still out, and what has been used.
 
@@ -100,6 +126,7 @@ class Quota(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_final: bool = False
     pool: tuple[int, int] | None = None
     drawn: tuple[Drawn, ...] = ()
+    stretches: tuple[Stretch, ...] = ()  # of a client that tells totals
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -11,6 +11,7 @@ import msgspec
 from ocs.charging import onetime
 from ocs.charging.account import Account, Session, Standing, session_key
 from ocs.charging.cdr import cdr_of, late_cdr
+from ocs.charging.correction import give_back
 from ocs.charging.decision import Decision, decode_answer, encode_answer
 from ocs.charging.endings import ended, kept_closed, without_key, without_promise
 from ocs.charging.entry import Cdr, Posting
@@ -230,6 +231,8 @@ def _continue(
         others,
     )
     parts, total = _settle(turn, known)
+    if is_last:
+        total += give_back(turn, session, parts, known)
     is_barred = account.standing is BARRED
     if is_last or is_barred:
         turn.release_all()
@@ -350,6 +353,8 @@ def _settle_late(
         others,
     )
     parts, total = _settle(turn, session.context)
+    if event.kind is TERMINATION:
+        total += give_back(turn, session, parts, session.context)
     grants = _settled(parts)
     answer = _answer(turn, SUCCESS, grants, session.cost_nanos + total)
     answer = msgspec.structs.replace(answer, has_ended=True)

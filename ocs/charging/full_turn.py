@@ -17,6 +17,7 @@ from ocs.charging.spending import UNRATED, Circumstances, Spending
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.line import Line
 from ocs.charging.tariff.model import Priced, Query
+from ocs.charging.totals import Payments
 from ocs.charging.turn import Turn
 from ocs.charging.wallet import Demand, Owner, wallet
 from ocs.charging.working import Part, WorkingQuota
@@ -29,7 +30,7 @@ NOT_HELD = (RequestType.POSTPAID, *UNPAID)
 class FullTurn(Turn):
     """A turn with everything an account can have; `others` are the members of its groups."""
 
-    __slots__ = ("_used_context", "request_type")
+    __slots__ = ("_taken", "_used_context", "request_type")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class FullTurn(Turn):
         self.request_type = request_type
         self.others = {each.key: Owner(each.key, each, Ledger(each.balances, now_ns)) for each in others}
         self._used_context = context
+        self._taken: Payments = ()
 
     # --- paying
 
@@ -60,7 +62,14 @@ class FullTurn(Turn):
         self._used_context = context
         super().settle(part, context)
 
+    def _payments(self, mark: int) -> Payments:
+        taken = self._taken
+        known = {id(entry) for _, entry in taken}
+        rest = [("", entry) for entry in self.ledger.entries[mark:] if id(entry) not in known]
+        return [*taken, *rest]  # what overdraws the account, or is written off, comes last
+
     def _pay(self, part: Part, used: UsedUnits, line: Line | None, quota: WorkingQuota, units: int) -> None:
+        self._taken = ()
         if not self.event.is_chargeable or self.request_type is RequestType.NONE:
             return
         if self.request_type is RequestType.RATED:
@@ -73,6 +82,7 @@ class FullTurn(Turn):
             for priced, piece, at_ns in self._timed_pieces(line, used, quota, units):
                 spending.cover(priced, piece, at_ns)
         spending.keep()
+        self._taken = spending.taken
         part.is_unrated = part.is_unrated or spending.is_unrated
         quota.cost_nanos += spending.nanos
         part.nanos += spending.nanos

@@ -9,6 +9,7 @@ that was paid for is used up by later reports, and a report costs what the price
 from typing import NamedTuple
 
 from ocs.charging.account import Drawn, Hold
+from ocs.charging.entry import Entry
 from ocs.charging.events import Unit
 from ocs.charging.ledger import Ledger
 from ocs.charging.priced import rule_text
@@ -76,6 +77,7 @@ class Spending:
         self._windows = wallet.windows()
         self._held: dict[tuple[str, str], int] = {}
         self._room = self._credit() if is_hold else None
+        self.taken: list[tuple[str, Entry]] = []  # debits of balances, in order, with the accounts they are on
         self.nanos = 0
         self.is_rated = False
         self.is_unrated = False
@@ -348,6 +350,7 @@ class Spending:
             source.ledger.debit_at(
                 source.index, amount, self._given.rating_group, self._unit, units, rule, rated_from
             )
+            self.taken.append((source.account, source.ledger.entries[-1]))
 
     # --- positions in rates
 

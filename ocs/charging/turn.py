@@ -27,6 +27,7 @@ from ocs.charging.session import ends_quota, gives_up
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.line import Line
 from ocs.charging.tariff.model import Priced, Query, Verdict
+from ocs.charging.totals import Payments, begun, note, since_ns
 from ocs.charging.wallet import Owner
 from ocs.charging.working import Part, WorkingQuota, longest_ns
 
@@ -250,10 +251,26 @@ class Turn:
         if quota.used + units > MOST_UNITS[unit]:
             part.is_unrated = True
             return
-        self._pay(part, used, line, quota, units)
+        if used.is_total:
+            self._pay_noted(part, used, line, quota, units)
+        else:
+            self._pay(part, used, line, quota, units)
         quota.used += units
         if unit is TIME:
             quota.rated_at_ns = used.at_ns or self.used_at_ns
+
+    def _pay_noted(
+        self, part: Part, used: UsedUnits, line: Line | None, quota: WorkingQuota, units: int
+    ) -> None:
+        """Debit, and keep what paid: the total of the end may be a smaller one."""
+        mark = len(self.ledger.entries)
+        stretch = begun(quota, used, units, self.used_at_ns, self.now_ns)
+        self._pay(part, used, line, quota, units)
+        note(quota, stretch, self._payments(mark), since_ns(self.catalogue))
+
+    def _payments(self, mark: int) -> Payments:
+        """What the last usage took, in order; `mark` entries of the own account are older."""
+        return [("", entry) for entry in self.ledger.entries[mark:]]
 
     def _pay(self, part: Part, used: UsedUnits, line: Line | None, quota: WorkingQuota, units: int) -> None:
         """Debit balances of units, then money for the rest."""

@@ -22,6 +22,7 @@ class WorkingQuota:
         "pool",
         "rated",
         "rated_at_ns",
+        "stretches",
         "unit",
         "used",
     )
@@ -38,6 +39,7 @@ class WorkingQuota:
         self.is_final = quota.is_final
         self.pool = quota.pool
         self.drawn = quota.drawn
+        self.stretches = quota.stretches
 
     def frozen(self, quota: Quota) -> Quota:
         """The record, with what never changes taken from `quota`."""
@@ -55,6 +57,7 @@ class WorkingQuota:
             self.is_final,
             self.pool,
             self.drawn,
+            self.stretches,
         )
 
 
