@@ -2,7 +2,7 @@
 
 The client's last word counts. What was charged beyond it goes back to the balances that paid, the last one first:
 also to one that has expired since, and one that was removed is made again without conditions. What was written off
-is taken off the books before any balance gets something. How much is kept of the stretch that the total lies in
+is taken off the books in its place in that order. How much is kept of the stretch that the total lies in
 is found by charging it once more, up to the total, from nothing but what paid for it, by the tariff it was charged
 by; where that tariff is not there any more, or the call has been moved since, the stretch is divided by its units.
 """
@@ -137,33 +137,36 @@ def _replay(
     )
     charged = again.part(report)
     again.settle(charged, context)
-    entries = [*again.ledger.entries, *(each for owner in again.others.values() for each in owner.ledger.entries)]
+    entries = [
+        *again.ledger.entries,
+        *(each for owner in again.others.values() for each in owner.ledger.entries),
+    ]
     kept = _by_unit([Paid("", "", entry.balance_unit, -entry.amount) for entry in entries])
     return _Replayed(kept, charged.quotas[0])
 
 
 def _payer(account: Account, key: str, paid: tuple[Paid, ...]) -> Account:
-    """An account with nothing on it but what it paid, on balances that pay for anything."""
+    """An account with nothing on it but what it paid.
+
+    The other balances stay, empty: an increment begun before still covers what is left of it, a blocker blocks.
+    """
     amounts: dict[str, int] = {}
+    units: dict[str, Unit] = {}
     for each in paid:
         if each.account == key and each.balance_id:
             amounts[each.balance_id] = amounts.get(each.balance_id, 0) + each.amount
-    units = {each.balance_id: each.unit for each in paid}
-    known = {balance.id: balance for balance in account.balances}
-    ordered = [balance_id for balance_id in known if balance_id in amounts]
-    ordered += [balance_id for balance_id in amounts if balance_id not in known]
-    balances = tuple(_bare(known.get(name), name, units[name], amounts[name]) for name in ordered)
-    return msgspec.structs.replace(account, balances=balances)
+            units[each.balance_id] = each.unit
+    balances = [_bare(balance, amounts.pop(balance.id, None)) for balance in account.balances]
+    balances += [Balance(name, units[name], amount) for name, amount in amounts.items()]
+    return msgspec.structs.replace(account, balances=tuple(balances))
 
 
-def _bare(balance: Balance | None, name: str, unit: Unit, amount: int) -> Balance:
-    """A balance as it rates, without what restricts it."""
-    terms = None if balance is None else balance.terms
-    if terms is not None:
-        terms = msgspec.structs.replace(
-            terms, destinations=(), categories=(), is_blocker=False, is_disabled=False
-        )
-    return Balance(name, unit, amount, terms=terms)
+def _bare(balance: Balance, amount: int | None) -> Balance:
+    """A balance as it rates; one that paid is asked for no conditions again."""
+    terms = balance.terms
+    if terms is not None and amount is not None:
+        terms = msgspec.structs.replace(terms, destinations=(), categories=(), is_disabled=False)
+    return Balance(balance.id, balance.unit, amount or 0, 0, balance.priority, terms=terms)
 
 
 # --- payments

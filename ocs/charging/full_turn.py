@@ -63,10 +63,7 @@ class FullTurn(Turn):
         super().settle(part, context)
 
     def _payments(self, mark: int) -> Payments:
-        taken = self._taken
-        known = {id(entry) for _, entry in taken}
-        rest = [("", entry) for entry in self.ledger.entries[mark:] if id(entry) not in known]
-        return [*taken, *rest]  # what overdraws the account, or is written off, comes last
+        return self._taken
 
     def _pay(self, part: Part, used: UsedUnits, line: Line | None, quota: WorkingQuota, units: int) -> None:
         self._taken = ()

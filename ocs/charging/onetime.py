@@ -27,8 +27,8 @@ from ocs.charging.quota import ChargingPolicy
 from ocs.charging.rating import cost
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.model import Verdict
-from ocs.charging.turn import MOST_UNITS, Turn
-from ocs.charging.working import TIME_SLACK_NS, longest_ns
+from ocs.charging.turn import Turn
+from ocs.charging.working import MOST_UNITS, TIME_SLACK_NS, longest_ns
 
 CAUSE_EVENT = "event"
 

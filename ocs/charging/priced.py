@@ -1,8 +1,16 @@
-"""What a price means to a turn: its name in the books, whether it is nothing, which of two is cheaper. Pure."""
+"""What a price means to a turn: its name in the books, whether it is nothing, how long it holds. Pure."""
 
+from typing import Final
+from zlib import crc32
+
+from ocs.charging.events import ChargingEvent, Unit
+from ocs.charging.quota import SECOND_NS, QuotaRule
 from ocs.charging.rating import cost, not_dearer
 from ocs.charging.tariff.line import Line
 from ocs.charging.tariff.model import Priced, Verdict
+
+CHANGE_SPREAD_S = 60  # re-authorisations at a tariff change are spread over this many seconds
+TIME: Final = Unit.TIME
 
 
 def is_free(line: Line | None, at_ns: int) -> bool:
@@ -37,3 +45,19 @@ def cheaper(before: Priced, after: Priced, position: int, units: int) -> Priced:
     if before.rate is None or after.rate is None:
         return after
     return before if cost(before.rate, position, units) < cost(after.rate, position, units) else after
+
+
+def validity(
+    event: ChargingEvent, rule: QuotaRule, unit: Unit, priced: Priced | None, now_ns: int
+) -> tuple[int, int | None]:
+    """How long a grant holds, and the tariff change inside it where the client can report around one.
+
+    For other clients the grant ends at the change, spread a little against all of them asking at once.
+    """
+    until_ns = None if priced is None else priced.until_ns
+    if until_ns is None or unit is TIME or until_ns - now_ns >= rule.validity_ns:
+        return rule.validity_ns, None
+    if event.knows_tariff_change:
+        return rule.validity_ns, until_ns
+    spread_s = crc32(event.session_id.encode("utf-8", "surrogateescape")) % CHANGE_SPREAD_S
+    return max(SECOND_NS, until_ns - now_ns + spread_s * SECOND_NS), None

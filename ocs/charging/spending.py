@@ -77,7 +77,9 @@ class Spending:
         self._windows = wallet.windows()
         self._held: dict[tuple[str, str], int] = {}
         self._room = self._credit() if is_hold else None
-        self.taken: list[tuple[str, Entry]] = []  # debits of balances, in order, with the accounts they are on
+        self.taken: list[
+            tuple[str, Entry]
+        ] = []  # debits of balances, in order, with the accounts they are on
         self.nanos = 0
         self.is_rated = False
         self.is_unrated = False
@@ -101,7 +103,7 @@ class Spending:
         self._pay(sources, paid, paid, "money", 0)
         if paid < nanos and not self._is_hold:
             left = nanos - paid
-            self._given.ledger.write_off(left, self._given.rating_group, self._unit, left, "money", 0)
+            self._write_off(left, left, "money", 0)
             self.nanos += left
         return paid
 
@@ -154,9 +156,7 @@ class Spending:
             return 0
         nanos = cost(rate, self._rated, units)
         if nanos:
-            self._given.ledger.write_off(
-                nanos, self._given.rating_group, self._unit, units, rule_text(priced), self._rated
-            )
+            self._write_off(nanos, units, rule_text(priced), self._rated)
         self._rated += units
         self.nanos += nanos
         return units
@@ -337,7 +337,14 @@ class Spending:
             key = ("", ledger.main_money())
             self._held[key] = self._held.get(key, 0) + left
         else:
+            mark = len(ledger.entries)
             ledger.overdraw(left, given.rating_group, self._unit, units, rule, rated_from, given.floor_nanos)
+            self.taken += [("", entry) for entry in ledger.entries[mark:]]
+
+    def _write_off(self, nanos: int, units: int, rule: str, rated_from: int) -> None:
+        given = self._given
+        given.ledger.write_off(nanos, given.rating_group, self._unit, units, rule, rated_from)
+        self.taken.append(("", given.ledger.entries[-1]))
 
     def _take(self, source: Source, amount: int, units: int, rule: str, rated_from: int) -> None:
         if not amount:

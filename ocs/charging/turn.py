@@ -5,7 +5,6 @@ What was used is priced as the difference of two totals of the session, never as
 """
 
 from typing import Final
-from zlib import crc32
 
 from ocs.charging.account import Account, Hold, Quota
 from ocs.charging.events import (
@@ -20,8 +19,8 @@ from ocs.charging.events import (
     UsedUnits,
 )
 from ocs.charging.ledger import Ledger
-from ocs.charging.priced import bounded, cheaper, is_free, rule_text
-from ocs.charging.quota import SECOND_NS, ChargingPolicy, QuotaRule
+from ocs.charging.priced import bounded, cheaper, is_free, rule_text, validity
+from ocs.charging.quota import ChargingPolicy, QuotaRule
 from ocs.charging.rating import CapStrategy, affordable, cost, price
 from ocs.charging.session import ends_quota, gives_up
 from ocs.charging.tariff.catalogue import Catalogue
@@ -29,18 +28,8 @@ from ocs.charging.tariff.line import Line
 from ocs.charging.tariff.model import Priced, Query, Verdict
 from ocs.charging.totals import Payments, begun, note, since_ns
 from ocs.charging.wallet import Owner
-from ocs.charging.working import Part, WorkingQuota, longest_ns
+from ocs.charging.working import MOST_QUOTAS, MOST_UNITS, SERVICE_UNITS, Part, WorkingQuota, longest_ns
 
-SERVICE_UNITS = {"voice": Unit.TIME, "sms": Unit.EVENTS, "mms": Unit.EVENTS, "data": Unit.OCTETS}
-MOST_UNITS = {
-    Unit.OCTETS: 1 << 53,
-    Unit.TIME: 1 << 53,
-    Unit.EVENTS: 1 << 40,
-    Unit.MONEY: 1 << 60,
-    Unit.GENERIC: 1 << 60,
-}  # of one quota
-MOST_QUOTAS = 1_000  # rating groups and units of one session
-CHANGE_SPREAD_S = 60  # re-authorisations at a tariff change are spread over this many seconds
 BUNDLE = "bundle"
 # Members named all the time; before Python 3.12 looking one up in its class is slow.
 TIME: Final = Unit.TIME
@@ -251,7 +240,7 @@ class Turn:
         if quota.used + units > MOST_UNITS[unit]:
             part.is_unrated = True
             return
-        if used.is_total:
+        if used.is_total or quota.stretches:
             self._pay_noted(part, used, line, quota, units)
         else:
             self._pay(part, used, line, quota, units)
@@ -389,7 +378,7 @@ class Turn:
             result, final_unit = Result.NO_CREDIT, None
         elif priced is not None and priced.verdict is FREE:
             result = Result.FREE_OF_CHARGE
-        validity_ns, change_at_ns = self._validity(rule, unit, priced)
+        validity_ns, change_at_ns = validity(self.event, rule, unit, priced, self.now_ns)
         return Grant(
             report.rating_group,
             report.service_identifiers,
@@ -407,19 +396,6 @@ class Turn:
             None if report.requested is None else report.requested.unit,
             rule.consumption_time_ns if unit is TIME else None,
         )
-
-    def _validity(self, rule: QuotaRule, unit: Unit, priced: Priced | None) -> tuple[int, int | None]:
-        """How long the grant holds, and the tariff change inside it where the client can report around one.
-
-        For other clients the grant ends at the change, spread a little against all of them asking at once.
-        """
-        until_ns = None if priced is None else priced.until_ns
-        if until_ns is None or unit is TIME or until_ns - self.now_ns >= rule.validity_ns:
-            return rule.validity_ns, None
-        if self.event.knows_tariff_change:
-            return rule.validity_ns, until_ns
-        spread_s = crc32(self.event.session_id.encode("utf-8", "surrogateescape")) % CHANGE_SPREAD_S
-        return max(SECOND_NS, until_ns - self.now_ns + spread_s * SECOND_NS), None
 
     def unit_and_line(self, part: Part) -> tuple[Unit, Line | None]:
         """The unit to grant in: what is asked for, else what the session has, else what the tariff rates."""

@@ -7,6 +7,15 @@ from ocs.charging.tariff.line import Line
 SECOND_NS = 1_000_000_000
 TIME_SLACK_NS = 86_400 * SECOND_NS  # how much longer than its session a usage may have lasted
 LONGEST_RECORD_NS = 31 * 86_400 * SECOND_NS  # of a usage that a one-time event tells with its moment
+SERVICE_UNITS = {"voice": Unit.TIME, "sms": Unit.EVENTS, "mms": Unit.EVENTS, "data": Unit.OCTETS}
+MOST_UNITS = {
+    Unit.OCTETS: 1 << 53,
+    Unit.TIME: 1 << 53,
+    Unit.EVENTS: 1 << 40,
+    Unit.MONEY: 1 << 60,
+    Unit.GENERIC: 1 << 60,
+}  # of one quota
+MOST_QUOTAS = 1_000  # rating groups and units of one session
 
 
 class WorkingQuota:

@@ -1,21 +1,28 @@
 """A machine that does anything to three accounts that share, in any order, while the books of all stay right."""
 
+import contextlib
 from collections.abc import Callable
+from fractions import Fraction
 
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ocs.charging import acts
-from ocs.charging.account import Account, Balance, Extras, Factor, SharedGroup, Strategy, Terms
+from ocs.charging.account import Account, Balance, Extras, Factor, SharedGroup, Strategy, Terms, Watched
+from ocs.charging.actions.model import Accounting, Action, ActionSet, Do, Trigger, Watches
+from ocs.charging.actions.work import Bench
 from ocs.charging.endings import close
-from ocs.charging.entry import Posting
-from ocs.charging.events import Action, ChargingEvent, RequestType, Result, Unit
+from ocs.charging.entry import EntryKind, Posting
+from ocs.charging.events import Action as Wish
+from ocs.charging.events import ChargingEvent, RequestType, Result, Unit, UsedUnits
 from ocs.charging.quota import ChargingPolicy
+from ocs.charging.rating import Rate
 from ocs.charging.rerate import Books, rerate
 from ocs.charging.tariff.catalogue import Catalogue
-from ocs.charging.tariff.model import Choice, Plan, PlanVersion, Tariff, Verdict
+from ocs.charging.tariff.model import Choice, Plan, PlanVersion, Rule, Tariff, Verdict
 from tests.support.charging import (
+    CLIENT,
     EVENING,
     HOUR_NS,
     NOON_NS,
@@ -43,16 +50,56 @@ OWN = Plan(
         ),
     ),
 )
-TARIFF = Catalogue(
-    Tariff(
-        "EUR",
-        (Plan("standard", (PlanVersion(RULES),)), OWN),
-        {"near": ("1",), "far": ("4",), "premium": ("1900",)},
-        {"abroad": ("262",)},
-        RATES,
-        windows={"evening": EVENING},
-    )
+ACCOUNTING = Accounting(
+    sets={
+        "gift": ActionSet("gift", (Action(Do.TOP_UP, "gift", amount=90, expires="+1h"),)),
+        "fee": ActionSet("fee", (Action(Do.DEBIT, amount=40, overdraws=True), Action(Do.BAR), Action(Do.UNBAR))),
+        "give": ActionSet("give", (Action(Do.TRANSFER, amount=30, to_account=C), Action(Do.EXPIRE))),
+        "empty": ActionSet("empty", (Action(Do.TOP_UP, "one_MONEY", amount=7, resets=True),)),
+        "set": ActionSet("set", (Action(Do.SET, "one_MONEY", amount=55, priority=7),)),
+    },
+    triggers={
+        "low": (Trigger("low", Watches.AT_MOST, "gift", amount=60, recurs=True),),
+        "used": (Trigger("used", Watches.USED_AT_LEAST, "give", amount=500),),
+    },
 )
+SETS = st.sampled_from(sorted(ACCOUNTING.sets))
+TAKES = ("fee", "empty", "set")  # what is held may go with it
+
+
+def tariff(*plans: Plan) -> Catalogue:
+    """A tariff of these plans."""
+    return Catalogue(
+        Tariff(
+            "EUR",
+            plans,
+            {"near": ("1",), "far": ("4",), "premium": ("1900",)},
+            {"abroad": ("262",)},
+            RATES,
+            windows={"evening": EVENING},
+            accounting=ACCOUNTING,
+        )
+    )
+
+
+def dearer(rule: Rule) -> Rule:
+    """A rule whose units cost twice as much, one nano rounded up."""
+    return msgspec.structs.replace(
+        rule,
+        choices=tuple(
+            each if each.rate is None else msgspec.structs.replace(each, rate=_doubled(each.rate))
+            for each in rule.choices
+        ),
+    )
+
+
+def _doubled(rate: Rate) -> Rate:
+    slots = tuple(msgspec.structs.replace(slot, price_nanos=2 * slot.price_nanos) for slot in rate.slots)
+    return Rate(rate.connect_fee_nanos, slots, cap_nanos=rate.cap_nanos, cap_strategy=rate.cap_strategy)
+
+
+TARIFF = tariff(Plan("standard", (PlanVersion(RULES),)), OWN)
+DEAR = tuple(dearer(rule) for rule in RULES)
 GROUPS = st.sampled_from([10, 20, 30, 40, 50, 60, 70, 80])
 SESSIONS = st.sampled_from(["s1", "s2"])
 WHO = st.sampled_from(KEYS)
@@ -84,8 +131,16 @@ class Charging(RuleBasedStateMachine):
             for key, money in zip(KEYS, nanos, strict=True)
         }
         self.world = Family(accounts, TARIFF, ChargingPolicy(floor_nanos=-2000))
+        extras_of = {
+            A: msgspec.structs.replace(extras, watched=(Watched("low"),)),
+            B: msgspec.structs.replace(extras, watched=(Watched("used"),)),
+        }
+        for key, more in extras_of.items():
+            accounts[key] = msgspec.structs.replace(accounts[key], extras=more)
         self.began = {(key, each.id): each.posted for key, one in accounts.items() for each in one.balances}
         self.is_honest = is_honest
+        self.totals: dict[tuple[str, int], int] = {}
+        self.has_free_money = False  # money that pays in increments of units, which have no cost
         self.out: dict[tuple[str, str], dict[int, int]] = {}
         self.debits: list[tuple[str, ChargingEvent, Posting]] = []
         self.refunded: set[str] = set()
@@ -129,12 +184,37 @@ class Charging(RuleBasedStateMachine):
         event = terminate(self._next(), rg(group, used=used), session=session, account=key, identities=())
         self._take(key, event)
 
+    @rule(key=WHO, group=GROUPS, want=st.integers(1, 900), more=st.integers(0, 900))
+    def tell_a_total(self, key: str, group: int, want: int, more: int) -> None:
+        """A client that counts for itself; its session begins with its first total."""
+        session = f"{key}total"
+        is_open = any(each.session_id == session for each in self.world.accounts[key].sessions)
+        if not is_open:
+            self.totals = {place: total for place, total in self.totals.items() if place[0] != session}
+            event = initial(rg(group, want), session=session, number=self._next(), account=key, identities=())
+            self._take(key, event)
+        used = self._used(key, session, group, more) if self.out.get((key, session)) else 0
+        total = self.totals[session, group] = self.totals.get((session, group), 0) + used
+        said = (UsedUnits(Unit.OCTETS, total, is_total=True),)
+        self._take(
+            key, update(self._next(), rg(group, want, said), session=session, account=key, identities=())
+        )
+
+    @rule(key=WHO, group=GROUPS, share=st.fractions(0, 1))
+    def end_at_a_smaller_total(self, key: str, group: int, share: Fraction) -> None:
+        """What was charged beyond it goes back, and no more: the session costs what stays debited."""
+        session = f"{key}total"
+        total = int(self.totals.get((session, group), 0) * share)
+        said = (UsedUnits(Unit.OCTETS, total, is_total=True),)
+        event = terminate(self._next(), rg(group, used=said), session=session, account=key, identities=())
+        self._take(key, event)
+
     @rule(key=WHO, session=SESSIONS, want=st.integers(1, 900), is_held=st.booleans())
     def ring(self, key: str, session: str, want: int, is_held: bool) -> None:
         session = f"{key}{session}"
         reserve_ns = 60 * SECOND_NS if is_held else None
         event = once(
-            Action.AUTHORIZE,
+            Wish.AUTHORIZE,
             rg(10, want),
             session=session,
             service="data",
@@ -153,7 +233,7 @@ class Charging(RuleBasedStateMachine):
         if self.is_honest and request_type is RequestType.POSTPAID:
             return
         event = once(
-            Action.DIRECT_DEBITING,
+            Wish.DIRECT_DEBITING,
             rg(None, messages, unit=Unit.EVENTS, called="15551"),
             session=f"e{self._next()}",
             account=key,
@@ -173,12 +253,12 @@ class Charging(RuleBasedStateMachine):
         self.refunded.add(sent.session_id)
         token = f"{sent.session_id}".encode()
         back = once(
-            Action.REFUND_ACCOUNT, session=f"r{self._next()}", refund_token=token, account=key, identities=()
+            Wish.REFUND_ACCOUNT, session=f"r{self._next()}", refund_token=token, account=key, identities=()
         )
-        before = self._worth()
-        assert self.world.take(key, back, posting).answer.result is Result.SUCCESS
-        taken = -sum(entry.amount for each in (posting, *posting.others) for entry in each.entries)
-        assert self._worth() - before == taken
+        decision = self.world.take(key, back, posting)
+        assert decision.answer.result is Result.SUCCESS
+        given = [*decision.other_postings, *([decision.posting] if decision.posting else [])]
+        assert _sum(given, EntryKind.REFUND) == -_sum([posting, *posting.others], EntryKind.DEBIT)
 
     @precondition(lambda self: self.world.cdrs and not self.is_honest)
     @rule(data=st.data(), is_refund=st.booleans())
@@ -199,7 +279,7 @@ class Charging(RuleBasedStateMachine):
         )
         others = tuple(self.world.accounts[other] for other in KEYS if other != account.key)
         decision = rerate(
-            account, Books(cdrs, postings), TARIFF, self.world.policy, self._stamp(), others, is_refund
+            account, Books(cdrs, postings), self.world.tariff, self.world.policy, self._stamp(), others, is_refund
         )
         self.world.move(decision)
 
@@ -216,8 +296,28 @@ class Charging(RuleBasedStateMachine):
     )
     def top_up(self, key: str, amount: int, name: str, unit: Unit, terms: Terms, hours: int | None) -> None:
         expires_at_ns = None if hours is None else self.world.now_ns + hours * HOUR_NS
+        self.has_free_money |= unit is Unit.MONEY and terms.subject.startswith("*zero")
         topup = acts.TopUp(amount, unit, f"{name}_{unit.name}", 5, expires_at_ns, terms=terms)
         self._act(acts.top_up, key, topup)
+
+    @rule(key=WHO, actions=SETS)
+    def act(self, key: str, actions: str) -> None:
+        """A set of actions, done by an operator or a plan; one that cannot be done changes nothing."""
+        if self.is_honest and actions in TAKES:
+            return
+        bench = Bench(self.world.accounts, "UTC")
+        with contextlib.suppress(acts.ActError):
+            bench.run(key, ACCOUNTING.sets[actions], self._stamp())
+        self.world.accounts |= bench.changed()
+        self.world.postings += bench.postings
+
+    @precondition(lambda self: not self.is_honest)  # what was granted may cost more afterwards
+    @rule(is_dear=st.booleans())
+    def switch_the_tariff(self, is_dear: bool) -> None:
+        """Open sessions go on by the new prices; what they used before keeps its own."""
+        successor = tariff(Plan("standard", (PlanVersion(DEAR if is_dear else RULES),)), OWN)
+        successor.succeed(self.world.tariff, self.world.now_ns)
+        self.world.tariff = successor
 
     @rule(key=WHO)
     def expire(self, key: str) -> None:
@@ -245,9 +345,6 @@ class Charging(RuleBasedStateMachine):
         account, posting = act(self.world.accounts[key], *arguments, self._stamp())
         self.world.accounts[key] = account
         self.world.postings += [] if posting is None else [posting]
-
-    def _worth(self) -> int:
-        return sum(each.posted for one in self.world.accounts.values() for each in one.balances)
 
     @invariant()
     def books_are_right(self) -> None:
@@ -277,11 +374,29 @@ class Charging(RuleBasedStateMachine):
 
     @invariant()
     def sessions_cost_what_was_paid(self) -> None:
-        if not hasattr(self, "world"):
+        """Records and open sessions add up to the money of the entries, refunds and write-offs among them."""
+        if not hasattr(self, "world") or self.has_free_money:
             return
+        told: dict[str, int] = {}
         for account in self.world.accounts.values():
             for session in (*account.sessions, *account.closed):
                 assert session.cost_nanos == sum(quota.cost_nanos for quota in session.quotas)
+            for session in account.sessions:
+                told[session.key] = told.get(session.key, 0) + session.cost_nanos
+        for cdr in self.world.cdrs:
+            key = f"{cdr.client}|{cdr.session_id}"
+            told[key] = told.get(key, 0) + cdr.cost_nanos
+        paid: dict[str, int] = {}
+        for posting in self.world.postings:
+            money = sum(entry.amount for entry in posting.entries if entry.balance_unit is Unit.MONEY)
+            paid[posting.session_key] = paid.get(posting.session_key, 0) - money
+        for key in told:
+            if key.startswith(f"{CLIENT}|default:"):  # messages may be rated only, and cost nobody anything
+                assert told[key] == paid.get(key, 0), key
+
+
+def _sum(postings: list[Posting], kind: EntryKind) -> int:
+    return sum(entry.amount for each in postings for entry in each.entries if entry.kind is kind)
 
 
 __all__ = ["Charging", "close"]

@@ -8,6 +8,7 @@ from ocs.charging.decision import Decision
 from ocs.charging.endings import close
 from ocs.charging.entry import Cdr, EntryKind, Posting
 from ocs.charging.events import ChargingEvent, EventKind
+from ocs.charging.following import follow_decision
 from ocs.charging.ledger import check
 from ocs.charging.memory import member_keys
 from ocs.charging.quota import ChargingPolicy
@@ -37,6 +38,8 @@ class Family:
             )
         else:
             decision = engine.decide(account, event, self.tariff, self.policy, self.now_ns, others)
+        if decision.account is not account:
+            decision, _ = follow_decision(account, decision, event, self.tariff, self.now_ns, self.accounts)
         self.move(decision)
         self.decisions.append(decision)
         return decision

@@ -50,15 +50,19 @@ MOST_EXTRA = 32
 
 
 class Report(Params, frozen=True, kw_only=True):
-    """What one rating group used and wants. `requested` says `none` where nothing is wanted."""
+    """What one rating group used and wants. `requested` says `none` where nothing is wanted.
+
+    `used` counts from the last report, `used_in_all` from the beginning of the session.
+    """
 
     rating_group: int | None = None
     service_identifiers: tuple[int, ...] = ()
     requested: Amount | None = None
     used: Amount | None = None
+    used_in_all: Amount | None = None
     unit: str | None = None
     called: Text | None = None
-    aliases: ClassVar = {"usage": "used"}
+    aliases: ClassVar = {"usage": "used", "totalusage": "used_in_all"}
 
 
 class ChargeParams(Report, frozen=True, kw_only=True):
@@ -281,7 +285,7 @@ def _identities(params: ChargeParams) -> tuple[Identity, ...]:
 
 
 def _reports(kind: EventKind, service: str, params: ChargeParams) -> tuple[UsageReport, ...]:
-    single = (params.rating_group, params.requested, params.used, params.unit)
+    single = (params.rating_group, params.requested, params.used, params.used_in_all, params.unit)
     if params.reports:
         if any(member is not None for member in single) or params.service_identifiers:
             raise InvalidParams("reports: are given, and members of a report beside them")
@@ -297,9 +301,14 @@ def _reports(kind: EventKind, service: str, params: ChargeParams) -> tuple[Usage
 def _report(kind: EventKind, service: str, report: Report, path: str) -> UsageReport:
     unit = None if report.unit is None else charged_unit(f"{path}unit", report.unit)
     used: tuple[UsedUnits, ...] = ()
-    if report.used is not None:
-        used_unit, amount = asked_quantity(f"{path}used", report.used, unit, service)
-        used = (UsedUnits(used_unit, amount),)
+    if report.used is not None and report.used_in_all is not None:
+        raise InvalidParams(f"{path}used: is given, and used_in_all beside it")
+    member, said = (
+        ("used", report.used) if report.used_in_all is None else ("used_in_all", report.used_in_all)
+    )
+    if said is not None:
+        used_unit, amount = asked_quantity(f"{path}{member}", said, unit, service)
+        used = (UsedUnits(used_unit, amount, is_total=report.used_in_all is not None),)
     # At the top, `called` is the session's; a report of several may have one of its own.
     called = report.called if path else None
     requested = _requested(kind, service, report, unit, path)
