@@ -20,6 +20,7 @@ from ocs.charging.events import (
     ChargingEvent,
     EventKind,
     Result,
+    Unit,
     UsageReport,
     UsedUnits,
 )
@@ -104,14 +105,22 @@ def _event(cdrs: tuple[Cdr, ...], act: Act) -> ChargingEvent:
     )
 
 
-def _give_back(turn: Turn, postings: Iterable[Posting]) -> None:
-    """Every balance gets what the session has taken from it, less what it was given back before."""
+def _give_back(turn: Turn, postings: tuple[Posting, ...]) -> None:
+    """Every balance gets what the session has taken from it, less what it was given back before.
+
+    What was written off is no loss any more.
+    """
     for account_key, amounts in paid(postings).items():
         member = turn.others.get(account_key)
         ledger = turn.ledger if member is None else member.ledger
         for (balance_id, _), (posting, amount) in amounts.items():
             if amount > 0:
                 _refund(ledger, posting, balance_id, amount)
+    for account_key, nanos in written_off(postings).items():
+        member = turn.others.get(account_key)
+        if nanos:
+            ledger = turn.ledger if member is None else member.ledger
+            ledger.write_off(-nanos, None, Unit.MONEY, 0, "refund", 0)
 
 
 Paid = dict[str, dict[tuple[str, int], tuple[Posting, int]]]
@@ -127,6 +136,16 @@ def paid(postings: Iterable[Posting]) -> Paid:
                 key = (entry.balance_id, int(entry.balance_unit))
                 begun, amount = amounts.get(key, (posting, 0))
                 amounts[key] = (begun, amount - entry.amount)
+    return found
+
+
+def written_off(postings: Iterable[Posting]) -> dict[str, int]:
+    """By account: what was written off and not taken back; nobody paid it, and nobody gets it."""
+    found: dict[str, int] = {}
+    for posting in postings:
+        for entry in posting.entries:
+            if entry.kind is EntryKind.WRITE_OFF:
+                found[posting.account] = found.get(posting.account, 0) - entry.amount
     return found
 
 

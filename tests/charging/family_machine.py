@@ -53,7 +53,9 @@ OWN = Plan(
 ACCOUNTING = Accounting(
     sets={
         "gift": ActionSet("gift", (Action(Do.TOP_UP, "gift", amount=90, expires="+1h"),)),
-        "fee": ActionSet("fee", (Action(Do.DEBIT, amount=40, overdraws=True), Action(Do.BAR), Action(Do.UNBAR))),
+        "fee": ActionSet(
+            "fee", (Action(Do.DEBIT, amount=40, overdraws=True), Action(Do.BAR), Action(Do.UNBAR))
+        ),
         "give": ActionSet("give", (Action(Do.TRANSFER, amount=30, to_account=C), Action(Do.EXPIRE))),
         "empty": ActionSet("empty", (Action(Do.TOP_UP, "one_MONEY", amount=7, resets=True),)),
         "set": ActionSet("set", (Action(Do.SET, "one_MONEY", amount=55, priority=7),)),
@@ -207,7 +209,11 @@ class Charging(RuleBasedStateMachine):
         total = int(self.totals.get((session, group), 0) * share)
         said = (UsedUnits(Unit.OCTETS, total, is_total=True),)
         event = terminate(self._next(), rg(group, used=said), session=session, account=key, identities=())
+        is_open = any(each.session_id == session for each in self.world.accounts[key].sessions)
         self._take(key, event)
+        if is_open:
+            used = {each.rating_group: each.used for each in self.world.cdrs[-1].usage}
+            assert used.get(group, 0) in (0, total)
 
     @rule(key=WHO, session=SESSIONS, want=st.integers(1, 900), is_held=st.booleans())
     def ring(self, key: str, session: str, want: int, is_held: bool) -> None:
@@ -279,7 +285,13 @@ class Charging(RuleBasedStateMachine):
         )
         others = tuple(self.world.accounts[other] for other in KEYS if other != account.key)
         decision = rerate(
-            account, Books(cdrs, postings), self.world.tariff, self.world.policy, self._stamp(), others, is_refund
+            account,
+            Books(cdrs, postings),
+            self.world.tariff,
+            self.world.policy,
+            self._stamp(),
+            others,
+            is_refund,
         )
         self.world.move(decision)
 

@@ -8,10 +8,22 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from ocs.charging import authorize, endings, engine, full_turn, onetime, spending
+from ocs.charging import (
+    authorize,
+    correction,
+    endings,
+    engine,
+    following,
+    full_turn,
+    onetime,
+    rerate,
+    spending,
+)
 from ocs.charging.account import Account, Hold
+from ocs.charging.actions import work
 from ocs.charging.ledger import Ledger
 from tests.charging.family_machine import Charging
+from tests.support import family
 
 RUNS = settings(max_examples=40, stateful_step_count=40, deadline=None)
 SEARCH = settings(
@@ -89,7 +101,58 @@ def release_own_holds_only(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(full_turn.FullTurn, "release", own)
 
 
+def keep_what_was_charged_beyond_the_total(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine, "give_back", lambda *arguments: 0)
+
+
+def give_back_and_tell_no_record(patch: pytest.MonkeyPatch) -> None:
+    correct = correction.give_back
+
+    def silent(*arguments: Any) -> int:
+        correct(*arguments)
+        return 0
+
+    patch.setattr(engine, "give_back", silent)
+
+
+def lose_what_actions_did(patch: pytest.MonkeyPatch) -> None:
+    def kept(self: work.Bench, key: str, ledger: Ledger, entries: Any) -> None:
+        self.accounts[key] = msgspec.structs.replace(self.accounts[key], balances=ledger.balances())
+
+    patch.setattr(work.Bench, "_keep", kept)
+
+
+def lose_what_triggers_did(patch: pytest.MonkeyPatch) -> None:
+    follow = following.follow_decision
+
+    def unsaid(before: Account, decision: Any, *arguments: Any) -> Any:
+        after, followed = follow(before, decision, *arguments)
+        return msgspec.structs.replace(after, other_postings=decision.other_postings), followed
+
+    patch.setattr(family, "follow_decision", unsaid)
+
+
+def transfer_out_of_nothing(patch: pytest.MonkeyPatch) -> None:
+    def gift(self: work.Bench, key: str, action: Any, act: Any, entries: Any) -> None:
+        target = work.target_of(action, key)
+        account = self.accounts[target]
+        more = tuple(msgspec.structs.replace(each, posted=each.posted + 1) for each in account.balances)
+        self.accounts[target] = msgspec.structs.replace(account, balances=more)
+
+    patch.setattr(work.Bench, "_transfer", gift)
+
+
+def charge_anew_without_giving_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rerate, "_give_back", lambda turn, postings: None)
+
+
 PLANTS = (
+    keep_what_was_charged_beyond_the_total,
+    give_back_and_tell_no_record,
+    lose_what_actions_did,
+    lose_what_triggers_did,
+    transfer_out_of_nothing,
+    charge_anew_without_giving_back,
     forget_what_is_lent,
     keep_what_was_lent,
     hold_and_tell_nobody,

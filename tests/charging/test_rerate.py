@@ -28,6 +28,7 @@ from tests.support.charging import (
     entries_text,
     initial,
     money,
+    policy,
     rg,
     terminate,
     update,
@@ -98,6 +99,18 @@ def test_what_was_removed_is_made_again() -> None:
     assert posting is None
     assert again(world, is_refund=True) == 0
     assert books_text(world.account) == "main 1000, promo 300"
+
+
+def test_what_was_written_off_is_no_loss_any_more() -> None:
+    world = ended(World(money(100), policy(floor_nanos=-50)))
+    written = [entries_text(posting) for posting in world.postings]
+    assert (written[-1], books_text(world.account)) == ("main-100 write_off", "main -50")
+    assert again(world, is_refund=True) == 0
+    assert entries_text(world.postings[-1]) == "main+150 refund main+150 write_off"
+    assert again(world, 2, is_refund=True) == 0
+    assert (books_text(world.account), len(world.postings)) == ("main 100", len(written) + 1)
+    assert again(world, 3) == 300
+    assert entries_text(world.postings[-1]) == "main-100 main-50 main-150 write_off"
 
 
 def test_what_no_longer_has_a_price_is_left_as_it_was() -> None:

@@ -3,15 +3,17 @@
 What was charged beyond it goes back to the balances that paid, the last one first.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ocs.charging import acts
+from ocs.charging import acts, correction, totals, turn
 from ocs.charging.account import Account, Balance, Factor, Terms
 from ocs.charging.entry import EntryKind
 from ocs.charging.events import ChargingEvent, RequestType, Unit, UsageReport, UsedUnits
@@ -126,6 +128,17 @@ def test_a_balance_that_came_meanwhile_and_paid_last_gets_it_back_first() -> Non
     assert said == "SUCCESS -=0 | promo 50000, main 93000 | promo+10000 refund main+3000 refund"
 
 
+def test_a_bundle_that_came_meanwhile_does_not_pay_for_what_money_has_paid() -> None:
+    world = World(money(100_000, Balance("first", Unit.TIME, 5 * SECOND_NS, priority=5)))
+    world.take(initial(seconds(0, 10), service="voice"))
+    world.take(update(1, seconds(10)))
+    topup = acts.TopUp(10 * SECOND_NS, Unit.TIME, balance_id="second", priority=9)
+    world.account, _ = acts.top_up(world.account, topup, acts.Act("t", NOON_NS, "test"))
+    world.take(update(2, seconds(20)))
+    said = entries_text(world.take(terminate("end", seconds(7))).posting)
+    assert said == f"second+{10 * SECOND_NS} refund main+3000 refund"
+
+
 def test_a_balance_that_has_expired_or_was_removed_gets_it_back_all_the_same() -> None:
     promo = Balance("promo", Unit.MONEY, 10_000, priority=9, expires_at_ns=NOON_NS + 15 * SECOND_NS)
     world = World(money(100_000, promo))
@@ -174,6 +187,18 @@ def test_what_was_charged_by_a_former_tariff_goes_back_by_it() -> None:
     world.tariff, world.now_ns = renewed, NOON_NS + 2 * SECOND_NS
     world.take(update(2, octets(20, 150, 500)))
     assert entries_text(world.take(terminate(9, octets(20, 60))).posting) == "main+350 refund main+120 refund"
+
+
+def test_the_rest_of_a_tier_goes_back_by_the_former_tariff() -> None:
+    """A fee of 100, 1000 units at 2, 100 at 1: without its first slot the stretch is no straight line."""
+    world = World(money(10**6))
+    world.take(initial(octets(40, 0, 500)))
+    world.take(update(1, octets(40, 1100, 500)))
+    dear = Rule("new", "data", Unit.OCTETS, (Choice(Verdict.RATED, Rate(0, (Slot(0, 7, 1, 1),)), "new"),))
+    renewed = catalogue(dear)
+    renewed.succeed(world.tariff, NOON_NS + SECOND_NS)
+    world.tariff, world.now_ns = renewed, NOON_NS + 2 * SECOND_NS
+    assert entries_text(world.take(terminate(9, octets(40, 10))).posting) == f"main+{2200 - 120} refund"
 
 
 def test_a_stretch_whose_tariff_is_gone_is_divided_by_its_units() -> None:
@@ -322,3 +347,62 @@ def test_an_event_of_another_kind_is_not_touched() -> None:
     world = World(money(100))
     world.take(initial(rg(10, 10)))
     assert world.line(event) == "SUCCESS 10=0 | main 96 | main-4"
+
+
+def nothing_of_it_is_kept(patch: pytest.MonkeyPatch) -> None:
+    shorten = correction._shorten
+
+    def shortened(*arguments: Any) -> dict[Unit, int]:
+        shorten(*arguments)
+        return {}
+
+    patch.setattr(correction, "_shorten", shortened)
+
+
+def one_payer_is_remembered(patch: pytest.MonkeyPatch) -> None:
+    def first(quota: Any, stretch: Any, payments: Any, since_ns: int) -> None:
+        totals.note(quota, stretch, payments[:1], since_ns)
+
+    patch.setattr(turn, "note", first)
+
+
+def the_first_payer_gets_back_first(patch: pytest.MonkeyPatch) -> None:
+    refund = correction._refund
+
+    def reversed_order(at: Any, part: Any, paid: Any, *arguments: Any) -> None:
+        refund(at, part, tuple(reversed(paid)), *arguments)
+
+    patch.setattr(correction, "_refund", reversed_order)
+
+
+def stretches_of_different_payers_are_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(totals, "_continues", lambda *arguments: True)
+
+
+def the_tariff_of_now_prices_what_was_charged_before(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(correction, "catalogue_of", lambda stretch, catalogue: catalogue)
+
+
+@pytest.mark.parametrize(
+    ("plant", "claim"),
+    [
+        (nothing_of_it_is_kept, test_a_smaller_total_at_the_end_gives_the_rest_back),
+        (one_payer_is_remembered, test_what_was_paid_last_goes_back_first),
+        (the_first_payer_gets_back_first, test_what_was_paid_last_goes_back_first),
+        (
+            stretches_of_different_payers_are_one,
+            test_a_bundle_that_came_meanwhile_does_not_pay_for_what_money_has_paid,
+        ),
+        (
+            the_tariff_of_now_prices_what_was_charged_before,
+            test_the_rest_of_a_tier_goes_back_by_the_former_tariff,
+        ),
+    ],
+    ids=lambda each: each.__name__,
+)
+def test_a_planted_bug_is_found(
+    plant: Callable[[pytest.MonkeyPatch], None], claim: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        claim()
