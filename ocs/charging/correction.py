@@ -20,7 +20,7 @@ from ocs.charging.totals import catalogue_of
 from ocs.charging.turn import Turn
 from ocs.charging.working import Part, WorkingQuota
 
-CORRECTED = "total corrected"
+CORRECTED = "beyond the total"
 
 Kept = dict[Unit, int]
 

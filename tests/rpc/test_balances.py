@@ -101,6 +101,24 @@ def test_a_call_is_authorized_with_a_hold_and_metered() -> None:
     asyncio.run(body())
 
 
+def test_a_call_told_by_totals_gives_back_what_the_last_one_does_not_confirm() -> None:
+    async def body() -> None:
+        async with running() as world:
+            call = {"session": "call", "service": "voice", "account": "1001"}
+            await world.call("Charge", kind="INITIAL", **call, requested="1m")
+            step = await world.call("Charge", kind="UPDATE", event=1, **call, used_in_all="120s", requested="1m")
+            assert step["cost_nanos"] == 200_000_000
+            last = await world.call("Charge", kind="TERMINATION", **call, used_in_all="60s")
+            assert (last["cost_nanos"], last["remaining_nanos"]) == (100_000_000, 10 * NANOS - 100_000_000)
+            assert await world.call("Charge", kind="TERMINATION", **call, used_in_all="60s") == last
+            [record] = (await world.call("CdrList", account="1001"))["cdrs"]
+            assert (record["cost_nanos"], record["usage"][0]["used"]) == (100_000_000, {"ns": 60 * NANOS})
+            both = await world.fail("Charge", kind="UPDATE", event=2, **call, used="1s", used_in_all="2s")
+            assert both == "used: is given, and used_in_all beside it"
+
+    asyncio.run(body())
+
+
 def test_a_stored_session_is_given_back_and_charged_anew() -> None:
     async def body() -> None:
         async with running() as world:

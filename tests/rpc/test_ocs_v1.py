@@ -343,21 +343,6 @@ async def test_charge_takes_time_and_messages(world: World) -> None:
 
 
 @in_world
-async def test_charge_by_totals_gives_back_what_the_last_one_does_not_confirm(world: World) -> None:
-    call = {"session": "call", "service": "voice", "account": "1001"}
-    await world.call("Charge", kind="INITIAL", **call, requested="1m")
-    step = await world.call("Charge", kind="UPDATE", event=1, **call, used_in_all="120s", requested="1m")
-    assert step["cost_nanos"] == 200_000_000
-    last = await world.call("Charge", kind="TERMINATION", **call, used_in_all="60s")
-    assert (last["cost_nanos"], last["remaining_nanos"]) == (100_000_000, 10 * NANOS - 100_000_000)
-    assert await world.call("Charge", kind="TERMINATION", **call, used_in_all="60s") == last
-    [record] = (await world.call("CdrList", account="1001"))["cdrs"]
-    assert (record["cost_nanos"], record["usage"][0]["used"]) == (100_000_000, {"ns": 60 * NANOS})
-    both = await world.fail("Charge", kind="UPDATE", event=2, **call, used="1s", used_in_all="2s")
-    assert both == "used: is given, and used_in_all beside it"
-
-
-@in_world
 async def test_charge_that_is_refused_says_why(world: World) -> None:
     unknown = await opened(world, subscriber="15550199999")
     assert (unknown["result"], unknown["message"]) == ("UNKNOWN_SUBSCRIBER", "unknown subscriber")
