@@ -93,9 +93,11 @@ def test_systemd_is_told_what_happens(tmp_path: Path) -> None:
     "environment", [{}, {"WATCHDOG_USEC": "20000"}, {"NOTIFY_SOCKET": "", "WATCHDOG_USEC": "x"}]
 )
 def test_without_systemd_nothing_is_told(environment: dict[str, str]) -> None:
-    manager = ServiceManager(environment)
-    manager.ready()
-    asyncio.run(manager.run())
+    with structlog.testing.capture_logs() as lines:
+        manager = ServiceManager(environment)
+        manager.ready()
+        asyncio.run(manager.run())
+    assert lines == []
 
 
 def test_a_watchdog_of_another_process_is_not_ours() -> None:
