@@ -3,6 +3,7 @@
 `configure` is called once, by the command; everybody else takes `structlog.get_logger()`.
 """
 
+import json
 import logging
 import re
 import sys
@@ -79,8 +80,11 @@ def processors(settings: LogSettings, colors: bool = False) -> list[Processor]:
 
 
 def render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
-    """Return the line as one JSON object."""
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    """Return the line as one JSON object; whatever stands in a field, there is a line."""
+    try:
+        return msgspec.json.encode(event, enc_hook=str).decode()
+    except (UnicodeEncodeError, TypeError, ValueError):
+        return json.dumps(event, default=str)  # surrogates become escapes
 
 
 def mask_subscribers(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

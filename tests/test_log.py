@@ -149,6 +149,13 @@ def test_lines_of_libraries_come_in_the_same_form() -> None:
     assert (line["event"], line["logger"], line["text"]) == ("library.failed", "asyncio", "lost it")
 
 
+def test_a_name_that_is_no_text_has_its_json_line_too() -> None:
+    logger, stream = written(LogSettings(format="json"))
+    logger.info("peer.opened", peer=b"pgw\xff".decode("utf-8", "surrogateescape"), huge=1 << 70)
+    line = json.loads(stream.getvalue())
+    assert (line["peer"], line["huge"]) == ("pgw\udcff", 1 << 70)
+
+
 def test_exception_is_part_of_the_json_line() -> None:
     logger, stream = written(LogSettings(format="json"))
     try:

@@ -25,6 +25,7 @@ from ocs.charging.events import (
     Result,
 )
 from ocs.charging.full_turn import first_turn, given_back, one_version_on, turn_of, with_others
+from ocs.charging.money import MOST_NANOS
 from ocs.charging.offers import extended
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.session import (
@@ -374,7 +375,7 @@ def _settle(turn: Turn, context: ChargingContext) -> tuple[list[Part], int]:
     total = 0
     for part in _in_order(parts):
         turn.settle(part, context)
-        total += part.nanos
+        total = min(total + part.nanos, MOST_NANOS)
     return parts, total
 
 
@@ -464,7 +465,7 @@ def _after(
         turn.quotas(),
         remember(session.answers, event.kind, event_id, encode_answer(answer), used_sum(event)),
         see(session.seen, event_id) if is_numbered and isinstance(event_id, int) else session.seen,
-        session.cost_nanos + cost_nanos,
+        min(session.cost_nanos + cost_nanos, MOST_NANOS),
         session.closed_at_ns,
         session.request_type,
         session.is_promise,

@@ -10,6 +10,7 @@ from ocs.charging.decision import Decision
 from ocs.charging.entry import Posting
 from ocs.charging.events import ChargingContext, ChargingEvent, RequestType, Unit, UsageReport, UsedUnits
 from ocs.charging.ledger import Ledger
+from ocs.charging.money import MOST_NANOS
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.rating import cost
 from ocs.charging.session import context_of
@@ -81,8 +82,8 @@ class FullTurn(Turn):
         spending.keep()
         self._taken = spending.taken
         part.is_unrated = part.is_unrated or spending.is_unrated
-        quota.cost_nanos += spending.nanos
-        part.nanos += spending.nanos
+        quota.cost_nanos = min(quota.cost_nanos + spending.nanos, MOST_NANOS)
+        part.nanos = min(part.nanos + spending.nanos, MOST_NANOS)
 
     def _rate(self, part: Part, used: UsedUnits, line: Line | None, quota: WorkingQuota, units: int) -> None:
         """Tell the cost of used units and take nothing."""
@@ -93,8 +94,8 @@ class FullTurn(Turn):
                 continue
             nanos += cost(priced.rate, quota.rated, piece)
             quota.rated += piece
-        quota.cost_nanos += nanos
-        part.nanos += nanos
+        quota.cost_nanos = min(quota.cost_nanos + nanos, MOST_NANOS)
+        part.nanos = min(part.nanos + nanos, MOST_NANOS)
 
     def _timed_pieces(
         self, line: Line | None, used: UsedUnits, quota: WorkingQuota, units: int

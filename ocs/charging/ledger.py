@@ -11,6 +11,7 @@ import msgspec
 from ocs.charging.account import Account, Balance, Hold
 from ocs.charging.entry import Entry, EntryKind
 from ocs.charging.events import Unit
+from ocs.charging.money import MOST_NANOS
 
 FOREVER_NS = 1 << 62
 MOST = 1 << 63  # more than any balance
@@ -163,7 +164,7 @@ class Ledger:
                 EntryKind.WRITE_OFF,
                 MAIN,
                 MONEY,
-                -nanos,
+                -min(nanos, MOST_NANOS),
                 self._posted[index],
                 rating_group,
                 unit,
@@ -248,7 +249,7 @@ class Ledger:
     ) -> None:
         """Debit all of `nanos`: what balances cannot pay overdraws the last of them that has not expired.
 
-        With a floor no balance goes below it; the rest becomes a write-off entry.
+        No balance goes below the floor, or deeper than a store can keep; the rest becomes a write-off entry.
         """
         left = nanos
         for index in indexes:
@@ -275,8 +276,9 @@ class Ledger:
         rated_from: int,
         floor_nanos: int | None,
     ) -> None:
-        index = self._last_valid(indexes)
-        part = nanos if floor_nanos is None else max(0, min(nanos, self._posted[index] - floor_nanos))
+        index, nanos = self._last_valid(indexes), min(nanos, MOST_NANOS)
+        floor = -MOST_NANOS if floor_nanos is None else floor_nanos
+        part = max(0, min(nanos, self._posted[index] - floor))
         if part:
             self._post(index, DEBIT, -part, rating_group, unit, units, rule, rated_from)
         if part < nanos:

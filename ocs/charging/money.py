@@ -6,9 +6,11 @@ written back digit by digit.
 
 import re
 from enum import IntEnum
+from typing import Final
 
 NANOS = 1_000_000_000  # nanos in one unit of currency
 DECIMALS = 9
+MOST_NANOS: Final = 1 << 62  # of any balance, debt or cost: more no store can keep
 MAX_AMOUNT_NANOS = 10**27  # 10^18 units of currency; longer amounts are typing errors
 
 _AMOUNT = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?", re.ASCII)

@@ -23,6 +23,7 @@ from ocs.charging.events import (
 )
 from ocs.charging.full_turn import FullTurn, first_turn, one_version_on, with_others
 from ocs.charging.ledger import Ledger
+from ocs.charging.money import MOST_NANOS
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.rating import cost
 from ocs.charging.tariff.catalogue import Catalogue
@@ -117,7 +118,7 @@ def _debit(turn: Turn) -> Decision:
             )
             return Decision(account, ChargingAnswer(grant.result, refused, failed="rating_group"))
         grants.append(grant)
-    nanos = sum(grant.cost_nanos for grant in grants)
+    nanos = min(sum(grant.cost_nanos for grant in grants), MOST_NANOS)
     key = answer_key(event)
     answer = ChargingAnswer(
         Result.SUCCESS,
@@ -212,7 +213,7 @@ def _price(turn: Turn) -> ChargingAnswer:
                 return ChargingAnswer(Result.RATING_FAILED, failed="rating_group")
             nanos += cost(priced.rate, before, piece)
             before += piece
-    return ChargingAnswer(Result.SUCCESS, cost_nanos=nanos)
+    return ChargingAnswer(Result.SUCCESS, cost_nanos=min(nanos, MOST_NANOS))
 
 
 def _refund(turn: Turn, refundable: Posting | None) -> Decision:
@@ -227,6 +228,8 @@ def _refund(turn: Turn, refundable: Posting | None) -> Decision:
         if priced.result is not Result.SUCCESS:
             return Decision(account, priced)
         nanos = priced.cost_nanos or 0
+        if nanos + max(turn.ledger.money_free_nanos(), 0) > MOST_NANOS:
+            return Decision(account, ChargingAnswer(Result.INVALID_VALUE, failed="requested"))
         if nanos:
             main = turn.ledger.main_money()
             turn.ledger.credit(main, EntryKind.REFUND, nanos, rule="refund")

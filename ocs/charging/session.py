@@ -26,6 +26,7 @@ from ocs.charging.events import (
 KEPT_ANSWERS = 4
 KEPT_CLOSED = 8
 KEPT_RANGES = 32
+_USED_BITS: Final = (1 << 62) - 1
 
 # Members named in every turn; before Python 3.12 looking one up in its class is slow.
 INITIAL: Final = EventKind.INITIAL
@@ -98,12 +99,12 @@ def remember(
 
 
 def used_sum(event: ChargingEvent) -> int:
-    """What an event reports, of all units together: enough to tell a repeat from another report."""
+    """What an event reports, of all units together, in 62 bits: enough to tell a repeat from another report."""
     total = 0
     for report in event.reports:
         for used in report.used:
             total += used.amount
-    return total
+    return total & _USED_BITS
 
 
 def contradicts(session: Session, event: ChargingEvent) -> bool:

@@ -19,6 +19,7 @@ from ocs.charging.events import (
     UsedUnits,
 )
 from ocs.charging.ledger import Ledger
+from ocs.charging.money import MOST_NANOS
 from ocs.charging.priced import bounded, cheaper, is_free, rule_text, validity
 from ocs.charging.quota import ChargingPolicy, QuotaRule
 from ocs.charging.rating import CapStrategy, affordable, cost, price
@@ -285,8 +286,7 @@ class Turn:
         self, part: Part, used: UsedUnits, line: Line | None, quota: WorkingQuota, units: int
     ) -> None:
         """Debit the money for `units`."""
-        ledger, rating_group = self.ledger, part.report.rating_group
-        floor_nanos = self.policy.floor_nanos
+        ledger, rating_group, floor_nanos = self.ledger, part.report.rating_group, self.policy.floor_nanos
         if used.unit is MONEY:
             indexes = ledger.usable(MONEY, self.service, rating_group, part.held)
             ledger.draw_money(indexes, units, rating_group, MONEY, units, "money", 0, floor_nanos)
@@ -307,8 +307,8 @@ class Turn:
                 )
                 nanos += piece_nanos
             quota.rated = before + piece
-        quota.cost_nanos += nanos
-        part.nanos += nanos
+        quota.cost_nanos = min(quota.cost_nanos + nanos, MOST_NANOS)
+        part.nanos = min(part.nanos + nanos, MOST_NANOS)
 
     def _pieces(
         self, line: Line | None, used: UsedUnits, quota: WorkingQuota, units: int
@@ -337,7 +337,7 @@ class Turn:
         report, nanos = part.report, part.nanos
         rating_group, services = report.rating_group, report.service_identifiers
         rule = self.policy.rule(self.service, rating_group, self.context.apn, self.event.profile)
-        if report.requested is None:
+        if report.requested is None or part.is_unrated:  # who cannot be charged is not given more
             result = Result.RATING_FAILED if part.is_unrated else SUCCESS
             return Grant(rating_group, services, result, validity_ns=rule.validity_ns, cost_nanos=nanos)
         if not part.quotas and len(self._records) >= MOST_QUOTAS:

@@ -11,7 +11,6 @@ from ocs.diameter.avp import (
     RawAvp,
     decode_address,
     decode_u32,
-    decode_utf8,
     encode_address,
     encode_u32,
     encode_utf8,
@@ -155,11 +154,7 @@ def decode_capabilities(message: Message) -> PeerCapabilities:
     The other AVPs the grammar demands are insisted on by `require_grammar` only: nothing is decided by them.
     """
     frame = message.frame
-    host = decode_utf8(frame, message.require(avps.ORIGIN_HOST))
-    realm = decode_utf8(frame, message.require(avps.ORIGIN_REALM))
-    for key, name in ((avps.ORIGIN_HOST, host), (avps.ORIGIN_REALM, realm)):
-        if len(name) > LONGEST_IDENTITY or not host:
-            raise invalid_value(frame, message.require(key))
+    host, realm = _name(message, avps.ORIGIN_HOST), _name(message, avps.ORIGIN_REALM)
     product = message.octets(avps.PRODUCT_NAME) or b""
     return PeerCapabilities(
         origin_host=host,
@@ -182,6 +177,15 @@ def require_grammar(message: Message) -> None:
     for avp in message.avps:
         if avp[1] & AVP_MANDATORY and avp[0] not in _GRAMMAR:
             raise fault(ResultCode.AVP_UNSUPPORTED, message.frame, avp, "unknown AVP with the M bit")
+
+
+def _name(message: Message, key: int) -> str:
+    """A DiameterIdentity as text for logs, sessions and stores: octets that are no UTF-8 are written out."""
+    avp = message.require(key)
+    octets = message.frame[avp[2] : avp[3]]
+    if not 0 < len(octets) <= LONGEST_IDENTITY:
+        raise invalid_value(message.frame, avp)
+    return octets.decode("utf-8", "backslashreplace")
 
 
 def _first_number(message: Message, key: int) -> int | None:

@@ -460,7 +460,7 @@ class Connection:
             self._dpr = None
 
     def _match(self, message: Message, events: list[Event]) -> None:
-        if not self._out.answered_request(message.hop_by_hop):
+        if not self._out.answered_request(message.hop_by_hop, message.command_code):
             return
         try:
             message.scan()

@@ -25,7 +25,7 @@ class Timers(msgspec.Struct, frozen=True):
     answer_ns: int = 5 * SECOND_NS  # for answers to requests of this node
     probe_ns: int = 5 * SECOND_NS // 2
     flush_ns: int = SECOND_NS  # a DPA waits so long for answers still owed to the peer
-    leave_ns: int = 5 * SECOND_NS  # the peer closes after our DPA
+    leave_ns: int = 2 * SECOND_NS  # the peer closes after our DPA, or this node does
     disconnect_ns: int = 2 * SECOND_NS  # the peer answers our DPR
 
 

@@ -19,6 +19,7 @@ class Outgoing:
         self._queue: list[bytes] = []
         self._base: dict[int, int] = {}  # Hop-by-Hop to command
         self._deadlines: dict[int, int] = {}  # Hop-by-Hop to deadline, earliest first
+        self._commands: dict[int, int] = {}  # of the same requests
 
     def put(self, message: bytes) -> None:
         """Queue behind the others."""
@@ -63,6 +64,7 @@ class Outgoing:
             flags |= RETRANSMITTED
         hop_by_hop = self._identifiers.next_hop_by_hop()
         self._deadlines[hop_by_hop] = deadline_ns
+        self._commands[hop_by_hop] = command_code
         self.put(encode_message(flags, command_code, application_id, hop_by_hop, end_to_end, parts))
         return hop_by_hop
 
@@ -70,9 +72,12 @@ class Outgoing:
         """The command of an outstanding CER, DWR or DPR, which is outstanding no more."""
         return self._base.pop(hop_by_hop, None)
 
-    def answered_request(self, hop_by_hop: int) -> bool:
-        """Whether the identifier belonged to an outstanding request, which is outstanding no more."""
-        return self._deadlines.pop(hop_by_hop, None) is not None
+    def answered_request(self, hop_by_hop: int, command_code: int) -> bool:
+        """Whether identifier and command are those of an outstanding request, which is outstanding no more."""
+        if self._commands.get(hop_by_hop) != command_code:
+            return False
+        del self._commands[hop_by_hop], self._deadlines[hop_by_hop]
+        return True
 
     def first_deadline(self) -> int | None:
         """When the oldest request of this node has waited long enough."""
@@ -86,12 +91,13 @@ class Outgoing:
                 break
             expired.append(hop_by_hop)
         for hop_by_hop in expired:
-            del self._deadlines[hop_by_hop]
+            del self._deadlines[hop_by_hop], self._commands[hop_by_hop]
         return expired
 
     def forget(self) -> list[int]:
         """Take out every request: the connection is over. What is queued stays."""
         unanswered = list(self._deadlines)
         self._deadlines.clear()
+        self._commands.clear()
         self._base.clear()
         return unanswered

@@ -345,11 +345,13 @@ async def test_051_negative_money_creates_no_credit(world: World, digits: int) -
 async def test_052_octets_that_no_session_can_have_never_wrap(world: World, octets: int) -> None:
     client = await world.open()
     await client.initial(ASKING)
-    answer = await client.update(1, service(10, used(total(octets))))
-    assert answer.said == "2001 10=5031"
-    assert await world.spent() == (0, 0)
+    answer = await client.update(1, service(10, requested(), used(total(octets))), service(11, used(total(7))))
+    assert answer.said == "5004 10=5031 11=ok"
+    failed = answer.failed.group(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
+    assert failed.group(avps.USED_SERVICE_UNIT).one(avps.CC_TOTAL_OCTETS) == octets.to_bytes(8, "big")
+    assert await world.spent() == (7_000, 0)  # what the other group used is taken, nothing is given
     assert (await client.terminate(2, service(10, used(total(400))))).code == 2001
-    assert await world.spent() == (400_000, 0)
+    assert await world.spent() == (407_000, 0)
 
 
 @served(durable=True)

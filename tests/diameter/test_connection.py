@@ -218,8 +218,8 @@ def test_a_dpa_waits_no_longer_than_its_timer() -> None:
     assert made.next_timer() == SECOND
     assert made.handle_timer(SECOND) == []
     assert [message.command_code for message in sent(made)] == [282]
-    assert made.next_timer() == 5 * SECOND
-    assert made.handle_timer(5 * SECOND) == [Closed(CloseReason.DISCONNECT_TIMEOUT)]
+    assert made.next_timer() == 2 * SECOND
+    assert made.handle_timer(2 * SECOND) == [Closed(CloseReason.DISCONNECT_TIMEOUT)]
 
 
 def test_a_leaving_peers_further_requests_are_not_taken() -> None:

@@ -38,8 +38,9 @@ def test_requests_expire_in_the_order_of_their_deadlines() -> None:
     assert out.first_deadline() == 10
     assert out.expire(9) == []
     assert out.expire(20) == ids[:2]
-    assert out.answered_request(ids[2])
-    assert not out.answered_request(ids[2])
+    assert not out.answered_request(ids[2], 274)  # the answer to another command is none to this one
+    assert out.answered_request(ids[2], 258)
+    assert not out.answered_request(ids[2], 258)
     assert out.first_deadline() is None
 
 
@@ -56,5 +57,5 @@ def test_outstanding_requests_are_limited_and_answers_make_room() -> None:
     first = out.put_request(258, 4, [], 10, None)
     with pytest.raises(TooManyRequests):
         out.put_request(258, 4, [], 10, None)
-    out.answered_request(first)
+    out.answered_request(first, 258)
     assert out.put_request(258, 4, [], 10, None) != first

@@ -443,6 +443,9 @@ async def test_reauthorize_asks_the_client(world: World) -> None:
     _, address = await world.control.asked.get()
     assert (address.session_id, address.rating_group) == ("s;1", 10)
     assert await world.fail("SessionReauthorize", session="s;2") == "no open session s;2"
+    world.control.result = ControlResult.UNKNOWN_SESSION  # the client has no such session: it is closed
+    assert (await world.call("SessionReauthorize", session="s;1"))["closed"] is True
+    assert await world.fail("SessionReauthorize", session="s;1") == "no open session s;1"
 
 
 @in_world

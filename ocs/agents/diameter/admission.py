@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ssl import SSLObject
 
 import msgspec
 
@@ -112,3 +113,13 @@ def _ip(address: str) -> IpAddress | None:
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
         return ip.ipv4_mapped
     return ip
+
+
+def certificate_names(tls: SSLObject | None) -> frozenset[str]:
+    """The DNS names of the peer's verified certificate (RFC 6125: the subject's name does not count)."""
+    certificate = tls.getpeercert() if tls is not None else None
+    if not certificate:
+        return frozenset()
+    alternatives: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
+    names = {value.lower() for kind, value in alternatives if kind == "DNS"}
+    return frozenset(names)

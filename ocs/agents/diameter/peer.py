@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 import structlog
 
+from ocs.agents.diameter.admission import certificate_names
 from ocs.agents.diameter.mapping.credit_control import CreditControlRequest
 from ocs.agents.diameter.mapping.profiles import ClientProfile
 from ocs.charging.events import ChargingAnswer, Result
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LATEST_ANSWER_NS: Final = 6_500_000_000  # Open5GS aborts on an answer after 7.5 s
+ENDING_S: Final = 5.0  # after the end of what a peer sends, for the answers it is owed
 CLOSING_S: Final = 2.0  # what is written has so long to leave
 TURN_EVENTS: Final = 32  # of one peer in one turn of the loop: the disk begins while the rest is decided
 _TOO_BUSY: Final = Result.TOO_BUSY
@@ -104,6 +106,7 @@ class PeerProtocol(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
         self._flush_due = False
+        self._is_ending = False  # the peer sends no more; its transport ends with the last answer
         self._later: list[Event] = []  # for the next turns; nothing is read until they are handled
         self._later_ns = 0  # when they came
         self._under_way = 0  # requests in the hands of the core
@@ -121,7 +124,7 @@ class PeerProtocol(asyncio.Protocol):
             transport.abort()
             return
         tls: SSLObject | None = transport.get_extra_info("ssl_object")
-        self._tls_names = _certificate_names(tls)
+        self._tls_names = certificate_names(tls)
         local_address = str((transport.get_extra_info("sockname") or ("127.0.0.1",))[0])
         self.connection = self.agent.new_connection(
             local_address.partition("%")[0], self._admit, tls is not None
@@ -162,19 +165,42 @@ class PeerProtocol(asyncio.Protocol):
         log.warning("peer.stalled", peer=self.name, address=self.address)
         self.abort()
 
+    def eof_received(self) -> bool:
+        """The peer has shut its side: what it asked before is answered, for a bounded time (not inside TLS)."""
+        connection, transport = self.connection, self._transport
+        if connection is None or transport is None or transport.get_extra_info("ssl_object") is not None:
+            return False
+        self._is_ending = True
+        self._loop.call_later(ENDING_S, self._end)
+        self._loop.call_soon(self._end_if_owed_nothing)  # behind what is decided in this turn
+        return True
+
+    def _end_if_owed_nothing(self) -> None:
+        if self._is_ending and not self.in_flight and not self._later:
+            self._end()
+
+    def _end(self) -> None:
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+            self._loop.call_later(CLOSING_S, self.abort)
+
     def connection_lost(self, error: Exception | None) -> None:
         """The transport is gone; what it brought before is charged all the same."""
-        later, self._later = self._later, []
-        self._handle_all(later, self._later_ns)
-        connection, self._transport = self.connection, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if connection is not None:
-            self._handle_all(connection.connection_lost(_monotonic_ns()))
-        self.agent.drop(self)
-        if not self.gone.done():
-            self.gone.set_result(None)
+        try:
+            later, self._later = self._later, []
+            self._handle_all(later, self._later_ns)
+            connection, self._transport = self.connection, None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if connection is not None:
+                self._handle_all(connection.connection_lost(_monotonic_ns()))
+        finally:  # a connection that is not let go would count for ever
+            self._transport = None
+            self.agent.drop(self)
+            if not self.gone.done():
+                self.gone.set_result(None)
 
     # --- the agent's side
 
@@ -293,6 +319,8 @@ class PeerProtocol(asyncio.Protocol):
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
+        if self._is_ending:
+            self._loop.call_soon(self._end_if_owed_nothing)
 
     def _encoded(self, pending: PendingAnswer, answer: ChargingAnswer) -> bytes:
         """The answer's octets; clients that know of overload hear of it in every one."""
@@ -475,13 +503,3 @@ class PeerProtocol(asyncio.Protocol):
 
 Factory = Callable[[], PeerProtocol]
 Serve = Callable[[PeerProtocol, Message], None]
-
-
-def _certificate_names(tls: SSLObject | None) -> frozenset[str]:
-    """The DNS names of the peer's verified certificate (RFC 6125: the subject's name does not count)."""
-    certificate = tls.getpeercert() if tls is not None else None
-    if not certificate:
-        return frozenset()
-    alternatives: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
-    names = {value.lower() for kind, value in alternatives if kind == "DNS"}
-    return frozenset(names)

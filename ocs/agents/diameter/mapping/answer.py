@@ -104,9 +104,10 @@ class AnswerWriter:
         `overload` is what clients that know RFC 7683 are told.
         """
         event, profile = request.event, request.profile
-        kind = event.kind
-        grants = answer.grants
+        kind, grants = event.kind, answer.grants
         code = COMMAND_CODES[answer.result]
+        if request.impossible and answer.result is _SUCCESS:  # everything else has been charged
+            code = ResultCode.INVALID_AVP_VALUE
         if code == ResultCode.CREDIT_CONTROL_NOT_APPLICABLE and profile.free_as_grant and grants:
             code = ResultCode.SUCCESS
         if answer.has_ended and kind is _UPDATE and any(each.requested for each in event.reports):
@@ -150,7 +151,7 @@ class AnswerWriter:
         if code != ResultCode.SUCCESS:
             if answer.message:
                 parts.append(encode_utf8(avps.ERROR_MESSAGE, answer.message, False))
-            parts.append(failed_avp(failed_avp_of(message, code, answer.failed)))
+            parts.append(failed_avp(request.impossible or failed_avp_of(message, code, answer.failed)))
         if request.advice and answer.result is _SUCCESS:
             parts.append(service_information(request.advice, answer, self._currency_code, self._decimals))
         parts += (overload, request.proxy_infos)

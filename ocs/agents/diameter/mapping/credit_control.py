@@ -22,8 +22,8 @@ class CreditControlRequest:
     """A CCR as mapped, with what its answer needs besides the event."""
 
     __slots__ = (
-        "advice", "client", "command_level", "contradictions", "event", "ignored", "is_misnamed",
-        "knows_overload", "number", "profile", "proxy_infos", "restarted", "session_id", "splits",
+        "advice", "client", "command_level", "contradictions", "event", "ignored", "impossible",
+        "is_misnamed", "knows_overload", "number", "profile", "proxy_infos", "restarted", "session_id", "splits",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +40,7 @@ class CreditControlRequest:
         self.ignored = 0  # unknown AVPs with the M bit
         self.restarted = False  # Origin-State-Id rose
         self.contradictions = 0  # Used-Service-Units whose total is not the sum of its parts
+        self.impossible = b""  # Failed-AVP of a usage that no session can have
         self.is_misnamed = False  # Auth-Application-Id is not that of the header
         self.knows_overload = False  # RFC 7683
         self.advice = 0  # AoC-Request-Type

@@ -74,11 +74,11 @@ def subscription_id(message: Message, avp: RawAvp) -> tuple[Identity, ...]:
     kind: IdentityKind | None = None
     data: RawAvp | None = None
     for member in message.members(avp):
-        if member[0] == avps.SUBSCRIPTION_ID_TYPE:
+        if member[0] == avps.SUBSCRIPTION_ID_TYPE and kind is None:
             kind = _KINDS.get(decode_i32(frame, member))
             if kind is None:
                 raise invalid_value(frame, member)
-        elif member[0] == avps.SUBSCRIPTION_ID_DATA:
+        elif member[0] == avps.SUBSCRIPTION_ID_DATA and data is None:
             data = member
     if kind is None:
         raise missing(frame, avps.SUBSCRIPTION_ID_TYPE, avp)

@@ -94,7 +94,7 @@ _Context = tuple[ChargingContext | None, tuple[Identity, ...], tuple[str, ...]]
 class _Services:
     """What the MSCCs of one request add up to."""
 
-    __slots__ = ("contradictions", "ignored", "refund_token", "reports", "splits")
+    __slots__ = ("contradictions", "ignored", "impossible", "refund_token", "reports", "splits")
 
     def __init__(self) -> None:
         self.reports: list[UsageReport] = []
@@ -102,6 +102,7 @@ class _Services:
         self.refund_token: bytes | None = None
         self.ignored = 0
         self.contradictions = 0  # totals that are not the sum of their parts
+        self.impossible = b""  # the first usage that no session can have
 
 
 class GyReader:
@@ -178,15 +179,16 @@ class GyReader:
         request = CreditControlRequest(event, client, profile, _session_id(session_octets), number)
         request.command_level = root_level and not services and profile.command_level_units
         request.splits = mapped.splits
-        request.advice, request.contradictions = advice, mapped.contradictions
-        self._complete(request, message, single, mapped.ignored)
+        request.advice = advice
+        self._complete(request, message, single, mapped)
         return request
 
     def _complete(
-        self, request: CreditControlRequest, message: Message, single: dict[int, RawAvp], ignored: int
+        self, request: CreditControlRequest, message: Message, single: dict[int, RawAvp], mapped: _Services
     ) -> None:
         """What only some requests have: proxies on their way, a client that counts its restarts."""
-        request.ignored = ignored + _unknown(single, KNOWN_AT_ROOT)
+        request.contradictions, request.impossible = mapped.contradictions, mapped.impossible
+        request.ignored = mapped.ignored + _unknown(single, KNOWN_AT_ROOT)
         application = single.get(avps.AUTH_APPLICATION_ID)
         if application is not None and message.frame[application[2] : application[3]] != _GY:
             request.is_misnamed = decode_u32(message.frame, application) != CREDIT_CONTROL_APPLICATION
@@ -216,9 +218,10 @@ class GyReader:
         """The client of that Origin-Host, new ones included."""
         octets = name.encode("utf-8", "replace") if octets is None else octets
         client = self._clients.known.get(octets)
-        if client is None:
-            own = self.options.profiles.configured(name)
-            client = self._clients.keep(octets, Client(name, realm, own))
+        if client is None:  # a name in another case is that of the same client
+            plain, own = octets.lower(), self.options.profiles.configured(name)
+            client = self._clients.known.get(plain) or self._clients.keep(plain, Client(name, realm, own))
+            self._clients.keep(octets, client)
         return client
 
     def _identities(
@@ -313,6 +316,7 @@ class GyReader:
                 used = used + usage.used if used else usage.used
                 reason = usage.reason if reason is None else reason
                 mapped.contradictions += usage.is_contradicting
+                mapped.impossible = mapped.impossible or usage.impossible
             elif key in _REASON_KEYS:
                 reason = reporting_reason(frame, member)
             elif key == avps.TARIFF_CHANGE_USAGE:
@@ -360,6 +364,7 @@ class GyReader:
             for avp in (usage, *(again for again in repeated if again[0] == avps.USED_SERVICE_UNIT)):
                 part = measured(message, avp, self.options.currency_code)
                 used += part.used
+                mapped.impossible = mapped.impossible or part.impossible
                 reason = part.reason if reason is None else reason
         mapped.reports.append(UsageReport(None, identifiers, requested, used, reason))
         return True

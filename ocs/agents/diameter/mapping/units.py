@@ -13,6 +13,8 @@ from ocs.diameter.message import Message
 
 SECOND_NS: Final = 1_000_000_000
 LARGEST_OCTETS: Final = (1 << 64) - 1
+MOST_OCTETS_USED: Final = 1 << 53  # nine petabytes: no report of a session is larger, nor is a count of events
+MOST_UNITS_USED: Final = 1 << 40
 VODAFONE_REPORTING_REASON: Final = 12645 << 32 | 261
 
 _CC_TIME: Final = avps.CC_TIME
@@ -44,6 +46,7 @@ class Measured(msgspec.Struct, gc=False):
     used: tuple[UsedUnits, ...] = ()
     reason: ReportingReason | None = None
     is_contradicting: bool = False  # the total is not the sum of its parts
+    impossible: bytes = b""  # the Used-Service-Unit as it goes into Failed-AVP, where no session can have used it
 
 
 def reporting_reason(frame: bytes, avp: RawAvp) -> ReportingReason | None:
@@ -75,7 +78,8 @@ class Amounts:
             if key == _CC_TIME:
                 if size != 4:
                     raise wrong_size(frame, member)
-                self.time = word(frame, start) * SECOND_NS
+                if self.time is None:
+                    self.time = word(frame, start) * SECOND_NS
             elif key == _TOTAL:
                 if size != 8:
                     raise wrong_size(frame, member)
@@ -84,17 +88,21 @@ class Amounts:
             elif key == _INPUT:
                 if size != 8:
                     raise wrong_size(frame, member)
-                received = word(frame, start) << 32 | word(frame, start + 4)
+                if received is None:
+                    received = word(frame, start) << 32 | word(frame, start + 4)
             elif key == _OUTPUT:
                 if size != 8:
                     raise wrong_size(frame, member)
-                sent = word(frame, start) << 32 | word(frame, start + 4)
+                if sent is None:
+                    sent = word(frame, start) << 32 | word(frame, start + 4)
             elif key == _UNITS:
                 if size != 8:
                     raise wrong_size(frame, member)
-                self.units = word(frame, start) << 32 | word(frame, start + 4)
+                if self.units is None:
+                    self.units = word(frame, start) << 32 | word(frame, start + 4)
             elif key == _MONEY:
-                self.money = cc_money(message, member, currency_code)
+                money = cc_money(message, member, currency_code)
+                self.money = money if self.money is None else self.money
             elif self.others is None:
                 self.others = [member]
             else:
@@ -135,7 +143,10 @@ def asked(message: Message, avp: RawAvp, service: str, currency_code: int) -> As
 
 
 def measured(message: Message, avp: RawAvp, currency_code: int) -> Measured:
-    """A Used-Service-Unit: what is not zero, or one zero, as that report gives a quota back too."""
+    """A Used-Service-Unit: what is not zero, or one zero, as that report gives a quota back too.
+
+    How long a session has lasted the core knows; other amounts no session can have are found here.
+    """
     amounts = Amounts(message, avp, currency_code)
     result = Measured()
     result.is_contradicting = amounts.is_contradicting
@@ -144,6 +155,8 @@ def measured(message: Message, avp: RawAvp, currency_code: int) -> Measured:
     if amounts.others is not None:
         change, at_ns = _circumstances(message.frame, amounts.others, result)
     octets, time, units, money = amounts.octets, amounts.time, amounts.units, amounts.money
+    if (octets or 0) > MOST_OCTETS_USED or (units or 0) > MOST_UNITS_USED:
+        result.impossible = invalid_value(message.frame, avp).failed_avp
     if octets and not time and not units and not money:
         result.used = (UsedUnits(_OCTETS, octets, change, at_ns),)
         return result

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 from ocs.charging.account import Account, Session
 from ocs.charging.control import ControlResult, SessionAddress, SessionControl
 from ocs.charging.entry import Cdr
+from ocs.charging.service import CAUSE_UNKNOWN
 from ocs.charging.store import Query, Table
 from ocs.charging.supervision import SessionRef
 from ocs.rpc.context import Context
@@ -140,14 +141,21 @@ async def disconnect(context: Context, params: SessionEnd) -> Asked:
 
 
 async def reauthorize(context: Context, params: SessionAsk) -> Asked:
-    """Ask the client of a session to report and to ask for quota again."""
-    _, session = await session_of(context.service, params.session, params.client)
+    """Ask the client of a session to report and to ask for quota again.
+
+    A session that its client does not know any more is closed.
+    """
+    account, session = await session_of(context.service, params.session, params.client)
     part = params.rating_group, params.service_identifier, params.pool
     address = _address(session, *part)
     best = ControlResult.UNSUPPORTED
     for control in context.service.session_control.values():
         best = min(best, await control.reauthorize(address))
-    return Asked(session.session_id, session.client, best.name, False)
+    closed = False
+    if best is ControlResult.UNKNOWN_SESSION:
+        ref = SessionRef(session.key, account.key, context.monotonic_ns())
+        closed = await context.lasting(session.key, context.service.close_session(ref, CAUSE_UNKNOWN))
+    return Asked(session.session_id, session.client, best.name, closed)
 
 
 async def cdrs(context: Context, params: CdrPage) -> CdrRows:
