@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ocs.agents.diameter.mapping.profiles import ClientProfile
 from ocs.charging.events import Identity, IdentityKind
 from ocs.diameter import avps
 from ocs.diameter.avp import RawAvp, decode_i32, invalid_value, missing
@@ -136,3 +137,20 @@ def ordered(found: Iterable[Identity], priority: tuple[IdentityKind, ...]) -> tu
     if len(distinct) < 2:
         return tuple(identity for identity in distinct if identity.kind in priority)
     return tuple(identity for kind in priority for identity in distinct if identity.kind is kind)
+
+
+def with_further(
+    frame: bytes,
+    single: dict[int, RawAvp],
+    identities: tuple[Identity, ...],
+    further: tuple[Identity, ...],
+    profile: ClientProfile,
+) -> tuple[Identity, ...]:
+    """Identities of Service-Information join those of the root; User-Name is the last resort."""
+    if further:
+        if profile.country_code:
+            further = tuple(completed(further, profile.country_code, profile.trunk_prefix))
+        identities = ordered((*identities, *further), profile.priority)
+    if not identities and avps.USER_NAME in single:
+        return user_name(frame, single[avps.USER_NAME])
+    return identities

@@ -15,7 +15,7 @@ from ocs.agents.diameter.mapping.identities import (
     subscription_id,
     subscription_id_extension,
     text_of,
-    user_name,
+    with_further,
 )
 from ocs.agents.diameter.mapping.options import GyOptions
 from ocs.agents.diameter.mapping.profiles import ClientProfile
@@ -147,7 +147,7 @@ class GyReader:
         context, further, recipients = self._context(message, single)
         identities = self._identities(message, subscriptions, profile)
         if further or not identities:
-            identities = _further_identities(frame, single, identities, further, profile)
+            identities = with_further(frame, single, identities, further, profile)
         reports = tuple(mapped.reports)
         reports = per_recipient(reports, recipients) if len(recipients) > 1 else reports
         action = _action(frame, single, mapped) if kind is _EVENT else None
@@ -413,23 +413,6 @@ def _sort(
     if repeated:
         refuse_repeated(message.frame, single, repeated)
     return single, services, subscriptions, repeated
-
-
-def _further_identities(
-    frame: bytes,
-    single: dict[int, RawAvp],
-    identities: tuple[Identity, ...],
-    further: tuple[Identity, ...],
-    profile: ClientProfile,
-) -> tuple[Identity, ...]:
-    """Identities of Service-Information join those of the root; User-Name is the last resort."""
-    if further:
-        if profile.country_code:
-            further = tuple(completed(further, profile.country_code, profile.trunk_prefix))
-        identities = ordered((*identities, *further), profile.priority)
-    if not identities and avps.USER_NAME in single:
-        return user_name(frame, single[avps.USER_NAME])
-    return identities
 
 
 def _missing(frame: bytes, key: int) -> NoReturn:
