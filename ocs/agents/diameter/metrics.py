@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import msgspec
+
 from ocs.charging.events import EventKind, Result
 
 
@@ -28,3 +30,13 @@ class DiameterMetrics(Protocol):
 
     def connections_open(self, connections: int, peers: int) -> None:
         """So many connections, so many open peers."""
+
+
+class Counters(msgspec.Struct, gc=False):
+    """Messages of one connection since it opened."""
+
+    requests: int = 0
+    answers: int = 0
+    refused: int = 0
+    shed: int = 0
+    late: int = 0

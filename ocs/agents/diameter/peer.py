@@ -10,12 +10,12 @@ from collections.abc import Callable
 from ssl import SSLObject
 from typing import TYPE_CHECKING, Final, cast
 
-import msgspec
 import structlog
 
 from ocs.agents.diameter.admission import certificate_names
 from ocs.agents.diameter.mapping.credit_control import CreditControlRequest
 from ocs.agents.diameter.mapping.profiles import ClientProfile
+from ocs.agents.diameter.metrics import Counters
 from ocs.charging.events import ChargingAnswer, Result
 from ocs.diameter.avp import DecodeError
 from ocs.diameter.capabilities import ADMIT, WAIT, Admission, PeerCapabilities, refuse
@@ -52,16 +52,6 @@ CLOSING_S: Final = 2.0  # what is written has so long to leave
 TURN_EVENTS: Final = 32  # of one peer in one turn of the loop: the disk begins while the rest is decided
 _TOO_BUSY: Final = Result.TOO_BUSY
 _monotonic_ns = time.monotonic_ns
-
-
-class Counters(msgspec.Struct, gc=False):
-    """Messages of one connection since it opened."""
-
-    requests: int = 0
-    answers: int = 0
-    refused: int = 0
-    shed: int = 0
-    late: int = 0
 
 
 class PendingAnswer:
@@ -420,7 +410,10 @@ class PeerProtocol(asyncio.Protocol):
         """Whether the settings as they are now would let it in; it has the profile they name from now on."""
         self.profile = self.agent.reader.options.profiles.configured(self.name)
         capabilities = None if self.connection is None else self.connection.peer
-        return capabilities is None or self.agent.rules.judge(capabilities, self.address, self._tls_names) is None
+        return (
+            capabilities is None
+            or self.agent.rules.judge(capabilities, self.address, self._tls_names) is None
+        )
 
     def _opened(self, capabilities: PeerCapabilities) -> None:
         self.name = capabilities.origin_host
