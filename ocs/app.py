@@ -19,8 +19,6 @@ import structlog
 from ocs import __version__, exact_profiles
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.diameter.listening import ListenError
-from ocs.agents.freeswitch.agent import FreeswitchAgent
-from ocs.agents.kamailio.agent import KamailioAgent
 from ocs.cgrates.callbacks import FrontClients
 from ocs.cgrates.journal import JournalError
 from ocs.charging import acts
@@ -36,6 +34,7 @@ from ocs.charging.tariff.catalogue import Catalogue
 from ocs.config.settings import SHIPPED, Settings
 from ocs.config.shipped import demo_file
 from ocs.exact_accounting import CLIENT
+from ocs.exact_agents import VoiceAgents
 from ocs.exact_sessions import ExactRuntime
 from ocs.log import set_level
 from ocs.metrics import Metrics
@@ -128,12 +127,11 @@ async def _serve_until(
     scheduler = Scheduler(service)
     agent = DiameterAgent(settings, service, metrics, store.born_s)
     service.session_control["diameter"] = agent
-    freeswitch = _freeswitch(settings, service)
-    kamailio = KamailioAgent(settings.kamailio, service, metrics)
-    service.session_control["kamailio"] = kamailio
     sessions = _sessions(settings, service, store)
+    voice = _voice(settings, service, metrics, sessions)
+    freeswitch, kamailio = voice.freeswitch, voice.kamailio
     rpc = _rpc(settings, service, metrics, activity, agent, data_dir, sessions)
-    sessions.use_clients(FrontClients(rpc.clients))
+    sessions.use_clients(voice.beside(FrontClients(rpc.clients)))
     rpc.context.tariffs = tariffs
     manager = ServiceManager()
     rpc.context.reloader = _reloader(path, settings, service, agent, manager)
@@ -141,6 +139,7 @@ async def _serve_until(
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         await sessions.start()
+        await voice.take_over()
         for part in (rpc, agent, freeswitch, kamailio):
             await part.start()
         async with asyncio.TaskGroup() as tasks:
@@ -232,14 +231,17 @@ def _sessions(settings: Settings, service: ChargingService, store: OpenStore) ->
     return sessions
 
 
-def _freeswitch(settings: Settings, service: ChargingService) -> FreeswitchAgent:
+def _voice(
+    settings: Settings, service: ChargingService, metrics: Metrics, sessions: ExactRuntime
+) -> VoiceAgents:
     try:
-        agent = FreeswitchAgent(settings.freeswitch, service)
+        agents = VoiceAgents(sessions, service, settings.freeswitch, settings.kamailio, metrics)
     except (OSError, UnicodeDecodeError) as error:
         raise StartError(f"freeswitch.switches: the password cannot be read: {error}") from error
     if settings.freeswitch.switches:
-        service.session_control["freeswitch"] = agent
-    return agent
+        service.session_control["freeswitch"] = agents.freeswitch
+    service.session_control["kamailio"] = agents.kamailio
+    return agents
 
 
 def _addresses(agent: DiameterAgent, rpc: RpcServer) -> dict[str, object]:

@@ -15,7 +15,7 @@ import msgspec
 
 from ocs.charging.account import session_key
 from ocs.charging.decision import Decision
-from ocs.charging.entry import Entry, EntryKind, Posting
+from ocs.charging.entry import Posting
 from ocs.charging.events import (
     Action,
     ChargingAnswer,
@@ -32,6 +32,7 @@ from ocs.charging.events import (
     UsedUnits,
 )
 from ocs.charging.service import ChargingService
+from ocs.exact_costs import cost_details
 from ocs.sessions import values
 from ocs.sessions.accounting import UNLIMITED, Outcome, Rated, Report, Step
 from ocs.sessions.model import Run, cgrid_of
@@ -214,6 +215,11 @@ class ExactAccounting:
         money: Money = run.money
         return money.used
 
+    def last_granted(self, run: Run) -> int:
+        """The last usage a run was granted."""
+        money: Money = run.money
+        return money.last
+
     def told(self, run: Run) -> dict[str, Any]:
         """Members of an external session that are the core's."""
         money: Money = run.money
@@ -230,6 +236,17 @@ class ExactAccounting:
             return Outcome(UNLIMITED)
         decision = self._event(money, Action.AUTHORIZE, _wish(money, money.period))
         return _granted(money, decision.answer, money.period)
+
+    def reserve(self, run: Run, wanted: int, lifetime_ns: int) -> Outcome:
+        """Holds what a run may have of a usage for so long at most, in the place of what it held."""
+        money: Money = run.money
+        event = _charging_event(money, EventKind.EVENT, _wish(money, wanted))
+        event = msgspec.structs.replace(event, action=Action.AUTHORIZE, reserve_ns=lifetime_ns)
+        return _granted(money, self._decided(event, None).answer, wanted)
+
+    def let_go(self, run: Run) -> None:
+        """Gives back what was reserved."""
+        self._take(run.money, EventKind.TERMINATION, UsageReport())
 
     def update(self, runs: tuple[Run, ...], report: Report, *, is_paused: bool = False) -> Step:
         """Settles the last grant of every run and grants more; the smallest grant is the outcome."""
@@ -376,17 +393,7 @@ class ExactAccounting:
 
     def cost_details(self, cgrid: str, run_id: str, details: Any) -> dict[str, Any]:
         """A record's details: its cost, and every balance in the order it paid; of a price the cost alone."""
-        if isinstance(details, int):
-            return {"CGRID": cgrid, "RunID": run_id, "Cost": values.number(details), "Charges": []}
-        postings = msgspec.convert(details or (), tuple[Posting, ...])
-        paid = [(posting.account, entry) for posting in postings for entry in posting.entries]
-        cost_nanos = -sum(entry.amount for _, entry in paid if entry.balance_unit is Unit.MONEY)
-        return {
-            "CGRID": cgrid,
-            "RunID": run_id,
-            "Cost": values.number(cost_nanos),
-            "Charges": [_charge(account, entry) for account, entry in paid],
-        }
+        return cost_details(cgrid, run_id, details)
 
     # --- within
 
@@ -482,16 +489,3 @@ def _postings(decision: Decision) -> tuple[Posting, ...]:
     if not own:
         return decision.other_postings
     return (msgspec.structs.replace(own[0], others=decision.other_postings),)
-
-
-def _charge(account: str, entry: Entry) -> dict[str, Any]:
-    kind = "debit" if entry.kind is EntryKind.DEBIT else entry.kind.name.lower()
-    return {
-        "Account": account,
-        "BalanceID": entry.balance_id,
-        "Kind": kind,
-        "Usage": entry.units,
-        "Amount": -entry.amount,
-        "After": entry.after,
-        "Rating": entry.rule,
-    }

@@ -26,17 +26,19 @@ from ocs.charging.service import ChargingService
 from ocs.charging.store import Keeper, Store, StoreError
 from ocs.config.settings import SessionSettings
 from ocs.exact_accounting import CLIENT, ExactAccounting
-from ocs.sessions.errors import ServiceError
-from ocs.sessions.model import CgrEvent, Session
+from ocs.sessions.clients import ClientError
+from ocs.sessions.errors import NOT_FOUND, ServiceError
+from ocs.sessions.model import CgrEvent, Run, Session
 from ocs.sessions.surroundings import Forked
 from ocs.sessions.values import Event
 
 log = structlog.get_logger()
 
 DEFAULT_RUN = "*default"
+SWITCH = "agent:"  # how the peers of sessions begin that are calls of a switch or proxy
 INTERNAL = ["*internal"]
 PARTS = ("attributes", "resources", "routes", "thresholds", "stats", "chargers", "rals", "cdrs")
-ROLLED_BACK = (Kind.SESSION, Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION, Kind.CDR)
+ROLLED_BACK = (Kind.SESSION, Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION, Kind.PROMISE, Kind.CDR)
 KEPT_OPEN_NS = 600 * 1_000_000_000  # how long the core waits for a session that the pipeline has
 KEEPING_S = 60.0
 KEPT_AT_ONCE = 1_000
@@ -141,7 +143,7 @@ class KeptState(State):
 
 
 class ExactSurroundings(ProfileSurroundings):
-    """Profiles; without a charger profile every event has one run."""
+    """Profiles; without a charger profile every event has one run, without others nothing is looked at."""
 
     def fork(self, event: CgrEvent) -> tuple[Forked, ...]:
         """The event once per matching charger, heaviest first; where there are none at all, as `*default`."""
@@ -149,11 +151,24 @@ class ExactSurroundings(ProfileSurroundings):
             return super().fork(event)
         return (Forked(DEFAULT_RUN, {**event.event, "RunID": DEFAULT_RUN}),)
 
+    def thresholds(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
+        """Counts an event; the thresholds it hit."""
+        if not self._state.tables[Kind.THRESHOLD]:
+            raise ServiceError(NOT_FOUND)
+        return super().thresholds(event, ids)
+
+    def stats(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
+        """Counts an event; the queues it went into."""
+        if not self._state.tables[Kind.STAT]:
+            raise ServiceError(NOT_FOUND)
+        return super().stats(event, ids)
+
 
 class ExactRuntime(Runtime):
     """Sessions and records of one `ocs serve`."""
 
     surroundings_type = ExactSurroundings
+    has_cold_accounts = True
 
     def __init__(self, service: ChargingService, store: KeepingStore, settings: SessionSettings) -> None:
         state = KeptState(store)
@@ -185,8 +200,10 @@ class ExactRuntime(Runtime):
         """Brings the accounts of a session's runs into memory."""
         await self.exact.prepare_runs(session.runs)
 
-    def is_ready(self, events: tuple[CgrEvent, ...]) -> bool:
-        """Whether steps of these events can be taken at once."""
+    def is_ready(self, events: tuple[CgrEvent, ...], runs: tuple[Run, ...] = ()) -> bool:
+        """Whether steps of these events and runs can be taken at once."""
+        if not self.exact.are_prepared(runs):
+            return False
         for event in events:
             session = self._session_of(event)
             if session is not None and not self.exact.are_prepared(session.runs):
@@ -195,19 +212,20 @@ class ExactRuntime(Runtime):
                 return False
         return True
 
-    async def make_ready(self, events: tuple[CgrEvent, ...]) -> None:
-        """Brings the accounts of events, and of the sessions they are about, into memory.
+    async def make_ready(self, events: tuple[CgrEvent, ...], runs: tuple[Run, ...] = ()) -> None:
+        """Brings the accounts of runs, of events, and of the sessions these are about, into memory.
 
         An account that is not there after that does not exist.
         """
         for _ in range(ATTEMPTS):
+            await self.exact.prepare_runs(runs)
             for event in events:
                 session = self._session_of(event)
                 if session is not None:
                     await self.prepare(session)
                 for each in self._charged(event):
                     await self.exact.prepare(event.tenant, each)
-            if self.is_ready(events):
+            if self.is_ready(events, runs):
                 return
 
     # --- what others ask of it
@@ -217,14 +235,26 @@ class ExactRuntime(Runtime):
         log.info("threshold.fired", threshold=fired.threshold_id, actions=fired.action_ids)
 
     async def reauthorize(self, session: SessionAddress) -> ControlResult:
-        """A client of this API cannot be told to ask again."""
-        return ControlResult.REFUSED if session.client == CLIENT else ControlResult.UNSUPPORTED
+        """Has the switch of a session ask again; a client of this API cannot be told to."""
+        if session.client != CLIENT:
+            return ControlResult.UNSUPPORTED
+        found = self._controlled(session)
+        if found is None:
+            return ControlResult.UNKNOWN_SESSION
+        client = self.clients.of_session(found.client, found.peer)
+        if client is None or not found.peer.startswith(SWITCH):
+            return ControlResult.REFUSED
+        try:
+            await client.call("SessionSv1.AlterSession", found.event, self.sessions.settings.reply_timeout_ns)
+        except ClientError:
+            return ControlResult.NO_ANSWER
+        return ControlResult.ACCEPTED
 
     async def warn(self, session: SessionAddress) -> ControlResult:
         """Tells the client of a session that its credit ends soon."""
         if session.client != CLIENT:
             return ControlResult.UNSUPPORTED
-        found = self.state.sessions.get(session.session_id.rsplit(":", 2)[0])
+        found = self._controlled(session)
         if found is None:
             return ControlResult.UNKNOWN_SESSION
         is_told = await self.timers.warn(found, self.sessions.settings.reply_timeout_ns)
@@ -234,11 +264,14 @@ class ExactRuntime(Runtime):
         """Has its client end a session; one that cannot be asked is ended here."""
         if session.client != CLIENT:
             return ControlResult.UNSUPPORTED
-        found = self.state.sessions.get(session.session_id.rsplit(":", 2)[0])
+        found = self._controlled(session)
         if found is None:
             return ControlResult.UNKNOWN_SESSION
         await self.timers.disconnect(found.cgrid, cause)
         return ControlResult.ACCEPTED
+
+    def _controlled(self, session: SessionAddress) -> Session | None:
+        return self.state.sessions.get(session.session_id.rsplit(":", 2)[0])
 
     def _session_of(self, event: CgrEvent) -> Session | None:
         return self.sessions.session_named(event)
@@ -306,7 +339,9 @@ class ExactRuntime(Runtime):
 def engine_settings(settings: SessionSettings) -> config.Settings:
     """The section `sessions` in the incumbent's form, with all subsystems switched on."""
     on: dict[str, Any] = {part: {"enabled": True} for part in PARTS}
-    on["cdrs"] |= {"chargers_conns": INTERNAL, "rals_conns": INTERNAL}
+    on["cdrs"] |= {f"{part}_conns": INTERNAL for part in ("chargers", "rals", "thresholds", "stats")}
+    on["resources"] |= {"thresholds_conns": INTERNAL}
+    on["stats"] |= {"thresholds_conns": INTERNAL}
     return config.read(
         {
             **on,

@@ -198,8 +198,18 @@ TABLE: dict[str, Row] = {
             "ocs.charging.entry",
             "ocs.charging.events",
             "ocs.charging.service",
+            "ocs.exact_costs",
             "ocs.sessions",
         )
+    ),
+    "ocs.exact_agents": Row(
+        allowed=(
+            *("ocs.agents.freeswitch", "ocs.agents.kamailio", "ocs.cgrates.agents", "ocs.config.settings"),
+            *("ocs.charging.authorize", "ocs.charging.service", "ocs.exact_sessions", "ocs.sessions"),
+        )
+    ),
+    "ocs.exact_costs": Row(
+        allowed=("ocs.charging.entry", "ocs.charging.events", "ocs.sessions.values"), pure=True
     ),
     "ocs.exact_profiles": Row(
         allowed=("ocs.cgrates", "ocs.charging.cgrates"), denied=("ocs.cgrates.program",)

@@ -37,14 +37,14 @@ log: {{format: json}}
 class Server:
     """One server with a data folder, which outlives its processes."""
 
-    def __init__(self, folder: Path, sessions: str = "") -> None:
+    def __init__(self, folder: Path, sessions: str = "", more: str = "") -> None:
         self._folder = folder
         self.jsonrpc, self.both = free_port(), free_port()
         self.http = free_port()
         text = SETTINGS.format(
             diameter=free_port(), jsonrpc=self.jsonrpc, both=self.both, http=self.http, sessions=sessions
         )
-        (folder / "ocs.yaml").write_text(text, encoding="utf-8")
+        (folder / "ocs.yaml").write_text(text + more, encoding="utf-8")
         self.process = self._started()
 
     def _started(self) -> subprocess.Popen[str]:

@@ -66,6 +66,11 @@ class CgratesAccounting:
         """Usage of a run so far."""
         return int(run.money.run.total_usage_ns)
 
+    def last_granted(self, run: Run) -> int:
+        """The last usage a run was granted."""
+        last: int = run.money.run.last_usage_ns
+        return last
+
     def told(self, run: Run) -> dict[str, Any]:
         """Members of an external session that come from the last debit."""
         call: Call = run.money.run.call

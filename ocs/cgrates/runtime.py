@@ -39,7 +39,7 @@ from ocs.sessions.cdr_steps import CdrSteps
 from ocs.sessions.cdrs import CdrService
 from ocs.sessions.clients import Clients, NoClients
 from ocs.sessions.events import EventProcessor
-from ocs.sessions.model import CgrEvent, Session
+from ocs.sessions.model import CgrEvent, Run, Session
 from ocs.sessions.pipeline import EventPipeline
 from ocs.sessions.service import SessionService
 from ocs.sessions.settings import SessionSettings
@@ -55,6 +55,7 @@ class Runtime(Tasks):
     """
 
     surroundings_type = ProfileSurroundings
+    has_cold_accounts = False  # whether a step may have to wait for the accounts it is about
 
     def __init__(
         self,
@@ -117,6 +118,13 @@ class Runtime(Tasks):
 
     async def prepare(self, session: Session) -> None:
         """Brings what a step of a session needs into memory; here it is there."""
+
+    def is_ready(self, events: tuple[CgrEvent, ...], runs: tuple[Run, ...] = ()) -> bool:
+        """Whether steps of these events and runs can be taken at once."""
+        return True
+
+    async def make_ready(self, events: tuple[CgrEvent, ...], runs: tuple[Run, ...] = ()) -> None:
+        """Brings the accounts of events and runs into memory; here they are there."""
 
     async def durable(self) -> None:
         """Returns when everything changed so far is on disk. Raises JournalError."""

@@ -313,6 +313,9 @@ class RpcSettings(msgspec.Struct, frozen=True):
     message_size_octets: Annotated[int, Size(4 * KIB, 64 * MIB)] = MIB
 
 
+Subsystem = Literal["attributes", "resources", "routes", "thresholds", "stats"]
+
+
 class Switch(msgspec.Struct, frozen=True):
     """One FreeSWITCH to connect to; `name` is what its sessions and records say, by default `host:port`."""
 
@@ -349,6 +352,7 @@ class FreeswitchSettings(msgspec.Struct, frozen=True):
     keep_alive_ns: Annotated[int, Duration(SECOND, 10 * MINUTE)] = 10 * SECOND
     reconnect_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 500 * MS
     reconnect_maximum_ns: Annotated[int, Duration(100 * MS, HOUR)] = 30 * SECOND
+    subsystems: tuple[Subsystem, ...] = ()
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -372,6 +376,7 @@ class KamailioSettings(msgspec.Struct, frozen=True):
     reconnect_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 500 * MS
     reconnect_maximum_ns: Annotated[int, Duration(100 * MS, HOUR)] = 30 * SECOND
     write_buffer_octets: Annotated[int, Size(64 * KIB, 1024 * MIB)] = 4 * MIB
+    subsystems: tuple[Subsystem, ...] = ()
 
 
 class DefaultUsage(msgspec.Struct, frozen=True):

@@ -108,6 +108,9 @@ class Accounting(Protocol):
     def used(self, run: Run) -> int:
         """Usage of a run so far."""
 
+    def last_granted(self, run: Run) -> int:
+        """The last usage a run was granted."""
+
     def details_of(self, run: Run) -> Any:
         """Who paid what of a session's run so far, as a record keeps it; None where nothing was charged."""
 

@@ -4,11 +4,13 @@ A call that rings has a promise: no other call of its account is promised the sa
 back and opens a session, which is debited slice by slice as the agent reports: a call that runs comes before one
 that rings. Its end closes the session at what was used in all, and makes the record where one is wanted.
 
-Every event is decided without waiting; its answer leaves when what it changed is on disk.
+Every event is decided without waiting, once the accounts it is about are in memory; its answer leaves when what it
+changed is on disk.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 import structlog
@@ -18,7 +20,7 @@ from ocs.agents.voice.recent import Recent
 from ocs.cgrates.agents import events
 from ocs.cgrates.agents.events import STARTED_AT, Defaults, Wishes
 from ocs.cgrates.agents.peers import PEER
-from ocs.cgrates.agents.promises import HELD, NOTES, PROMISED, Promises
+from ocs.cgrates.agents.promises import NOTES, PROMISED, Promises
 from ocs.cgrates.agents.results import Attributes, ProfileSteps
 from ocs.cgrates.journal import JournalError
 from ocs.cgrates.runtime import Runtime
@@ -36,8 +38,8 @@ from ocs.charging.events import (
     Unit,
 )
 from ocs.sessions.clients import Client
-from ocs.sessions.errors import EXISTS, PARTIALLY_EXECUTED, ServiceError, wrapped
-from ocs.sessions.model import CgrEvent, Session, cgrid_of
+from ocs.sessions.errors import EXISTS, PARTIALLY_EXECUTED, ServiceError
+from ocs.sessions.model import CgrEvent, Run, Session, cgrid_of
 from ocs.sessions.service import checked
 
 log = structlog.get_logger()
@@ -48,6 +50,7 @@ RELEASE = "release"  # the end of a call that does not take place, of which ther
 RECORDED = (EXISTS, PARTIALLY_EXECUTED)
 SESSION_CLOSED = "SESSION_CLOSED"
 UNRECORDED_KEPT = 10_000
+READY_S = 5.0  # how long an event waits for its accounts
 TERMINATE = FinalUnit(FinalUnitAction.TERMINATE)
 
 Deliver = Callable[[ChargingAnswer], None]
@@ -57,19 +60,29 @@ class PipelineDoor:
     """What an agent charges its calls by. `creates_cdrs` makes a record of every call that has ended."""
 
     def __init__(
-        self, runtime: Runtime, profiles: ProfileSteps, promises: Promises, creates_cdrs: bool
+        self,
+        runtime: Runtime,
+        profiles: ProfileSteps,
+        promises: Promises,
+        creates_cdrs: bool,
+        default_flags: Mapping[str, str] = events.DEFAULT_FLAGS,
+        request_type: str = "",
     ) -> None:
+        """`default_flags` and `request_type` are of calls that name none."""
         general = runtime.settings.general
         self.clients: dict[str, Client] = {}  # the agent's switches, by name
         self._runtime = runtime
         self._profiles = profiles
         self._promises = promises
         self._creates_cdrs = creates_cdrs
-        self._defaults = Defaults(runtime.tenant, general.default_category, general.default_request_type)
+        self._default_flags = default_flags
+        request_type = request_type or general.default_request_type
+        self._defaults = Defaults(runtime.tenant, general.default_category, request_type)
         self._low_ns = int(runtime.settings.sessions.min_dur_low_balance)
         self._cgrids: dict[str, str] = {}  # active sessions by key
         self._free_calls: set[str] = set()  # keys of answered calls that are not about money
         self._unrecorded: Recent[Session] = Recent(UNRECORDED_KEPT)  # ended, and nobody wanted a record yet
+        self._waiting: dict[str, deque[tuple[ChargingEvent, Deliver]]] = {}  # by key: until accounts are here
 
     def start(self) -> None:
         """Takes over the sessions that were open when the server ended."""
@@ -83,6 +96,45 @@ class PipelineDoor:
 
     def submit(self, event: ChargingEvent, deliver: Deliver) -> None:
         """Charges an event; `deliver` gets the answer once, when it is durable."""
+        line = self._waiting.get(_key_of(event))
+        if line is not None:
+            line.append((event, deliver))
+        elif self._runtime.is_ready(*self._needs(event)):
+            self._take(event, deliver)
+        else:
+            self._waiting[_key_of(event)] = deque([(event, deliver)])
+            self._runtime.spawn(self._serve_waiting(_key_of(event)))
+
+    def _needs(self, event: ChargingEvent) -> tuple[tuple[CgrEvent, ...], tuple[Run, ...]]:
+        """Events and runs whose accounts have to be in memory."""
+        if not self._runtime.has_cold_accounts:
+            return (), ()
+        session = self._session(event) or self._promises.get(_key_of(event))
+        if session is None:
+            return (events.cgr_event(event, self._defaults),), ()
+        return (events.cgr_event(event, self._defaults, session.event),), session.runs
+
+    async def _serve_waiting(self, key: str) -> None:
+        """Events of a call one by one, each when its accounts are here."""
+        line = self._waiting[key]
+        try:
+            while line:
+                event, deliver = line[0]
+                try:
+                    async with asyncio.timeout(READY_S):
+                        await self._runtime.make_ready(*self._needs(event))
+                except Exception as error:  # whatever the store has: nothing was charged
+                    log.warning("agents.accounts_not_read", peer=event.client, error=repr(error))
+                    deliver(ChargingAnswer(Result.TOO_BUSY))
+                else:
+                    self._take(event, deliver)
+                line.popleft()
+        finally:
+            del self._waiting[key]
+            for _, deliver in line:
+                deliver(ChargingAnswer(Result.TOO_BUSY))
+
+    def _take(self, event: ChargingEvent, deliver: Deliver) -> None:
         answer = self._answer(event)
 
         def durable(error: JournalError | None) -> None:
@@ -104,7 +156,8 @@ class PipelineDoor:
     async def sessions_of(self, client: str) -> list[OpenSession]:
         """The promises and open sessions of a switch."""
         mine = [promise for promise in self._promises.all() if promise.peer == f"{PEER}{client}"]
-        return [_shown(session) for session in (*mine, *self._active(client))]
+        granted = self._runtime.sessions.accounting.last_granted
+        return [_shown(session, granted) for session in (*mine, *self._active(client))]
 
     def ids_of(self, client: str) -> list[dict[str, str]]:
         """The active sessions of a switch, as the incumbent's agents name them."""
@@ -128,7 +181,7 @@ class PipelineDoor:
             return ChargingAnswer(Result.FAILED)
 
     def _decided(self, event: ChargingEvent) -> ChargingAnswer:
-        wishes = events.wishes_of(event)
+        wishes = events.wishes_of(event, self._default_flags)
         match event.kind:
             case EventKind.INITIAL:
                 return self._initial(event, wishes)
@@ -169,29 +222,8 @@ class PipelineDoor:
     def _promised(self, event: ChargingEvent, cgr: CgrEvent) -> ChargingAnswer:
         """Promises all that the call may use, until it is answered or given up."""
         wanted = events.wanted(event) or 0
-        allowed = self._allowed(events.with_usage(cgr, wanted))
-        if allowed > 0:
-            runs = self._runtime.sessions.open_runs(events.with_usage(cgr, allowed), 0)
-            held = self._runtime.accounting.holds_of(runs, allowed, self._promises.held)
-            options = {**cgr.options, NOTES: {PROMISED: allowed, HELD: held}}
-            peer = f"{PEER}{event.client}"
-            self._promises.put(
-                _key_of(event), Session(cgrid_of(cgr.event), cgr.tenant, cgr.event, options, runs, peer=peer)
-            )
+        allowed = self._promises.give(_key_of(event), cgr, wanted, f"{PEER}{event.client}")
         return self._granted(event, allowed, wanted)
-
-    def _allowed(self, cgr: CgrEvent) -> int:
-        """What a call may use when all others that ring have used what they were promised."""
-        sessions, held = self._runtime.sessions, self._promises.held
-        if not held:
-            return sessions.authorize(cgr)
-        allowed = []
-        for run in sessions.open_runs(cgr, 0):
-            outcome = self._runtime.accounting.authorize_beside(run, held)
-            if outcome.refusal:
-                raise wrapped("RALS", outcome.refusal)
-            allowed.append(outcome.usage)
-        return min(allowed)
 
     def _release(self, event: ChargingEvent) -> Session | None:
         """Gives a promise back."""
@@ -204,14 +236,15 @@ class PipelineDoor:
         """Opens the session of a call that was answered; what it has used already is debited with it."""
         if self._session(event) is not None:
             return self._sliced(event, wishes)
-        self._release(event)
+        promise = self._release(event)
+        promised = 0 if promise is None else int(_notes(promise).get(PROMISED, 0))
         if _key_of(event) in self._free_calls:
             return _free(event)
         cgr, attributes = self._profiles.altered(cgr, wishes)
         resource = self._profiles.allocated(cgr, wishes)
         if wishes.accounts:
             try:
-                answer = self._opened(event, cgr)
+                answer = self._opened(event, cgr, promised)
             except ServiceError as error:
                 if str(error) != EXISTS:
                     self._drop(cgr)
@@ -224,9 +257,10 @@ class PipelineDoor:
         told = self._profiles.told(cgr, wishes, attributes, resource)
         return msgspec.structs.replace(answer, profiles=told)
 
-    def _opened(self, event: ChargingEvent, cgr: CgrEvent) -> ChargingAnswer:
-        """The session of a call, with what has been used already debited, and a first slice."""
-        sessions, wanted = self._runtime.sessions, events.wanted(event) or 0
+    def _opened(self, event: ChargingEvent, cgr: CgrEvent, promised: int) -> ChargingAnswer:
+        """The session of a call: what was used is debited; a first slice is granted, or all that was promised."""
+        sessions, wanted = self._runtime.sessions, events.wanted(event)
+        wanted = promised if wanted is None else wanted
         if cgrid_of(cgr.event) in self._runtime.state.sessions:
             raise ServiceError(EXISTS)
         total = events.used(event, 0) or 0
@@ -242,7 +276,7 @@ class PipelineDoor:
         state = self._runtime.state
         session = state.sessions.get(cgrid_of(cgr.event))
         if session is not None:
-            self._runtime.accounting.terminate(session.runs, 0, None)
+            self._runtime.sessions.accounting.terminate(session.runs, 0, None)
             state.drop_session(session.cgrid)
 
     def _update(self, event: ChargingEvent, wishes: Wishes) -> ChargingAnswer:
@@ -415,10 +449,10 @@ def _notes(session: Session) -> dict[str, int | str]:
     return notes if isinstance(notes, dict) else {}
 
 
-def _shown(session: Session) -> OpenSession:
+def _shown(session: Session, last_granted: Callable[[Run], int]) -> OpenSession:
     """A session as its agent finds it again."""
     reported = _reported(session)
-    granted = max((run.money.run.last_usage_ns for run in session.runs), default=0)
+    granted = max((last_granted(run) for run in session.runs), default=0)
     granted = int(_notes(session).get(PROMISED, granted))
     extra = {name: str(value) for name, value in session.event.items() if name not in ("ToR", "Usage")}
     started_at = _notes(session).get(STARTED_AT)

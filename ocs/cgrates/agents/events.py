@@ -52,10 +52,10 @@ class Wishes(msgspec.Struct, frozen=True):
         return [each for each in text.split("&") if each]
 
 
-def wishes_of(event: ChargingEvent) -> Wishes:
+def wishes_of(event: ChargingEvent, default_flags: Mapping[str, str] = DEFAULT_FLAGS) -> Wishes:
     """What an event asks for."""
     named = flags_of(event.free.flags) if event.free else {}
-    return Wishes(named or DEFAULT_FLAGS, not named)
+    return Wishes(named or default_flags, not named)
 
 
 def cgr_event(event: ChargingEvent, defaults: Defaults, known: Event | None = None) -> CgrEvent:

@@ -65,9 +65,7 @@ class ProfileSteps:
         """The routes, what is counted, and what was found before."""
         routes: tuple[str, ...] = ()
         if self._asks(wishes, "*routes", ROUTES):
-            options = route_options(wishes.flags["*routes"])
-            found = self._asked("ROUTES", lambda each: self._surroundings.routes(each, options), event)
-            routes = tuple(filter(None, found.digest.split(",")))
+            routes = self._routes(event, wishes)
         thresholds, stats = self._counted(event, wishes)
         return ProfileResults(attributes, resource, routes, thresholds, stats)
 
@@ -104,6 +102,17 @@ class ProfileSteps:
             if str(error) != NOT_FOUND:
                 log.warning("agents.not_counted", subsystem=name, reason=str(error))
             return ()
+
+    def _routes(self, event: CgrEvent, wishes: Wishes) -> tuple[str, ...]:
+        """The routes of an event; one that did not ask for them by name needs none."""
+        options = route_options(wishes.flags["*routes"])
+        try:
+            found = self._asked("ROUTES", lambda each: self._surroundings.routes(each, options), event)
+        except ServiceError as error:
+            if wishes.is_default and str(error) == f"ROUTES_ERROR:{NOT_FOUND}":
+                return ()
+            raise
+        return tuple(filter(None, found.digest.split(",")))
 
     def _resource(self, ask: Callable[[CgrEvent], str], event: CgrEvent, wishes: Wishes) -> str:
         """What a resource says; an event that did not ask for one by name needs none."""

@@ -11,7 +11,7 @@ from ocs.agents.freeswitch.agent import FreeswitchAgent
 from ocs.agents.kamailio.agent import KamailioAgent
 from ocs.cgrates.agents.door import PipelineDoor
 from ocs.cgrates.agents.peers import FIRST_NUMBER, AgentClient, AllClients, Switches
-from ocs.cgrates.agents.promises import Promises
+from ocs.cgrates.agents.promises import HeldBeside
 from ocs.cgrates.agents.results import ProfileSteps
 from ocs.cgrates.agents.sections import Pace, SectionError, freeswitch_settings, kamailio_settings
 from ocs.cgrates.runtime import Runtime, connected
@@ -50,7 +50,7 @@ class VoiceAgents:
         switches = freeswitch_settings(settings.freeswitch_agent, pace)
         proxies = kamailio_settings(settings.kamailio_agent, pace)
         steps = ProfileSteps(runtime.surroundings, connected(settings))
-        promises = self._promises = Promises(runtime.state)
+        promises = self._promises = HeldBeside(runtime)
         self._freeswitch_door = PipelineDoor(runtime, steps, promises, settings.freeswitch_agent.create_cdr)
         self._kamailio_door = PipelineDoor(runtime, steps, promises, settings.kamailio_agent.create_cdr)
         self.freeswitch = FreeswitchAgent(switches, self._freeswitch_door, says_all=True)
@@ -71,9 +71,9 @@ class VoiceAgents:
         """All who can be asked about their sessions."""
         return AllClients(front, self.clients)
 
-    def take_over(self) -> None:
+    async def take_over(self) -> None:
         """Goes on with what there was when the server ended; promises of switches that are gone are void."""
-        self._promises.restore(self._runtime.accounting)
+        await self._promises.restore()
         known = {client.peer for client in self.clients}
         for key in self._promises.keys_of_others(known):
             self._promises.take(key)
@@ -82,7 +82,7 @@ class VoiceAgents:
 
     async def start(self) -> None:
         """Takes over what there was when the server ended, and connects."""
-        self.take_over()
+        await self.take_over()
         await self.freeswitch.start()
         await self.kamailio.start()
         if self.clients:

@@ -38,7 +38,7 @@ class ProxyWorld(SwitchWorld):
         self.proxy.stop()
         self.begin(self.runtime.state)
         await self.runtime.start()
-        self.agents.take_over()
+        await self.agents.take_over()
         self.connect()
         assert await self.proxy.adopt()
         self.proxy.connected()
