@@ -35,6 +35,7 @@ from ocs.config.settings import SHIPPED, Settings
 from ocs.config.shipped import demo_file
 from ocs.exact_accounting import CLIENT
 from ocs.exact_agents import VoiceAgents
+from ocs.exact_door import SurroundedDoor
 from ocs.exact_sessions import ExactRuntime
 from ocs.log import set_level
 from ocs.metrics import Metrics
@@ -125,9 +126,10 @@ async def _serve_until(
     activity = Activity()
     service.watch = activity.answered
     scheduler = Scheduler(service)
-    agent = DiameterAgent(settings, service, metrics, store.born_s)
-    service.session_control["diameter"] = agent
     sessions = _sessions(settings, service, store)
+    door = _diameter_door(settings, service, sessions)
+    agent = DiameterAgent(settings, door or service, metrics, store.born_s)
+    service.session_control = {"diameter": agent, **service.session_control}  # the first: it has no bounds
     voice = _voice(settings, service, metrics, sessions)
     freeswitch, kamailio = voice.freeswitch, voice.kamailio
     rpc = _rpc(settings, service, metrics, activity, agent, data_dir, sessions)
@@ -147,6 +149,7 @@ async def _serve_until(
             plans = tasks.create_task(scheduler.run())
             metering = tasks.create_task(Metering(service).run())
             alive = tasks.create_task(manager.run())
+            sweeping = None if door is None else tasks.create_task(door.run())
             log.info("server.ready", version=__version__, **_addresses(agent, rpc))
             manager.ready()
             await stop.wait()
@@ -156,6 +159,8 @@ async def _serve_until(
             plans.cancel()
             metering.cancel()
             alive.cancel()
+            if sweeping is not None:
+                sweeping.cancel()
     except (OSError, ListenError) as error:
         raise StartError(f"cannot listen: {error}") from error
     finally:
@@ -229,6 +234,14 @@ def _sessions(settings: Settings, service: ChargingService, store: OpenStore) ->
             raise StartError("\n".join(map(str, problems)))
     service.session_control[CLIENT] = sessions
     return sessions
+
+
+def _diameter_door(
+    settings: Settings, service: ChargingService, sessions: ExactRuntime
+) -> SurroundedDoor | None:
+    """What profiles put in front of the core; None where the section names none."""
+    subsystems = settings.diameter.subsystems
+    return SurroundedDoor(service, sessions, subsystems) if subsystems else None
 
 
 def _voice(

@@ -114,7 +114,7 @@ class ExactAccounting:
     async def prepare(self, tenant: str, event: Event) -> None:
         """Bring the account of an event, and those that share with it, into memory."""
         name = _account_name(event)
-        key = await self._found(tenant, name)
+        key = await self.key_of(tenant, name)
         if len(self._keys) >= KNOWN_NAMES:
             self._keys.clear()
         self._keys[tenant, name] = key
@@ -132,7 +132,12 @@ class ExactAccounting:
             or any(each.value == name.removeprefix("+") for each in account.identities)
         )
 
-    async def _found(self, tenant: str, name: str) -> str:
+    def known_key(self, tenant: str, name: str) -> str | None:
+        """The key of the account of a name, where it is in memory."""
+        key = self._keys.get((tenant, name))
+        return None if key is None or self._service.known(key) is None else key
+
+    async def key_of(self, tenant: str, name: str) -> str:
         """The key of the account of a name: of its own tenant alone, by its key or by one of its identities."""
         tenants = (tenant, DEFAULT_TENANT) if tenant == self._default_tenant else (tenant,)
         for each in tenants:

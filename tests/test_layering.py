@@ -211,6 +211,14 @@ TABLE: dict[str, Row] = {
     "ocs.exact_costs": Row(
         allowed=("ocs.charging.entry", "ocs.charging.events", "ocs.sessions.values"), pure=True
     ),
+    "ocs.exact_door": Row(
+        allowed=(
+            *("ocs.agents.voice.parties", "ocs.cgrates", "ocs.config.settings", "ocs.sessions"),
+            *("ocs.charging.account", "ocs.charging.entry", "ocs.charging.events", "ocs.charging.service"),
+            *("ocs.exact_accounting", "ocs.exact_sessions"),
+        ),
+        denied=("ocs.cgrates.program",),
+    ),
     "ocs.exact_profiles": Row(
         allowed=("ocs.cgrates", "ocs.charging.cgrates"), denied=("ocs.cgrates.program",)
     ),

@@ -1,21 +1,22 @@
-"""Claims about profiles around the calls of a switch on `ocs serve`, from outside: a server process and a proxy."""
+"""Claims about profiles around calls and sessions on `ocs serve`, from outside: a server process and its peers."""
 
 import asyncio
 import re
 from pathlib import Path
 
 from tests.agents.kamailio.evapi_server import EvapiServer
+from tests.interop.client import Client, result_of
+from tests.support.gy import requested, service, total, used
 from tests.test_serve_sessions import CREDIT, OTHER, RICH, SECOND_COST, Server
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "profiles.md"
 
 
-def section() -> tuple[str, str]:
-    """The profiles and the section of ocs.yaml that the page shows."""
-    found = dict(
+def blocks() -> dict[str, str]:
+    """The profiles and the sections of ocs.yaml that the page shows, by name."""
+    return dict(
         re.findall(r"^```yaml file=(\S+)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     )
-    return found["profiles.yaml"], found["ocs.yaml"]
 
 
 async def _called(server: Server, proxy: EvapiServer) -> None:
@@ -42,14 +43,16 @@ def held(server: Server) -> None:
         continue
 
 
-def ended(server: Server) -> None:
-    """Wait until it has none."""
-    while server.answer("SessionSv1.GetActiveSessionsCount", {})["result"] != 0:
+def recorded(server: Server) -> list[dict[str, object]]:
+    """Wait until it has its records; what was not durable when the server was killed is charged with its end."""
+    while (found := server.answer("CDRsV1.GetCDRs", {"OriginIDs": ["c1"]})["result"]) is None:
         continue
+    records: list[dict[str, object]] = found
+    return records
 
 
 async def _served(tmp_path: Path) -> tuple[object, object, object]:
-    profiles, settings = section()
+    profiles, settings = blocks()["profiles.yaml"], blocks()["ocs.yaml"]
     proxy = EvapiServer()
     await proxy.start()
     (tmp_path / "profiles").mkdir()
@@ -59,9 +62,8 @@ async def _served(tmp_path: Path) -> tuple[object, object, object]:
     try:
         async with asyncio.timeout(60):
             await _called(server, proxy)
-            await asyncio.to_thread(ended, server)
+            records = await asyncio.to_thread(recorded, server)
         money = [server.money(payer) for payer in (RICH, "15550100003")]
-        records = server.call("CDRsV1.GetCDRs", {"OriginIDs": ["c1"]})
         resource = server.call("ResourceSv1.GetResource", {"Tenant": "cgrates.org", "ID": "LINES"})
         return money, {(each["RunID"], each["Account"]) for each in records}, resource["Usages"]
     finally:
@@ -74,3 +76,37 @@ def test_the_page_s_example_surrounds_the_calls_of_a_proxy_and_survives_a_kill(t
     assert money == [(CREDIT - 30 * SECOND_COST, 0)] * 2
     assert records == {("*default", RICH), ("reseller", "15550100003")}
     assert not usages, "its place is free again"
+
+
+def test_the_page_s_section_surrounds_the_sessions_of_a_gateway(tmp_path: Path) -> None:
+    alias = """
+attributes:
+  - id: COMPANY
+    contexts: ["*sessions"]
+    filter_ids: ["*string:~*req.E164:15550100002"]
+    attributes: [{path: "*req.Account", type: "*constant", value: "15550100001"}]
+stats:
+  - {id: VOLUME, metrics: [{metric_id: "*sum#~*req.Usage"}], filter_ids: ["*string:~*req.ToR:*data"]}
+"""
+    (tmp_path / "profiles").mkdir()
+    profiles = blocks()["profiles.yaml"].partition("routes:")[0].partition("resources:")[2]
+    (tmp_path / "profiles" / "profiles.yaml").write_text(f"{alias}\nresources:{profiles}", encoding="utf-8")
+    subsystems = blocks()["diameter.yaml"].partition("subsystems:")[2].strip()
+    server = Server(tmp_path, "profiles: profiles", gy=f"subsystems: {subsystems}")
+    octets = 1_000_000
+    try:
+        with Client(server.diameter, realm="example.org") as gateway:
+            first = gateway.ask(gateway.ccr(1, 0, service(10, requested()), who=OTHER, realm="example.org"))
+            assert result_of(first) == 2001
+            second = gateway.ccr(1, 0, service(10, requested()), who=RICH, session="2", realm="example.org")
+            assert result_of(gateway.ask(second)) == 5006, "the one place is taken"
+            said = service(10, used(total(octets)))
+            assert result_of(gateway.ask(gateway.ccr(3, 1, said, who=OTHER, realm="example.org"))) == 2001
+            again = gateway.ccr(1, 0, service(10, requested()), who=RICH, session="3", realm="example.org")
+            assert result_of(gateway.ask(again)) == 2001, "and free again"
+        assert server.money(RICH)[0] < CREDIT
+        assert server.money(OTHER) == (CREDIT, 0)
+        named = {"Tenant": "cgrates.org", "ID": "VOLUME"}
+        assert server.call("StatSv1.GetQueueFloatMetrics", named) == {"*sum#~*req.Usage": octets}
+    finally:
+        server.stop()

@@ -26,7 +26,7 @@ SECOND_COST = 500_000  # 0.03 a minute inside the own network
 
 SETTINGS = """
 identity: {{origin_host: ocs.example.org, origin_realm: example.org}}
-diameter: {{listen: [{{address: 127.0.0.1, port: {diameter}}}]}}
+diameter: {{listen: [{{address: 127.0.0.1, port: {diameter}}}], {gy}}}
 charging: {{accounts: demo}}
 rpc: {{jsonrpc: "127.0.0.1:{jsonrpc}", bidirectional: "127.0.0.1:{both}", http: "127.0.0.1:{http}"}}
 sessions: {{{sessions}}}
@@ -37,12 +37,17 @@ log: {{format: json}}
 class Server:
     """One server with a data folder, which outlives its processes."""
 
-    def __init__(self, folder: Path, sessions: str = "", more: str = "") -> None:
+    def __init__(self, folder: Path, sessions: str = "", more: str = "", gy: str = "") -> None:
         self._folder = folder
         self.jsonrpc, self.both = free_port(), free_port()
-        self.http = free_port()
+        self.http, self.diameter = free_port(), free_port()
         text = SETTINGS.format(
-            diameter=free_port(), jsonrpc=self.jsonrpc, both=self.both, http=self.http, sessions=sessions
+            diameter=self.diameter,
+            jsonrpc=self.jsonrpc,
+            both=self.both,
+            http=self.http,
+            sessions=sessions,
+            gy=gy,
         )
         (folder / "ocs.yaml").write_text(text + more, encoding="utf-8")
         self.process = self._started()
@@ -362,7 +367,7 @@ def test_a_mistake_in_a_profile_is_told_with_its_place_by_check_and_serve(tmp_pa
     folder = tmp_path / "profiles"
     folder.mkdir()
     (folder / "profiles.yaml").write_text("chargers:\n  - {id: A, run_idd: x}\n", encoding="utf-8")
-    text = SETTINGS.format(diameter=1, jsonrpc=2, both=3, http=4, sessions="profiles: profiles")
+    text = SETTINGS.format(diameter=1, jsonrpc=2, both=3, http=4, sessions="profiles: profiles", gy="")
     (tmp_path / "ocs.yaml").write_text(text, encoding="utf-8")
     for command in (("check",), ("serve", "--data-dir", str(tmp_path / "data"))):
         done = subprocess.run(

@@ -162,6 +162,8 @@ class ActingDoor(Door):
             self._accounts.pop(other.key, None)
             self._adopt(other)
         self.store.commit(change, done)
+        if change.cdrs and self.on_records is not None:
+            self.on_records(change.cdrs)
         await durable
         extras = change.account.extras
         if extras is not None and (extras.plans or extras.watched) and self.on_planned is not None:

@@ -20,7 +20,7 @@ from ocs.charging.actions.triggers import Followed, others_of
 from ocs.charging.control import SessionControl
 from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
 from ocs.charging.engine import decide
-from ocs.charging.entry import Posting
+from ocs.charging.entry import Cdr, Posting
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, RequestType, Result
 from ocs.charging.following import follow_decision, is_watched
 from ocs.charging.memory import Memory
@@ -62,6 +62,7 @@ class Door(Memory):
             None  # an account with plans or triggers was changed
         )
         self.on_followed: Callable[[Account, Followed], None] | None = None  # what triggers did
+        self.on_records: Callable[[tuple[Cdr, ...]], None] | None = None  # records are on their way to the disk
         self._answers: dict[str, EventAnswer] = {}
         self._fresh_answers: dict[str, list[str]] = {}  # by account: kept answers that are not durable yet
         self._unwatched: set[str] = set()  # accounts thrown away, whose sessions are to be found again
@@ -166,6 +167,8 @@ class Door(Memory):
             pending.others = tuple([one.key for one in decision.others])
             self._undurable.update(dict.fromkeys(pending.others, pending))
         self.store.commit(self._change(account, decision, event), pending.durable)
+        if decision.cdrs and self.on_records is not None:
+            self.on_records(decision.cdrs)
 
     def _followed(self, account: Account, decision: Decision, event: ChargingEvent, now_ns: int) -> Decision:
         """The decision with what triggers do because of it."""

@@ -38,6 +38,8 @@ MIB = 1 << 20
 
 SHIPPED = "demo"  # `tariffs` and `accounts`: the files that come with the program
 
+Subsystem = Literal["attributes", "resources", "routes", "thresholds", "stats"]
+DiameterSubsystem = Literal["attributes", "resources", "thresholds", "stats"]
 Service = Literal["data", "voice", "sms", "mms", "generic"]
 Port = Annotated[int, Integer(1, 65_535)]
 Unsigned32 = Annotated[int, Integer(0, (1 << 32) - 1)]
@@ -154,6 +156,7 @@ class DiameterSettings(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     dictionaries: tuple[Annotated[str, Folder()], ...] = ()
     profiles: dict[str, Profile] = {}
+    subsystems: tuple[DiameterSubsystem, ...] = ()
 
 
 class FinalUnit(msgspec.Struct, frozen=True):
@@ -311,9 +314,6 @@ class RpcSettings(msgspec.Struct, frozen=True):
     requests_in_flight: Annotated[int, Integer(1, 100_000)] = 100
     requests_per_second: Annotated[int, Integer(0, 10_000_000)] = 0
     message_size_octets: Annotated[int, Size(4 * KIB, 64 * MIB)] = MIB
-
-
-Subsystem = Literal["attributes", "resources", "routes", "thresholds", "stats"]
 
 
 class Switch(msgspec.Struct, frozen=True):

@@ -318,6 +318,7 @@ class PipelineDoor:
         cgr = events.cgr_event(event, self._defaults, None if promise is None else promise.event)
         if total and promise is None and not is_free:
             return ChargingAnswer(Result.UNKNOWN_SESSION, failed="session_id")
+        cgr, _ = self._profiles.altered(cgr, wishes)
         if total and not is_free:  # its begin was lost: it is charged in one
             self._runtime.sessions.terminate(events.with_usage(cgr, total))
         self._profiles.ended(cgr, wishes)
@@ -357,6 +358,7 @@ class PipelineDoor:
         cgr = checked(events.cgr_event(event, self._defaults))
         total = events.used(event, 0)
         if total is not None:
+            cgr, _ = self._profiles.altered(cgr, wishes)
             return self._afterwards(_key_of(event), events.with_usage(cgr, total))
         amount = events.wanted(event) or 0
         asked = events.with_usage(cgr, amount)

@@ -149,6 +149,10 @@ class ResourceBook:
             return 0
         return resource.total if resource.is_current(now_ns) else resource.living(now_ns)
 
+    def holds(self, tenant: str, usage_id: str) -> bool:
+        """Whether a usage of that id is recorded."""
+        return (tenant, usage_id) in self._holders
+
     def matching(self, view: View, usage_id: str = "") -> list[ResourceProfile]:
         """Resources that hold the usage already, else those whose filters pass, up to a blocker."""
         held = self._holders.get((view.tenant, usage_id))

@@ -344,3 +344,18 @@ async def test_a_section_without_subsystems_talks_to_the_core_itself() -> None:
     reply = await made.authorise()
     assert (reply["MaxUsage"], reply["Routes"]) == (1_000, "")
     assert made.promises() == 0
+
+
+async def test_a_start_lost_with_the_server_is_charged_with_the_end_to_whom_attributes_name() -> None:
+    made = await served()
+    await made.authorise(Account="alice")
+    await made.reborn()
+    await made.end(30, Account="alice")
+    assert (await made.money(), await made.money("carrier")) == ((970, 0), (470, 0))
+    assert len(made.runtime.state.cdrs) == 2
+
+
+async def test_a_call_that_was_missed_is_charged_to_whom_attributes_name() -> None:
+    made = await served()
+    await made.tell("CGR_PROCESS_CDR", OriginID="c9", Usage="30", **(PARTIES | {"Account": "alice"}))
+    assert (await made.money(), await made.money("carrier")) == ((970, 0), (470, 0))

@@ -1,0 +1,164 @@
+"""Profiles in front of the core for an agent without pipeline: who pays, what has a place, what is counted."""
+
+import asyncio
+from typing import Any
+
+from ocs.charging.account import Account, Balance
+from ocs.charging.decision import Change
+from ocs.charging.events import ChargingAnswer, ChargingEvent, Result, Unit
+from ocs.charging.quota import ChargingPolicy
+from ocs.charging.service import ChargingService
+from ocs.charging.store.memory import MemoryStore
+from ocs.charging.supervision import SessionRef
+from ocs.config.settings import DiameterSubsystem, SessionSettings
+from ocs.exact_door import SurroundedDoor
+from ocs.exact_sessions import ExactRuntime
+from ocs.rpc.methods.cgrates import CGRATES
+from ocs.rpc.methods.cgrates.internal import methods_of
+from tests.support.charging import ALICE, CLIENT, NOON_NS, TARIFF, initial, rg, terminate, update
+from tests.support.door import Counts
+
+ALL: tuple[DiameterSubsystem, ...] = ("attributes", "resources", "thresholds", "stats")
+BOSS = "default:boss"
+
+
+class Live:
+    """A service with the accounts of alice, whom the network names, and of her boss."""
+
+    def __init__(self, subsystems: tuple[DiameterSubsystem, ...] = ALL) -> None:
+        self.store = MemoryStore()
+        self.subsystems = subsystems
+        self.begin()
+
+    def begin(self) -> None:
+        """A process begins."""
+        self.service = ChargingService(
+            self.store, TARIFF, ChargingPolicy(), Counts(), None, lambda: NOON_NS, lambda: 0
+        )
+        self.runtime = ExactRuntime(self.service, self.store, SessionSettings())
+        self.methods = methods_of(CGRATES, self.runtime)
+        self.door = SurroundedDoor(self.service, self.runtime, self.subsystems)
+
+    async def open(self) -> None:
+        for key, identities in (("default:alice", (ALICE,)), (BOSS, ())):
+            new = Account(
+                key, "standard", (Balance("main", Unit.MONEY, 1_000),), identities=identities, version=1
+            )
+            await self.service.create(Change(new, has_new_identities=bool(identities)))
+
+    async def set(self, kind: str, **profile: Any) -> None:
+        own = {"Tenant": "cgrates.org", "FilterIDs": [], "Weight": 10}
+        assert await self.methods(f"APIerSv1.Set{kind}", own | profile) == "OK"
+
+    async def ask(self, event: ChargingEvent) -> ChargingAnswer:
+        answered: asyncio.Future[ChargingAnswer] = asyncio.get_running_loop().create_future()
+        self.door.submit(event, answered.set_result)
+        async with asyncio.timeout(10):
+            return await answered
+
+    async def left(self, key: str) -> int:
+        found = await self.store.load(key)
+        assert found is not None
+        return found.balances[0].posted
+
+    def used(self) -> float:
+        return float(self.runtime.surroundings.resources.usage("cgrates.org", "RES", NOON_NS))
+
+
+async def aliased() -> Live:
+    live = Live()
+    await live.open()
+    pays = [{"Path": "*req.Account", "Type": "*constant", "Value": "boss"}]
+    await live.set(
+        "AttributeProfile",
+        ID="BOSS",
+        Contexts=["*sessions"],
+        FilterIDs=[f"*string:~*req.IMSI:{ALICE.value}"],
+        Attributes=pays,
+    )
+    return live
+
+
+async def limited() -> Live:
+    live = Live()
+    await live.open()
+    await live.set("ResourceProfile", ID="RES", Limit=1.0, UsageTTL=-1, Stored=True)
+    return live
+
+
+async def test_attributes_say_who_pays_for_a_session() -> None:
+    live = await aliased()
+    assert (await live.ask(initial(rg(10, 500)))).result is Result.SUCCESS
+    assert (await live.ask(update(1, rg(10, 100, 200)))).result is Result.SUCCESS
+    assert (await live.ask(terminate(2, rg(10, None, 50)))).result is Result.SUCCESS
+    assert (await live.left("default:alice"), await live.left(BOSS)) == (1_000, 750)
+
+
+async def test_a_payer_that_is_not_there_is_refused() -> None:
+    live = await aliased()
+    pays = [{"Path": "*req.Account", "Type": "*constant", "Value": "nobody"}]
+    await live.set("AttributeProfile", ID="BOSS", Contexts=["*sessions"], Attributes=pays)
+    assert (await live.ask(initial(rg(10, 500)))).result is Result.UNKNOWN_SUBSCRIBER
+
+
+async def test_a_session_without_a_place_is_refused_and_charged_nothing() -> None:
+    live = await limited()
+    assert (await live.ask(initial(rg(10, 500)))).result is Result.SUCCESS
+    assert (await live.ask(initial(rg(10, 500)))).result is Result.SUCCESS, "said again, it has its place"
+    refused = await live.ask(initial(rg(10, 500), session="s2"))
+    assert refused.result is Result.LIMIT_EXCEEDED
+    assert len(live.service.supervision) == 1
+    assert (await live.ask(terminate(1, rg(10, None, 100)))).result is Result.SUCCESS
+    assert live.used() == 0
+    assert (await live.ask(initial(rg(10, 500), session="s3"))).result is Result.SUCCESS
+
+
+async def test_a_session_the_core_refuses_leaves_its_place() -> None:
+    live = await limited()
+    assert (await live.ask(initial(rg(51, 500)))).result is not Result.SUCCESS
+    assert live.used() == 0
+
+
+async def test_places_are_there_after_a_restart_and_those_of_silent_sessions_are_freed() -> None:
+    live = await limited()
+    await live.ask(initial(rg(10, 500)))
+    live.begin()
+    await live.service._adopt_open_sessions()
+    await live.door.sweep()
+    assert live.used() == 1
+    ref = live.service.supervision.get(f"{CLIENT}|s1")
+    assert ref is not None
+    assert await live.service.close_session(SessionRef(ref.key, ref.account_key, 0), "operator")
+    await live.door.sweep()
+    assert live.used() == 0
+
+
+async def test_records_feed_statistics_and_thresholds() -> None:
+    live = Live()
+    await live.open()
+    metrics = [{"MetricID": "*tcc"}, {"MetricID": "*sum#~*req.Usage"}]
+    kept = {"FilterIDs": ["*string:~*req.ToR:*data"], "Metrics": metrics, "Stored": True}
+    await live.set("StatQueueProfile", ID="SPENT", **kept)
+    await live.set(
+        "ThresholdProfile", ID="THD", MaxHits=-1, FilterIDs=["*string:~*req.OriginHost:smf.example"]
+    )
+    await live.ask(initial(rg(10, 500)))
+    await live.ask(terminate(1, rg(10, None, 100)))
+    numbers = live.runtime.surroundings.stats_book.numbers("cgrates.org", "SPENT", NOON_NS)
+    assert numbers["*sum#~*req.Usage"] == 100
+    hits = live.runtime.surroundings.thresholds_book.get("cgrates.org", "THD")
+    assert hits is not None
+    assert hits.hits == 1
+    await live.runtime.durable()
+    live.begin()
+    numbers = live.runtime.surroundings.stats_book.numbers("cgrates.org", "SPENT", NOON_NS)
+    assert numbers["*sum#~*req.Usage"] == 100, "counts are there after a restart"
+
+
+async def test_without_subsystems_records_are_not_counted() -> None:
+    live = Live(("attributes",))
+    await live.open()
+    await live.set("StatQueueProfile", ID="SPENT", Metrics=[{"MetricID": "*tcc"}])
+    await live.ask(initial(rg(10, 500)))
+    await live.ask(terminate(1, rg(10, None, 100)))
+    assert live.runtime.surroundings.stats_book.numbers("cgrates.org", "SPENT", NOON_NS)["*tcc"] == -1
