@@ -47,7 +47,7 @@ help:
 	echo "make lint       ruff and mypy only"
 	echo "make clean      remove everything that was made here"
 
-PACKAGE := $(shell find ocs dictionaries -type f -not -name '*.pyc') pyproject.toml hatch_build.py
+PACKAGE := $(shell find ocs dictionaries -type f -not -name '*.pyc') pyproject.toml hatch_build.py hatch_attributes.h
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 $(VENV)/bin/python:

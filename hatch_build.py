@@ -74,11 +74,14 @@ COMPAT = (
     "ocs/sessions/service.py",
     "ocs/sessions/values.py",
 )
+ATTRIBUTES = Path(__file__).with_name("hatch_attributes.h")  # says what it is for
 # Two libraries, so that two processors compile at the same time.
 SETUP = """
 from mypyc.build import mypycify
 from setuptools import setup
 modules = mypycify({arguments!r}, opt_level="3", debug_level="0", separate={groups!r})
+for module in modules:
+    module.extra_compile_args = [*module.extra_compile_args, "-include", {header!r}]
 setup(name="ocs", packages=[], ext_modules=modules)
 """
 
@@ -121,7 +124,8 @@ def _compiled(root: Path) -> dict[str, str]:
         shutil.rmtree(folder.parent, ignore_errors=True)
         shutil.copytree(root / "ocs", folder / "ocs", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
         groups = [(list(EXACT), "ocs_exact"), (list(COMPAT), "ocs_compat")]
-        script = SETUP.format(arguments=["--ignore-missing-imports", *EXACT, *COMPAT], groups=groups)
+        arguments = ["--ignore-missing-imports", *EXACT, *COMPAT]
+        script = SETUP.format(arguments=arguments, groups=groups, header=str(ATTRIBUTES))
         (folder / "setup.py").write_text(script, encoding="utf-8")
         command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace", "--parallel", "2"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -135,6 +139,6 @@ def _compiled(root: Path) -> dict[str, str]:
 def _digest(root: Path) -> str:
     """What the result depends on: every source, this file, the interpreter."""
     digest = hashlib.sha256(sys.version.encode())
-    for file in (Path(__file__), *sorted(root.glob("ocs/**/*.py"))):
+    for file in (Path(__file__), ATTRIBUTES, *sorted(root.glob("ocs/**/*.py"))):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
