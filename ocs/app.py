@@ -19,6 +19,8 @@ import structlog
 from ocs import __version__, exact_profiles
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.diameter.listening import ListenError
+from ocs.agents.radius.agent import RadiusAgent
+from ocs.agents.radius.loading import LoadError
 from ocs.cgrates.callbacks import FrontClients
 from ocs.cgrates.journal import JournalError
 from ocs.charging import acts
@@ -32,10 +34,11 @@ from ocs.charging.store.memory import MemoryStore
 from ocs.charging.store.sqlite import SqliteStore
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.config.settings import SHIPPED, Settings
-from ocs.config.shipped import demo_file
+from ocs.config.shipped import demo_file, shipped_dictionaries
 from ocs.exact_accounting import CLIENT
 from ocs.exact_agents import VoiceAgents
 from ocs.exact_door import SurroundedDoor
+from ocs.exact_radius import RadiusProperties
 from ocs.exact_sessions import ExactRuntime
 from ocs.log import set_level
 from ocs.metrics import Metrics
@@ -132,7 +135,8 @@ async def _serve_until(
     service.session_control = {"diameter": agent, **service.session_control}  # the first: it has no bounds
     voice = _voice(settings, service, metrics, sessions)
     freeswitch, kamailio = voice.freeswitch, voice.kamailio
-    rpc = _rpc(settings, service, metrics, activity, agent, data_dir, sessions)
+    radius = _radius(settings, service, sessions, metrics)
+    rpc = _rpc(settings, service, metrics, activity, agent, radius, data_dir, sessions)
     sessions.use_clients(voice.beside(FrontClients(rpc.clients)))
     rpc.context.tariffs = tariffs
     manager = ServiceManager()
@@ -142,7 +146,7 @@ async def _serve_until(
     try:
         await sessions.start()
         await voice.take_over()
-        for part in (rpc, agent, freeswitch, kamailio):
+        for part in (rpc, agent, freeswitch, kamailio, radius):
             await part.start()
         async with asyncio.TaskGroup() as tasks:
             supervision = tasks.create_task(service.run())
@@ -164,6 +168,7 @@ async def _serve_until(
     except (OSError, ListenError) as error:
         raise StartError(f"cannot listen: {error}") from error
     finally:
+        await radius.drain()
         await kamailio.drain()
         await freeswitch.drain()
         await agent.drain()
@@ -200,6 +205,7 @@ def _rpc(
     metrics: Metrics,
     activity: Activity,
     agent: DiameterAgent,
+    radius: RadiusAgent,
     data_dir: Path,
     sessions: ExactRuntime,
 ) -> RpcServer:
@@ -212,7 +218,7 @@ def _rpc(
             settings,
             metrics,
             activity,
-            peers=agent.peers,
+            peers=lambda: [*agent.peers(), *radius.peers()],
             refused=agent.refused,
             data_dir=data_dir,
             registry=registry,
@@ -255,6 +261,18 @@ def _voice(
         service.session_control["freeswitch"] = agents.freeswitch
     service.session_control["kamailio"] = agents.kamailio
     return agents
+
+
+def _radius(
+    settings: Settings, service: ChargingService, sessions: ExactRuntime, metrics: Metrics
+) -> RadiusAgent:
+    try:
+        properties = RadiusProperties(sessions)
+        agent = RadiusAgent(settings.radius, service, properties, metrics, shipped_dictionaries("radius"))
+    except LoadError as error:
+        raise StartError(str(error)) from error
+    service.session_control["radius"] = agent
+    return agent
 
 
 def _addresses(agent: DiameterAgent, rpc: RpcServer) -> dict[str, object]:

@@ -37,6 +37,12 @@ IGNORED = (
     "other_application",
     "other",
 )
+# Why a RADIUS packet got no answer.
+DROPS = (
+    *("unknown_client", "malformed", "wrong_code", "authenticator", "message_authenticator"),
+    *("no_message_authenticator", "under_way", "too_busy", "too_long", "failed", "stopped", "other"),
+)
+DISCONNECTS = ("accepted", "unknown_session", "refused", "no_answer", "other")
 # RFC 6733 7.1 and RFC 8506 9: the codes a server answers to a message it could not use.
 DECODE_CODES = frozenset({3001, 3002, 3003, 3004, 3005, 3007, 3008, 3009, *range(5001, 5018), 5030, 5031})
 
@@ -84,6 +90,10 @@ class Metrics:
         self._decode_errors: Counter[str] = Counter()
         self._ignored_avps = dict.fromkeys(IGNORED, 0)
         self._refused = dict.fromkeys(REFUSALS, 0)
+        self._radius_drops = dict.fromkeys(DROPS, 0)
+        self._radius_access = {"accepted": 0, "rejected": 0}
+        self._radius_disconnects = dict.fromkeys(DISCONNECTS, 0)
+        self._radius_repeats = 0
         self._forgotten = 0
         self._duplicates = self._late = self._shed = self._expired = 0
         self._sessions = self._connections = self._peers = self._queued = 0
@@ -125,6 +135,22 @@ class Metrics:
     def peer_refused(self, reason: str) -> None:
         """A peer was not let in; the reasons are REFUSALS."""
         self._refused[reason if reason in self._refused else "other"] += 1
+
+    def radius_dropped(self, reason: str) -> None:
+        """A RADIUS packet got no answer; the reasons are DROPS."""
+        self._radius_drops[reason if reason in self._radius_drops else "other"] += 1
+
+    def radius_repeated(self) -> None:
+        """A RADIUS packet that came again got the answer it had got before."""
+        self._radius_repeats += 1
+
+    def radius_access(self, is_accepted: bool) -> None:
+        """An Access-Request was answered."""
+        self._radius_access["accepted" if is_accepted else "rejected"] += 1
+
+    def radius_disconnected(self, outcome: str) -> None:
+        """A Disconnect-Request had an outcome, one of DISCONNECTS."""
+        self._radius_disconnects[outcome if outcome in self._radius_disconnects else "other"] += 1
 
     def debited(self, service: str, amount_nanos: int) -> None:
         """Money was taken (or, below zero, given back) for a service."""
@@ -168,6 +194,7 @@ class Metrics:
         yield latency
         yield from self._money_families()
         yield from self._protocol_families()
+        yield from self._radius_families()
         yield from self._store_families()
 
     def _answered_family(self) -> Metric:
@@ -201,6 +228,15 @@ class Metrics:
         yield _labelled("ocs_refused_peers", "Peers not let in.", "reason", self._refused)
         yield GaugeMetricFamily("ocs_connections_open", "Connections there now.", self._connections)
         yield GaugeMetricFamily("ocs_peers_open", "Peers in the state open.", self._peers)
+
+    def _radius_families(self) -> Iterable[Metric]:
+        drops, repeats = self._radius_drops, self._radius_repeats
+        yield _labelled("ocs_radius_dropped", "RADIUS packets without an answer.", "reason", drops)
+        yield CounterMetricFamily("ocs_radius_repeats", "RADIUS packets answered as before.", repeats)
+        access = "Access-Requests answered."
+        yield _labelled("ocs_radius_access", access, "result", self._radius_access)
+        disconnects = "Disconnect-Requests to access servers."
+        yield _labelled("ocs_radius_disconnects", disconnects, "result", self._radius_disconnects)
 
     def _store_families(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("ocs_commit_queue", "Changes that wait for a commit.", self._queued)

@@ -64,7 +64,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             *("ocs.app", "ocs.cgrates", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging"),
             *("ocs.client", "ocs.rpc.audit", "ocs.rpc.caller", "ocs.rpc.key_file", "ocs.rpc.keys"),
-            *("ocs.backup", "ocs.exact_profiles", "ocs.tariff_versions"),
+            *("ocs.backup", "ocs.exact_profiles", "ocs.tariff_versions", "ocs.agents.radius.loading"),
         )
     ),
     "ocs.client": Row(allowed=("ocs.rpc.envelope", "ocs.rpc.errors")),
@@ -150,9 +150,13 @@ TABLE: dict[str, Row] = {
     "ocs.agents.diameter.mapping": Row(
         allowed=("ocs.charging.events", "ocs.diameter", *CONFIG_TYPES), pure=True
     ),
-    "ocs.agents.radius": AGENT,
+    "ocs.agents.radius": VOICE,
     "ocs.agents.radius.wire": AGENT_PURE,
-    "ocs.agents.radius.mapping": AGENT_PURE,
+    "ocs.agents.radius.replies": AGENT_PURE,
+    "ocs.agents.radius.mapping": Row(
+        allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.radius.wire", "ocs.charging.control"),
+        pure=True,
+    ),
     "ocs.agents.voice": AGENT,
     **dict.fromkeys(VOICE_PURE, AGENT_PURE),
     "ocs.agents.freeswitch": VOICE,
@@ -235,6 +239,7 @@ TABLE: dict[str, Row] = {
         ),
         denied=("ocs.cgrates.program", *STORES),
     ),
+    "ocs.exact_radius": Row(allowed=("ocs.exact_sessions", "ocs.sessions")),
     "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
     "ocs.tariff_versions": Row(allowed=("ocs.charging.tariff",)),
     "ocs.tariffs": Row(

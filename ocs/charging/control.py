@@ -34,6 +34,7 @@ class OpenSession(msgspec.Struct, frozen=True):
     used: int  # units of all rating groups together, charged so far
     granted: int  # units of them that are out
     last_update: int = 0  # the highest number of an UPDATE; 0 where none was numbered
+    client: str = ""
 
 
 class ControlResult(IntEnum):

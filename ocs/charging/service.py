@@ -34,6 +34,7 @@ CAUSE_SILENT = "client silent"
 CAUSE_RESTARTED = "client restarted"
 CAUSE_UNKNOWN = "unknown to its client"
 BOOKS_PAUSE_S = 0.02  # until what memory is ahead by is durable
+RECORDS_LOOKED_AT = 200
 CLOSED_AT_ONCE = 1_000  # silent sessions closed in one second
 
 
@@ -151,6 +152,33 @@ class ChargingService(ActingDoor):
                     found += [_shown(session, row.key) for session in mine]
             after = page.next_after
         return found
+
+    async def sessions_below(self, clients: tuple[str, ...]) -> list[OpenSession]:
+        """The open sessions of all clients whose names begin so, for an agent that serves many behind one."""
+        found: list[OpenSession] = []
+        after: str | int | None = ""
+        while after is not None:
+            page = await self.store.read(StoreQuery(Table.SESSIONS, after=after, limit=200))
+            for row in page.rows:
+                if isinstance(row, Account):
+                    latest = self._accounts.get(row.key, row)
+                    mine = [
+                        each
+                        for each in latest.sessions
+                        if each.client.startswith(clients) and not each.is_promise
+                    ]
+                    found += [_shown(session, row.key) for session in mine]
+            after = page.next_after
+        return found
+
+    async def records_of(self, account_key: str, client: str, session_id: str) -> list[Cdr]:
+        """The records of a session among the newest of its account."""
+        page = await self.store.read(StoreQuery(Table.CDRS, account_key, None, RECORDS_LOOKED_AT))
+        return [
+            row
+            for row in page.rows
+            if isinstance(row, Cdr) and (row.client, row.session_id) == (client, session_id)
+        ]
 
     # --- the running sessions of an account
 
@@ -317,4 +345,5 @@ def _shown(session: Session, account_key: str) -> OpenSession:
         used,
         granted,
         last_update,
+        session.client,
     )

@@ -38,7 +38,10 @@ def check(arguments: argparse.Namespace) -> int:
     """Print every problem of a configuration file; 2 where there are any."""
     from ocs import config
 
-    problems = config.check(arguments.config) or _profile_problems(arguments.config)
+    problems = config.check(arguments.config) or [
+        *_profile_problems(arguments.config),
+        *_radius_problems(arguments.config),
+    ]
     if arguments.json:
         print(json.dumps([problem._asdict() for problem in problems], indent=2))
         return CONFIG_ERROR if problems else 0
@@ -60,6 +63,22 @@ def _profile_problems(path: str) -> "list[Problem]":
     return [
         config.Problem(found.file, found.line, found.column, "sessions.profiles", found.message)
         for found in exact_profiles.check(Path(folder))
+    ]
+
+
+def _radius_problems(path: str) -> "list[Problem]":
+    """What cannot be used of the dictionaries that a configuration without problems names."""
+    from ocs import config
+
+    settings = config.load(path).radius
+    if not settings.clients:
+        return []
+    from ocs.agents.radius.loading import problems_of
+    from ocs.config.shipped import shipped_dictionaries
+
+    return [
+        config.Problem(found.file, found.line, found.column, "radius.dictionaries", found.message)
+        for found in problems_of(settings, shipped_dictionaries("radius"))
     ]
 
 

@@ -15,6 +15,9 @@ from ocs.config.settings import (
     Peer,
     Proxy,
     QuotaRule,
+    RadiusClient,
+    RadiusListener,
+    RadiusSettings,
     RedisSettings,
     RpcSettings,
     ServiceContext,
@@ -233,6 +236,33 @@ def _is_redis_place(place: str) -> bool:
     )
 
 
+def check_radius_client(reporter: Reporter, client: RadiusClient, path: str) -> None:
+    """A client has one secret, in the file or beside it, and a name and network of its own."""
+    given = [key for key in ("secret", "secret_file") if getattr(client, key) is not None]
+    if len(given) != 1 and reporter.is_clean(f"{path}.secret", f"{path}.secret_file"):
+        reporter.problem_at(path, "needs secret or secret_file, and not both")
+    if not client.name.isprintable() or any(c in client.name for c in "|/ "):
+        reporter.problem_at(f"{path}.name", 'must be one word without "|" and "/"')
+    reporter.once(f"{path}.name", "radius client", client.name)
+    reporter.once(f"{path}.address", "radius network", client.address)
+    if client.disconnect_address is not None and not client.disconnect:
+        reporter.problem_at(f"{path}.disconnect_address", "is used with disconnect: true only")
+
+
+def check_radius_listener(reporter: Reporter, listener: RadiusListener, path: str) -> None:
+    """A port takes one kind of packet."""
+    for key in ("authentication", "accounting"):
+        endpoint = getattr(listener, key)
+        if endpoint is not None and reporter.is_clean(f"{path}.{key}"):
+            reporter.once(f"{path}.{key}", "radius listen", endpoint.address, str(endpoint.port))
+
+
+def check_radius(reporter: Reporter, radius: RadiusSettings, path: str) -> None:
+    """Who has clients listens for them."""
+    if radius.clients and not radius.listen and reporter.is_clean(f"{path}.listen"):
+        reporter.problem_at(f"{path}.listen", "is empty, while there are clients")
+
+
 CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
     Listener: check_listener,
     Peer: check_peer,
@@ -246,4 +276,7 @@ CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
     Proxy: check_proxy,
     KamailioSettings: check_kamailio,
     RedisSettings: check_redis,
+    RadiusClient: check_radius_client,
+    RadiusListener: check_radius_listener,
+    RadiusSettings: check_radius,
 }

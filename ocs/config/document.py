@@ -16,7 +16,7 @@ FILE_LIMIT = 1 << 20  # octets
 DEPTH_LIMIT = 24
 EVENT_LIMIT = 200_000
 ALIAS_LIMIT = 100
-_SECRET = re.compile(r"""(\bpassword\s*:\s*)("[^"]*"|'[^']*'|[^,}#]+)""")
+_SECRET = re.compile(r"""(\b(?:password|secret)\s*:\s*)("[^"]*"|'[^']*'|[^,}#]+)""")
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -34,7 +34,7 @@ class Document:
     def report(self, line: int, column: int, path: str, message: str, suggestion: str = "") -> None:
         """Add a problem at a line and column counted from 0."""
         source = _SECRET.sub(r"\1***", self.lines[line]) if line < len(self.lines) else ""
-        if path.endswith(".password"):
+        if path.endswith((".password", ".secret")):
             message = _QUOTED.sub("***", message)
         self.problems.append(Problem(self.file, line + 1, column + 1, path, message, suggestion, source))
 

@@ -379,6 +379,62 @@ class KamailioSettings(msgspec.Struct, frozen=True):
     subsystems: tuple[Subsystem, ...] = ()
 
 
+class RadiusListener(msgspec.Struct, frozen=True):
+    """Where access servers send to; None means that nothing is taken of that kind."""
+
+    authentication: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 1812)
+    accounting: Annotated[Endpoint | None, Listen()] = Endpoint("127.0.0.1", 1813)
+
+
+class RadiusClient(msgspec.Struct, frozen=True):
+    """One access server, proxy or network of them; `name` is what its sessions and records say.
+
+    Without `debit_interval` the server counts the time of voice alone, by the minute; 0 counts none.
+    """
+
+    address: Annotated[str, Network()]
+    name: Annotated[str, Text(64)]
+    secret: Annotated[str, Text(255)] | None = None
+    secret_file: Annotated[str, File()] | None = None
+    profile: Literal["network", "voice", "kamailio", "cisco"] = "network"
+    message_authenticator: Literal["required", "optional"] = "required"
+    authentication: Literal["password", "none"] = "password"
+    rating_group: Unsigned32 | None = None
+    strip_realm: bool = False
+    interim_interval_ns: Annotated[int, Duration(0, DAY)] = 5 * MINUTE
+    debit_interval_ns: Annotated[int, Duration(0, HOUR)] | None = None
+    volume_limits: tuple[Literal["mikrotik", "chillispot"], ...] = ()
+    disconnect: bool = True
+    disconnect_address: Annotated[str, Address()] | None = None
+    disconnect_port: Port = 3799
+    dictionaries: tuple[Annotated[str, File()], ...] = ()
+
+    def __repr__(self) -> str:
+        """Leave the secret out: settings may end up in a log or a traceback."""
+        return f"RadiusClient({self.address}, name={self.name})"
+
+
+class RadiusSettings(msgspec.Struct, frozen=True):
+    """The RADIUS agent; without `clients` it is off."""
+
+    clients: tuple[RadiusClient, ...] = ()
+    listen: tuple[RadiusListener, ...] = (RadiusListener(),)
+    dictionaries: tuple[Annotated[str, File()], ...] = ()
+    default_tenant: Annotated[str, Text(64)] = "cgrates.org"
+    max_session_ns: Annotated[int, Duration(MINUTE, 7 * DAY)] = 3 * HOUR
+    max_volume_octets: Annotated[int, Size(1, 1 << 50)] = 1 << 40
+    authorize_hold_ns: Annotated[int, Duration(0, 10 * MINUTE)] = MINUTE
+    silence_ns: Annotated[int, Duration(MINUTE, 90 * DAY)] = DAY
+    missed_interims: Annotated[int, Integer(2, 100)] = 4
+    reject_delay_ns: Annotated[int, Duration(0, 5 * SECOND)] = SECOND
+    reply_lifetime_ns: Annotated[int, Duration(SECOND, 5 * MINUTE)] = 30 * SECOND
+    replies: Annotated[int, Integer(100, 10_000_000)] = 100_000
+    requests_in_flight: Annotated[int, Integer(1, 1_000_000)] = 10_000
+    receive_buffer_octets: Annotated[int, Size(64 * KIB, 1024 * MIB)] = 4 * MIB
+    disconnect_timeout_ns: Annotated[int, Duration(100 * MS, MINUTE)] = 2 * SECOND
+    disconnect_attempts: Annotated[int, Integer(1, 10)] = 3
+
+
 class DefaultUsage(msgspec.Struct, frozen=True):
     """What is asked for where an event of the session API names no usage."""
 
@@ -434,6 +490,7 @@ class Settings(msgspec.Struct, frozen=True):
     rpc: RpcSettings = RpcSettings()
     freeswitch: FreeswitchSettings = FreeswitchSettings()
     kamailio: KamailioSettings = KamailioSettings()
+    radius: RadiusSettings = RadiusSettings()
     sessions: SessionSettings = SessionSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

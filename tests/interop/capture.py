@@ -41,12 +41,14 @@ class Complaint(NamedTuple):
 class Capture:
     """dumpcap on the loopback; without the right to capture it asks sudo, as the Makefile does."""
 
-    def __init__(self, file: Path, *ports: int) -> None:
+    def __init__(self, file: Path, *ports: int, transport: str = "tcp") -> None:
         self.file = file
         self.ports = ports
         self._said = file.with_suffix(".log")
         (self._marker_port,) = free_ports(1)
-        wanted = " or ".join([*(f"tcp port {port}" for port in ports), f"udp port {self._marker_port}"])
+        wanted = " or ".join(
+            [*(f"{transport} port {port}" for port in ports), f"udp port {self._marker_port}"]
+        )
         command = ["dumpcap", "-q", "-i", "lo", "-f", wanted, "-w", "-"]
         if os.geteuid() != 0:
             command = ["sudo", "-n", *command]

@@ -1,0 +1,267 @@
+"""The RADIUS agent: its ports, the flows behind them, and what the server asks about sessions of access servers."""
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+from typing import Protocol
+
+import asyncio_dgram
+import msgspec
+import structlog
+from asyncio_dgram.aio import DatagramServer
+
+from ocs.agents.radius.access import AccessFlow, Properties
+from ocs.agents.radius.accounting import AccountingFlow
+from ocs.agents.radius.dynamic import DynamicAuthorization
+from ocs.agents.radius.exchange import Address, Exchange, RequestDoor
+from ocs.agents.radius.loading import load_clients
+from ocs.agents.radius.mapping.clients import Client, Clients
+from ocs.agents.radius.mapping.report import nas_name
+from ocs.agents.radius.mapping.session import NasSession
+from ocs.agents.radius.metrics import RadiusMetrics
+from ocs.agents.radius.wire import codes
+from ocs.charging.control import ControlResult, SessionAddress
+from ocs.charging.service import ChargingService
+from ocs.config.settings import Endpoint, RadiusSettings
+
+log = structlog.get_logger()
+
+DRAIN_S = 5.0
+FLUSH_S = 1.0
+SENT_AT_MOST = 10_000  # answers that wait for the socket
+CAUSE_UNKNOWN = "unknown to its access server"
+
+
+class NasInfo(msgspec.Struct):
+    """An access server that was heard of, as the list of peers shows it."""
+
+    origin_host: str
+    address: str
+    product: str
+    profile: str
+    since_ns: int
+    realm: str = ""
+    state: str = "open"
+    requests: int = 0
+    answers: int = 0
+    in_flight: int = 0
+    is_suspected: bool = False
+
+
+class Port:
+    """One UDP port; answers wait in a queue for its socket."""
+
+    def __init__(self, door: RequestDoor, endpoint: Endpoint, code: int) -> None:
+        self.endpoint = endpoint
+        self._door = door
+        self._code = code
+        self._outgoing: asyncio.Queue[tuple[bytes, Address]] = asyncio.Queue(SENT_AT_MOST)
+        self._stream: DatagramServer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self, receive_buffer: int) -> None:
+        """Bind and begin to take packets. Raises OSError."""
+        family = socket.AF_INET6 if ":" in self.endpoint.address else socket.AF_INET
+        plain = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            plain.setblocking(False)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            plain.bind((self.endpoint.address, self.endpoint.port))
+        except OSError as error:
+            plain.close()
+            place = f"{self.endpoint.address}:{self.endpoint.port}"
+            raise OSError(error.errno, f"udp {place}: {error.strerror}") from error
+        stream = await asyncio_dgram.from_socket(plain)
+        assert isinstance(stream, DatagramServer), "it is connected to nobody"
+        self._stream = stream
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._receive(stream)),
+            loop.create_task(self._send(stream)),
+        ]
+
+    async def close(self) -> None:
+        """Let go of the socket, with what waits for it sent."""
+        if self._stream is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await self._outgoing.join()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stream.close()
+        self._stream = None
+
+    async def _receive(self, stream: DatagramServer) -> None:
+        while True:
+            try:
+                datagram, address = await stream.recv()
+                assert isinstance(address, tuple), "the socket is one of IP"
+            except OSError as error:  # somebody did not wait for an answer
+                log.debug("radius.socket_error", error=str(error))
+                continue
+            host, port = address[:2]
+            self._door.received(datagram, (str(host), int(port)), self._code, self.send)
+
+    def send(self, octets: bytes, address: Address) -> None:
+        """Queue an answer; one too many is lost, as on a network."""
+        if not self._outgoing.full():
+            self._outgoing.put_nowait((octets, address))
+
+    async def _send(self, stream: DatagramServer) -> None:
+        while True:
+            octets, address = await self._outgoing.get()
+            try:
+                await stream.send(octets, address)
+            except OSError as error:
+                log.debug("radius.socket_error", error=str(error))
+            finally:
+                self._outgoing.task_done()
+
+
+class Asks(Protocol):
+    """Asks access servers about their sessions."""
+
+    async def disconnect(self, client: Client, session: NasSession, cause: str) -> ControlResult:
+        """Have a session ended."""
+        ...
+
+
+class RadiusAgent:
+    """Serves access servers; without clients in the settings it does nothing."""
+
+    def __init__(
+        self,
+        settings: RadiusSettings,
+        service: ChargingService,
+        properties: Properties,
+        metrics: RadiusMetrics,
+        dictionaries: Path,
+    ) -> None:
+        """Read secrets and dictionaries; raises LoadError."""
+        self._settings = settings
+        self._service = service
+        self._clients = Clients(load_clients(settings, dictionaries) if settings.clients else ())
+        self.dynamic: Asks = DynamicAuthorization(settings, metrics)
+        self._access = AccessFlow(settings, service, properties, metrics)
+        self.accounting = AccountingFlow(settings, self._clients, service, metrics, self._cut)
+        self._heard: dict[str, NasInfo] = {}
+        self._tasks: set[asyncio.Task[ControlResult]] = set()
+        handlers = {
+            codes.ACCESS_REQUEST: self._asked_for_access,
+            codes.ACCOUNTING_REQUEST: self._told_of_usage,
+        }
+        self.door = RequestDoor(settings, self._clients, metrics, handlers)
+        self._ports = [
+            Port(self.door, endpoint, code)
+            for listener in (settings.listen if settings.clients else ())
+            for endpoint, code in (
+                (listener.authentication, codes.ACCESS_REQUEST),
+                (listener.accounting, codes.ACCOUNTING_REQUEST),
+            )
+            if endpoint is not None
+        ]
+
+    # --- life
+
+    async def start(self) -> None:
+        """Find the sessions of an earlier life again, then listen. Raises OSError, StoreError."""
+        if not self._ports:
+            return
+        sessions = await self.accounting.adopt()
+        for port in self._ports:
+            await port.open(self._settings.receive_buffer_octets)
+        log.info(
+            "radius.started", clients=len(self._clients.by_name), sessions=sessions, ports=self.addresses()
+        )
+
+    async def drain(self) -> None:
+        """Take nothing new, answer what is under way, close the ports."""
+        self.door.is_closed = True
+        await self._access.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await self.door.idle()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.accounting.stop()
+        for port in self._ports:
+            await port.close()
+
+    def addresses(self) -> list[str]:
+        """Where it listens."""
+        return [f"{port.endpoint.address}:{port.endpoint.port}" for port in self._ports]
+
+    def peers(self) -> list[NasInfo]:
+        """The access servers that were heard of since the start."""
+        return list(self._heard.values())
+
+    # --- requests of access servers
+
+    def _asked_for_access(self, exchange: Exchange) -> None:
+        self._hear(exchange)
+        self._access.take(exchange)
+
+    def _told_of_usage(self, exchange: Exchange) -> None:
+        self._hear(exchange)
+        self.accounting.take(exchange)
+
+    def _hear(self, exchange: Exchange) -> None:
+        name = f"{exchange.client.name}/{nas_name(exchange.packet, exchange.address[0])}"
+        heard = self._heard.get(name)
+        if heard is None:
+            if len(self._heard) >= SENT_AT_MOST:
+                del self._heard[next(iter(self._heard))]
+            profile = exchange.client.settings.profile
+            heard = NasInfo(name, exchange.address[0], "RADIUS", profile, self._service.now_ns())
+            self._heard[name] = heard
+        heard.requests += 1
+        exchange.heard = heard
+
+    # --- requests of the server
+
+    def _cut(self, client: Client, session: NasSession, cause: str) -> None:
+        """A session has no credit: its access server is asked to end it."""
+        if session.is_being_cut:
+            return
+        task = asyncio.get_running_loop().create_task(self._end(client, session, cause))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end(self, client: Client, session: NasSession, cause: str) -> ControlResult:
+        session.is_being_cut = True
+        try:
+            result = await self.dynamic.disconnect(client, session, cause)
+        finally:
+            session.is_being_cut = False
+        ref = self._service.supervision.get(session.key)
+        if result is ControlResult.UNKNOWN_SESSION and ref is not None:
+            await self._service.close_session(ref, CAUSE_UNKNOWN)
+        return result
+
+    def _found(self, session: SessionAddress) -> tuple[Client, NasSession] | ControlResult:
+        client = self._clients.by_name.get(session.client.partition("/")[0])
+        if client is None or "/" not in session.client:
+            return ControlResult.UNSUPPORTED
+        found = self.accounting.find(session.client, session.session_id)
+        return ControlResult.UNKNOWN_SESSION if found is None else (client, found)
+
+    async def disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
+        """Have an access server end a session."""
+        found = self._found(session)
+        return found if isinstance(found, ControlResult) else await self._end(*found, cause)
+
+    async def reauthorize(self, session: SessionAddress) -> ControlResult:
+        """There may be credit again: ask the core at once, and not with the next report."""
+        found = self._found(session)
+        if isinstance(found, ControlResult):
+            return found
+        self.accounting.ask(*found)
+        return ControlResult.ACCEPTED
+
+    async def warn(self, session: SessionAddress) -> ControlResult:
+        """RADIUS tells users nothing while their sessions last."""
+        return ControlResult.UNSUPPORTED

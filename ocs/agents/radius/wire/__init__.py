@@ -1,0 +1,1 @@
+"""RADIUS on the wire: packets, passwords, dictionaries. Pure."""

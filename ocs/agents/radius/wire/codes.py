@@ -1,0 +1,95 @@
+"""Numbers of RADIUS that the server itself reads or writes: packet codes, attributes, some values. Pure.
+
+RFC 2865 3 and 5, RFC 2866 5, RFC 2869 5, RFC 5090 3, RFC 5176 3, RFC 5997 4.
+"""
+
+from typing import Final
+
+# --- packet codes
+ACCESS_REQUEST: Final = 1
+ACCESS_ACCEPT: Final = 2
+ACCESS_REJECT: Final = 3
+ACCOUNTING_REQUEST: Final = 4
+ACCOUNTING_RESPONSE: Final = 5
+ACCESS_CHALLENGE: Final = 11
+STATUS_SERVER: Final = 12
+DISCONNECT_REQUEST: Final = 40
+DISCONNECT_ACK: Final = 41
+DISCONNECT_NAK: Final = 42
+COA_REQUEST: Final = 43
+COA_ACK: Final = 44
+COA_NAK: Final = 45
+
+# --- attributes
+USER_NAME: Final = 1
+USER_PASSWORD: Final = 2
+CHAP_PASSWORD: Final = 3
+NAS_IP_ADDRESS: Final = 4
+NAS_PORT: Final = 5
+SERVICE_TYPE: Final = 6
+FRAMED_IP_ADDRESS: Final = 8
+FILTER_ID: Final = 11
+REPLY_MESSAGE: Final = 18
+STATE: Final = 24
+CLASS: Final = 25
+VENDOR_SPECIFIC: Final = 26
+SESSION_TIMEOUT: Final = 27
+TERMINATION_ACTION: Final = 29
+CALLED_STATION_ID: Final = 30
+CALLING_STATION_ID: Final = 31
+NAS_IDENTIFIER: Final = 32
+PROXY_STATE: Final = 33
+ACCT_STATUS_TYPE: Final = 40
+ACCT_DELAY_TIME: Final = 41
+ACCT_INPUT_OCTETS: Final = 42
+ACCT_OUTPUT_OCTETS: Final = 43
+ACCT_SESSION_ID: Final = 44
+ACCT_SESSION_TIME: Final = 46
+ACCT_TERMINATE_CAUSE: Final = 49
+ACCT_INPUT_GIGAWORDS: Final = 52
+ACCT_OUTPUT_GIGAWORDS: Final = 53
+EVENT_TIMESTAMP: Final = 55
+CHAP_CHALLENGE: Final = 60
+EAP_MESSAGE: Final = 79
+MESSAGE_AUTHENTICATOR: Final = 80
+ACCT_INTERIM_INTERVAL: Final = 85
+NAS_IPV6_ADDRESS: Final = 95
+ERROR_CAUSE: Final = 101
+DIGEST_RESPONSE: Final = 103
+DIGEST_REALM: Final = 104
+DIGEST_NONCE: Final = 105
+DIGEST_NONCE_COUNT: Final = 114
+DIGEST_METHOD: Final = 108
+DIGEST_URI: Final = 109
+DIGEST_QOP: Final = 110
+DIGEST_ALGORITHM: Final = 111
+DIGEST_ENTITY_BODY_HASH: Final = 112
+DIGEST_CNONCE: Final = 113
+DIGEST_USERNAME: Final = 115
+STERMAN_RESPONSE: Final = 206  # draft-sterman-aaa-sip-00, as SIP proxies send it
+STERMAN_ATTRIBUTES: Final = 207
+FIRST_EXTENDED: Final = 241  # RFC 6929 2: an octet of type follows
+FIRST_LONG_EXTENDED: Final = 245  # ... and one of flags, with parts to put together
+LAST_EXTENDED: Final = 246
+
+MICROSOFT: Final = 311  # RFC 2548
+MS_CHAP_RESPONSE: Final = 1
+MS_CHAP_ERROR: Final = 2
+MS_CHAP_CHALLENGE: Final = 11
+MS_CHAP2_RESPONSE: Final = 25
+MS_CHAP2_SUCCESS: Final = 26
+
+# --- Acct-Status-Type
+START: Final = 1
+STOP: Final = 2
+INTERIM_UPDATE: Final = 3
+ACCOUNTING_ON: Final = 7
+ACCOUNTING_OFF: Final = 8
+FAILED: Final = 15
+
+# --- Service-Type
+SIP_SESSION: Final = 15
+
+# --- Error-Cause (RFC 5176 3.5)
+RESIDUAL_CONTEXT_REMOVED: Final = 201
+SESSION_CONTEXT_NOT_FOUND: Final = 503
