@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 
@@ -31,6 +31,7 @@ from ocs.charging.scheduler import Scheduler
 from ocs.charging.service import ChargingService
 from ocs.charging.store import Keeper, Store, StoreError, VersionConflict
 from ocs.charging.store.memory import MemoryStore
+from ocs.charging.store.shared import SharedStore
 from ocs.charging.store.sqlite import SqliteStore
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.config.settings import SHIPPED, Settings
@@ -42,6 +43,7 @@ from ocs.exact_radius import RadiusProperties
 from ocs.exact_sessions import ExactRuntime
 from ocs.log import set_level
 from ocs.metrics import Metrics
+from ocs.nodes import Alone, Nodes
 from ocs.policy import charging_policy, service_limits
 from ocs.reload import Reloader
 from ocs.rpc.activity import Activity
@@ -129,6 +131,7 @@ async def _serve_until(
     activity = Activity()
     service.watch = activity.answered
     scheduler = Scheduler(service)
+    nodes = _nodes(service, store, scheduler)
     sessions = _sessions(settings, service, store)
     door = _diameter_door(settings, service, sessions)
     agent = DiameterAgent(settings, door or service, metrics, store.born_s)
@@ -144,27 +147,23 @@ async def _serve_until(
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
+        await nodes.start()
         await sessions.start()
         await voice.take_over()
         for part in (rpc, agent, freeswitch, kamailio, radius):
             await part.start()
         async with asyncio.TaskGroup() as tasks:
-            supervision = tasks.create_task(service.run())
-            plans = tasks.create_task(scheduler.run())
-            metering = tasks.create_task(Metering(service).run())
-            alive = tasks.create_task(manager.run())
-            sweeping = None if door is None else tasks.create_task(door.run())
+            works = [service.run(), scheduler.run(), Metering(service).run(), manager.run(), nodes.run()]
+            if door is not None:
+                works.append(door.run())
+            running = [tasks.create_task(work) for work in works]
             log.info("server.ready", version=__version__, **_addresses(agent, rpc))
             manager.ready()
             await stop.wait()
             manager.stopping()
             log.info("server.stopping", in_flight=service.in_flight, sessions=len(service.supervision))
-            supervision.cancel()
-            plans.cancel()
-            metering.cancel()
-            alive.cancel()
-            if sweeping is not None:
-                sweeping.cancel()
+            for task in running:
+                task.cancel()
     except (OSError, ListenError) as error:
         raise StartError(f"cannot listen: {error}") from error
     finally:
@@ -172,6 +171,7 @@ async def _serve_until(
         await kamailio.drain()
         await freeswitch.drain()
         await agent.drain()
+        await nodes.stop()
         await scheduler.stop()
         await sessions.stop()
         await service.drained()
@@ -197,6 +197,13 @@ def _reloader(
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)
     return reloader
+
+
+def _nodes(service: ChargingService, store: OpenStore, scheduler: Scheduler) -> Nodes | Alone:
+    """The other servers, where the store is one that several share."""
+    if not service.is_shared:
+        return Alone()
+    return Nodes(service, cast(SharedStore, store), scheduler.plan, scheduler.look_again)
 
 
 def _rpc(

@@ -134,7 +134,11 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.charging.store.redis.resp": Row(pure=True),
     "ocs.charging.store.redis.units": Row(
-        allowed=("ocs.charging.decision", "ocs.charging.events", "ocs.charging.store"), pure=True
+        allowed=(
+            *("ocs.charging.account", "ocs.charging.decision", "ocs.charging.events"),
+            "ocs.charging.store",
+        ),
+        pure=True,
     ),
     "ocs.charging.service": Row(
         allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"), denied=STORES
@@ -297,6 +301,7 @@ TABLE: dict[str, Row] = {
         allowed=("ocs.charging.cgrates.values", "ocs.config.settings"), pure=True
     ),
     "ocs.cgrates.callbacks": Row(allowed=("ocs.rpc.clients", "ocs.sessions")),
+    "ocs.nodes": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.rpc": Row(
         allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log", "ocs.reload", "ocs.tariffs"),
         denied=STORES,

@@ -37,6 +37,22 @@ class OpenSession(msgspec.Struct, frozen=True):
     client: str = ""
 
 
+class Wish(IntEnum):
+    """What is asked."""
+
+    REAUTHORIZE = 1
+    DISCONNECT = 2
+    WARN = 3
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One request to the client of a session; a disconnection has a cause."""
+
+    wish: Wish
+    session: SessionAddress
+    cause: str = ""
+
+
 class ControlResult(IntEnum):
     """What the client said to a server-initiated request."""
 
@@ -62,3 +78,14 @@ class SessionControl(Protocol):
     async def warn(self, session: SessionAddress) -> ControlResult:
         """Tell the user that the credit ends soon (an announcement, WarnDisconnect); UNSUPPORTED where none can."""
         ...
+
+
+async def asked(control: SessionControl, ask: Ask) -> ControlResult:
+    """What one agent gets for an answer."""
+    match ask.wish:
+        case Wish.REAUTHORIZE:
+            return await control.reauthorize(ask.session)
+        case Wish.DISCONNECT:
+            return await control.disconnect(ask.session, ask.cause)
+        case Wish.WARN:
+            return await control.warn(ask.session)

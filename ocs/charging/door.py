@@ -9,7 +9,7 @@ change fails, what memory made of the accounts is thrown away and the truth is r
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -17,7 +17,7 @@ import structlog
 from ocs.charging import onetime
 from ocs.charging.account import Account, session_key
 from ocs.charging.actions.triggers import Followed, others_of
-from ocs.charging.control import SessionControl
+from ocs.charging.control import Ask, ControlResult, SessionControl
 from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
 from ocs.charging.engine import decide
 from ocs.charging.entry import Cdr, Posting
@@ -54,6 +54,7 @@ class Door(Memory):
         self.policy = policy
         self.observer = observer
         self.session_control: dict[str, SessionControl] = {}
+        self.elsewhere: Callable[[Ask], Awaitable[ControlResult]] | None = None  # asks over other servers
         self.in_flight = 0
         self.loads_at_once = False  # the store answers without waiting: a cold account needs no task
         self.is_shared = False  # other servers write to the store: memory may be behind it

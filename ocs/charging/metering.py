@@ -57,15 +57,18 @@ class Metering:
     async def _step_of(self, key: str, account_key: str) -> bool:
         """Charge one session if it is due; what fails is tried again by the next round."""
         try:
-            account = await self._service.account(account_key)
+            account = self._service.known(account_key) or await self._service.account(account_key)
             session = None if account is None else _session(account, key)
+            if session is None or self._is_due(session):  # another server may have charged it meanwhile
+                account = await self._service.account(account_key)
+                session = None if account is None else _session(account, key)
             if account is None or session is None:
                 self._service.metered.pop(key, None)
                 self._warned.discard(key)
                 return False
             left_ns = self._left_ns(session)
             is_last = any(quota.is_final for quota in session.quotas)
-            if left_ns > (0 if is_last else self._early_ns(session)):
+            if not self._is_due(session):
                 if is_last and left_ns <= self._service.policy.supervision.warns_before_ns:
                     await self._warn(account, session)
                 return False
@@ -75,6 +78,10 @@ class Metering:
         except Exception:
             log.exception("charging.metering_failed", session=key)
         return True
+
+    def _is_due(self, session: Session) -> bool:
+        is_last = any(quota.is_final for quota in session.quotas)
+        return self._left_ns(session) <= (0 if is_last else self._early_ns(session))
 
     def _left_ns(self, session: Session) -> int:
         """How long what was granted lasts still."""

@@ -94,6 +94,11 @@ class Scheduler:
         self._credited(followed.postings)
         self.plan(account)
 
+    def look_again(self) -> None:
+        """Look through all accounts once more: plans may have been set that were not told here."""
+        self._catalogue = None
+        self._woken.set()
+
     async def run(self) -> None:
         """Look again and again, for ever."""
         while True:

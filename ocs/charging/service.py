@@ -4,14 +4,14 @@ Every change goes through `door`; everybody else only reads the store.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
 import structlog
 
 from ocs.charging.account import Account, Session, session_key
 from ocs.charging.acting import ActingDoor
 from ocs.charging.acts import Act
-from ocs.charging.control import ControlResult, OpenSession, SessionAddress, SessionControl
+from ocs.charging.control import Ask, ControlResult, OpenSession, SessionAddress, Wish, asked
 from ocs.charging.decision import Change, Decision
 from ocs.charging.door import ATTEMPTS, let_go
 from ocs.charging.endings import close
@@ -95,6 +95,8 @@ class ChargingService(ActingDoor):
             latest = self.supervision.get(ref.key)
             if latest is not None and latest.deadline_ns > self._monotonic_ns() and cause is CAUSE_SILENT:
                 return None
+            if cause is CAUSE_SILENT and session is not None and self._was_heard_elsewhere(session, account):
+                return None
             if not self._has_members(account):
                 return None  # what they lend could not be given back now: the next round tries again
             self.supervision.forget(ref.key)
@@ -121,12 +123,17 @@ class ChargingService(ActingDoor):
             task.add_done_callback(self._tasks.discard)
         return True
 
+    def _was_heard_elsewhere(self, session: Session, account: Account) -> bool:
+        """Whether another server has heard of a session that was silent here."""
+        left_ns = session.deadline_ns - self._wall_ns()
+        if not self.is_shared or left_ns <= 0:
+            return False
+        self.supervision.touch(session.key, account.key, self._monotonic_ns() + left_ns)
+        return True
+
     async def _abort(self, session: Session) -> None:
         """Tell the client of a session that was closed here to end it."""
-        address = SessionAddress(session.client, session.session_id, session.origin, session.service)
-        for control in reversed(tuple(self.session_control.values())):
-            if await control.disconnect(address, CAUSE_SILENT) is not ControlResult.UNSUPPORTED:
-                return
+        await self.ask(Ask(Wish.DISCONNECT, address_of(session), CAUSE_SILENT))
 
     async def client_restarted(self, client: str) -> int:
         """A client has lost its sessions (Origin-State-Id rose, RFC 6733 8.16): close them, count them."""
@@ -185,44 +192,59 @@ class ChargingService(ActingDoor):
     async def reauthorize_starved(self, account: Account) -> None:
         """Ask the clients of sessions that were told their credit ends to ask again (RFC 8506 5.5)."""
         starved = [each for each in account.sessions if any(quota.is_final for quota in each.quotas)]
-        await self._ask_clients(account, starved, lambda control, address: control.reauthorize(address))
+        await self._ask_clients(account, starved, Wish.REAUTHORIZE)
 
     async def disconnect_all(self, account: Account, cause: str) -> None:
         """Ask the clients of all sessions of an account to end them."""
-        await self._ask_clients(
-            account, account.sessions, lambda control, address: control.disconnect(address, cause)
-        )
+        await self._ask_clients(account, account.sessions, Wish.DISCONNECT, cause)
 
     async def warn(self, account: Account, session: Session) -> None:
         """Have the user of one session told that the credit ends soon."""
-        await self._ask_clients(account, (session,), lambda control, address: control.warn(address))
+        await self._ask_clients(account, (session,), Wish.WARN)
 
     async def disconnect(self, account: Account, session: Session, cause: str) -> None:
         """Tell the client of one session to end it."""
-        await self._ask_clients(
-            account, (session,), lambda control, address: control.disconnect(address, cause)
-        )
+        await self._ask_clients(account, (session,), Wish.DISCONNECT, cause)
 
     async def _ask_clients(
-        self,
-        account: Account,
-        sessions: Iterable[Session],
-        ask: Callable[[SessionControl, SessionAddress], Awaitable[ControlResult]],
+        self, account: Account, sessions: Iterable[Session], wish: Wish, cause: str = ""
     ) -> None:
         """Ask about all these sessions at once; one that its client does not know any more is closed."""
 
         async def ask_about(session: Session) -> None:
-            address = SessionAddress(session.client, session.session_id, session.origin, session.service)
-            for control in reversed(
-                tuple(self.session_control.values())
-            ):  # Diameter, the first, has no bounds
-                said = await ask(control, address)
-                if said is ControlResult.UNKNOWN_SESSION:
-                    await self.close_session(SessionRef(session.key, account.key, 0), CAUSE_UNKNOWN)
-                if said is not ControlResult.UNSUPPORTED:
-                    break  # its agent has been found
+            if await self.ask(Ask(wish, address_of(session), cause)) is ControlResult.UNKNOWN_SESSION:
+                await self.close_session(SessionRef(session.key, account.key, 0), CAUSE_UNKNOWN)
 
         await asyncio.gather(*[ask_about(session) for session in sessions])
+
+    async def ask(self, ask: Ask) -> ControlResult:
+        """Ask the client of a session, over another server where this one does not reach it."""
+        said = await self.ask_here(ask)
+        if self.elsewhere is not None and said in (ControlResult.NO_ANSWER, ControlResult.UNSUPPORTED):
+            return min(said, await self.elsewhere(ask))
+        return said
+
+    async def ask_here(self, ask: Ask) -> ControlResult:
+        """Ask over this server's own connections: the first agent whose client it is."""
+        for control in reversed(tuple(self.session_control.values())):  # Diameter, the first, has no bounds
+            said = await asked(control, ask)
+            if said is not ControlResult.UNSUPPORTED:
+                return said
+        return ControlResult.UNSUPPORTED
+
+    # --- what other servers do
+
+    def outdated(self, key: str, version: int) -> None:
+        """Another server has made this version of an account: it is read again when it is needed."""
+        account = self._accounts.get(key)
+        if account is not None and account.version < version and key not in self._undurable:
+            self._forget_identities(self._accounts.pop(key))
+
+    async def take_over(self, key: str) -> None:
+        """Watch over the sessions of an account, wherever they were begun."""
+        account = await self.account(key)
+        if account is not None:
+            self._watch(account)
 
     async def drained(self) -> None:
         """Return when every event taken in has its answer."""
@@ -330,6 +352,11 @@ class ChargingService(ActingDoor):
             for balance in account.balances
             if balance.posted != sums.get(balance.id, 0)
         ]
+
+
+def address_of(session: Session) -> SessionAddress:
+    """Where a session's client is."""
+    return SessionAddress(session.client, session.session_id, session.origin, session.service)
 
 
 def _shown(session: Session, account_key: str) -> OpenSession:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from ocs.charging.account import Account
+from ocs.charging.account import Account, Extras, PlanState, Session
 from ocs.charging.decision import Change
 from ocs.charging.entry import Entry, EntryKind, Posting
 from ocs.charging.events import EventKind, Identity, IdentityKind, Unit
@@ -141,6 +141,67 @@ async def test_records_keep_the_place_at_which_they_came_first(server: RedisServ
         store.keep((("session", "a", None),), gone.set_result)
         assert await gone is None
         assert store.kept() == [("session", "b", b"\xff\x00"), ("session", "c", b"1")]
+
+
+class Ear:
+    """Writes down what it hears."""
+
+    channels: tuple[str, ...] = ("words",)
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def changed(self, key: str, version: int, is_planned: bool) -> None:
+        self.heard.append((key, version, is_planned))
+
+    def said(self, channel: str, message: bytes) -> None:
+        self.heard.append((channel, message))
+
+    def missed(self) -> None:
+        self.heard.append("missed")
+
+
+async def until_heard(ear: Ear, count: int) -> list[object]:
+    async with asyncio.timeout(10):
+        while len(ear.heard) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return ear.heard
+
+
+async def test_nodes_hear_of_each_others_changes_and_words(server: RedisServer, prefix: str) -> None:
+    async with nodes(server.settings(prefix), 2) as (here, there):
+        ear = Ear()
+        await here.subscribe(ear)
+        assert await put(here, change("mine", 1))[0] is None
+        planned = msgspec.structs.replace(state("b", 1), extras=Extras(plans=(PlanState("p", 0, 0),)))
+        told = put(there, change("a", 1), Change(planned), change("a", 9))
+        assert [each is None for each in await asyncio.gather(*told)] == [True, True, False]
+        assert await there.say("words", b"\xff\x00") == 1
+        assert await there.say("nobody", b"") == 0
+        heard = await until_heard(ear, 4)
+        assert heard == ["missed", ("a", 1, False), ("b", 1, True), ("words", b"\xff\x00")]
+
+
+async def test_accounts_with_sessions_are_overdue_at_their_time(server: RedisServer, prefix: str) -> None:
+    def open_until(key: str, version: int, *deadlines_ms: int) -> Change:
+        sessions = tuple(
+            Session(f"{key}{at}", "c", "s", "data", "p", 0, 0, at * MS, 0) for at in deadlines_ms
+        )
+        return Change(msgspec.structs.replace(state(key, version), sessions=sessions))
+
+    async with nodes(server.settings(prefix)) as (store,):
+        new = [
+            open_until("a", 1, 500, 300),
+            open_until("b", 1, 200),
+            open_until("c", 1),
+            open_until("d", 1, 900),
+        ]
+        assert await asyncio.gather(*put(store, *new)) == [None] * 4
+        assert await store.overdue(0, 600, 10) == [("b", 200), ("a", 300)]
+        assert await store.overdue(200, 600, 10) == [("a", 300)]
+        assert await store.overdue(0, 600, 1) == [("b", 200)]
+        assert await asyncio.gather(*put(store, open_until("b", 2, 700), open_until("a", 2))) == [None] * 2
+        assert await store.overdue(0, 1000, 10) == [("b", 700), ("d", 900)]
 
 
 class DeafProxy:

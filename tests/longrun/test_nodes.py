@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import redis
 
+from bench.load import wire
+from bench.load.generator import REALM
 from bench.load.server import Server
+from bench.load.wire import Service, Subscriber
 from tests.longrun.books import Audit
 from tests.longrun.link import Caller, Lost, Peer
 from tests.longrun.test_kill import ACCOUNTS, FINISH_S, LANES, check_at_the_end
-from tests.longrun.traffic import FIRST_MSISDN, Books, Line, Subscription, Topups
+from tests.longrun.traffic import FIRST_IMSI, FIRST_MSISDN, Books, Line, Subscription, Topups
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.peer
@@ -82,6 +85,26 @@ async def verified(server: Server) -> None:
     await caller.close()
 
 
+async def check_one_is_asked_over_the_other(one: Server, two: Server) -> None:
+    """A session of a client of the first server is seen by the second, which has its client asked."""
+    name, someone = "only-one.load.test", Subscriber(f"{FIRST_IMSI + 50:015d}", str(FIRST_MSISDN + 50))
+    peer = await Peer.open(name, one.diameter_port)
+    services = (Service(10, 1_000_000),)
+    opened = wire.credit_control(name, REALM, f"{name};1", wire.INITIAL, 0, someone, services, 0, 1)
+    assert wire.answer(await peer.send(bytearray(opened))).result_code == wire.SUCCESS
+    caller = await Caller.open(two.rpc_port)
+    listed = await caller.call("OcsV1.SessionList", search="only-one")
+    assert [row["session"] for row in listed["sessions"]] == [f"{name};1"]
+    asked = await caller.call("OcsV1.SessionReauthorize", session=f"{name};1")
+    assert asked["answer"] == "UNDER_WAY", asked
+    await caller.close()
+    ended = wire.credit_control(
+        name, REALM, f"{name};1", wire.TERMINATION, 1, someone, (Service(10, None, 0),), 0, 2
+    )
+    assert wire.answer(await peer.send(bytearray(ended))).result_code == wire.SUCCESS
+    await peer.close()
+
+
 async def killed_in_turn(redis_server: RedisServer, servers: list[Server], kills: int, seed: int) -> Books:
     """The whole story: traffic to both, one after the other is killed and comes back."""
     chance = random.Random(seed)
@@ -89,6 +112,7 @@ async def killed_in_turn(redis_server: RedisServer, servers: list[Server], kills
     for number, server in enumerate(servers):
         await asyncio.to_thread(server.start)
         await line.join(number)
+    await check_one_is_asked_over_the_other(*servers)
     traffic: list[Subscription | Topups] = [
         Subscription(line, books, account, lane, seed * 1_000 + account * LANES + lane)
         for account in range(ACCOUNTS)

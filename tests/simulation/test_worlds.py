@@ -3,14 +3,15 @@
 import pytest
 
 from tests.simulation.worlds import World
+from tests.support.shared_store import Database
 from tests.support.virtual_time import run
 
 
-def history(seed: int) -> World:
+def history(seed: int, nodes: int = 0) -> World:
     """The world of a seed after all its clients are done."""
 
     async def play() -> World:
-        world = World(seed)
+        world = World(seed, nodes)
         await world.play()
         return world
 
@@ -18,12 +19,12 @@ def history(seed: int) -> World:
     return played
 
 
-def check_histories(seeds: range) -> None:
+def check_histories(seeds: range, nodes: int = 0) -> None:
     """Play them all; name every seed that went wrong, and be sure that something was tried at all."""
     wrong: dict[int, list[str]] = {}
     crashes = exchanges = 0
     for seed in seeds:
-        world = history(seed)
+        world = history(seed, nodes)
         problems = world.audit()
         if problems:
             wrong[seed] = problems
@@ -45,7 +46,25 @@ def test_many_more_histories(first: int) -> None:
     check_histories(range(first, first + 500))
 
 
-def test_one_seed_is_one_history() -> None:
-    one, two = history(7), history(7)
+@pytest.mark.parametrize("first", range(0, 150, 50))
+def test_three_nodes_on_a_shared_store_lose_and_repeat_nothing(first: int) -> None:
+    check_histories(range(first, first + 50), nodes=3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(1000, 6_000, 500))
+def test_many_more_histories_of_nodes(first: int) -> None:
+    check_histories(range(first, first + 500), nodes=3)
+
+
+def test_mishaps_of_nodes_happen() -> None:
+    database = history(3, nodes=3).truth
+    assert isinstance(database, Database)
+    assert min(database.taken, database.repeated, database.refused) > 0
+
+
+@pytest.mark.parametrize("nodes", [0, 3])
+def test_one_seed_is_one_history(nodes: int) -> None:
+    one, two = history(7, nodes), history(7, nodes)
     assert one.truth.postings == two.truth.postings
     assert one.truth.accounts == two.truth.accounts

@@ -1,4 +1,4 @@
-"""A seeded world: clients, two charging processes that crash and start again, one truth, and an auditor.
+"""A seeded world: clients, charging processes that crash and start again, one truth, and an auditor.
 
 One seed is one history: all chance comes from it, and time is virtual.
 """
@@ -23,13 +23,19 @@ from ocs.charging.ledger import check
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.service import ChargingService, Limits
 from ocs.charging.store import StoreError
+from ocs.nodes import Nodes
 from tests.simulation.clients import Deliver, Network, send_messages, use_data
 from tests.support.charging import CLIENT, NOON_NS, SECOND_NS, TARIFF
 from tests.support.door import Counts
+from tests.support.shared_store import Database, Mishap, SharedNode
 from tests.support.stores import Fault, ProcessStore, Truth
 from tests.support.virtual_time import running
 
 POLICY = ChargingPolicy(closed_grace_ns=600 * SECOND_NS, closed_retention_ns=900 * SECOND_NS)
+MISHAPS = (
+    *((Mishap.LOST, 0.03), (Mishap.UNHEARD, 0.03), (Mishap.LATE, 0.03), (Mishap.DOWN, 0.02)),
+    *((Mishap.CRASH_BEFORE, 0.015), (Mishap.CRASH_AFTER, 0.015)),
+)
 FAULTS = ((Fault.BEFORE, 0.03), (Fault.AFTER, 0.03), (Fault.CRASH_BEFORE, 0.02), (Fault.CRASH_AFTER, 0.02))
 
 
@@ -99,13 +105,51 @@ class CrashingProcess:
         running().call_later(self.random.choice((0.0, 0.001, 0.02, 0.5)), task.cancel)
 
 
-class World:
-    """Everything of one seed."""
+class CrashingNode(CrashingProcess):
+    """One of several nodes on a shared store, to which anything may happen on the way there."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, random: Random, database: Database) -> None:
+        super().__init__(random, database)
+        self.database = database
+
+    def start(self) -> None:
+        """Begin with what is durable, and with the others."""
+        self.store = SharedNode(self.database, self._latency_s, self._mishap, self._crash)
+        limits = Limits(accounts=self.random.choice((1, 2, 100)))
+        self.service = ChargingService(
+            self.store, TARIFF, POLICY, Counts(), limits, self._wall_ns, lambda: running().now_ns()
+        )
+        self.service.is_shared = True
+        nodes = Nodes(self.service, self.store, lambda account: None, lambda: None)
+        self._supervising = running().create_task(self._run(self.service, nodes))
+
+    async def _run(self, service: ChargingService, nodes: Nodes) -> None:
+        await nodes.start()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(service.run())
+            tasks.create_task(nodes.run())
+
+    def _mishap(self) -> Mishap:
+        drawn = self.random.random()
+        for mishap, share in MISHAPS:
+            drawn -= share
+            if drawn < 0:
+                return mishap
+        return Mishap.NONE
+
+
+class World:
+    """Everything of one seed: two processes on one truth, or `nodes` on a shared store."""
+
+    def __init__(self, seed: int, nodes: int = 0) -> None:
         self.random = Random(seed)
-        self.truth = Truth()
-        self.processes = [CrashingProcess(self.random, self.truth) for _ in range(2)]
+        self.truth: Truth = Database() if nodes else Truth()
+        self.processes: list[CrashingProcess] = [
+            CrashingNode(self.random, self.truth)
+            if isinstance(self.truth, Database)
+            else CrashingProcess(self.random, self.truth)
+            for _ in range(nodes or 2)
+        ]
         self.network = Network(self.random, list(self.processes))
         self.acknowledged_topups: list[str] = []
 

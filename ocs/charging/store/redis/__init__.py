@@ -31,9 +31,11 @@ from ocs.charging.store import (
     VersionConflict,
 )
 from ocs.charging.store.redis.connection import Connection, ConnectionLost, Link, Target
+from ocs.charging.store.redis.hearing import Hearing
 from ocs.charging.store.redis.resp import Reply, ReplyError
 from ocs.charging.store.redis.server import Servers
 from ocs.charging.store.redis.units import Unit, encoded, identity_field
+from ocs.charging.store.shared import Listener
 from ocs.config.settings import RedisSettings
 
 __all__ = ["RedisStore"]
@@ -70,6 +72,7 @@ class RedisStore:
         self._turn: list[tuple[Change, Done]] = []  # of this turn of the loop
         self._queue: list[Unit] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._following: Link | None = None
         self._writer = uuid.uuid4().hex
         self._number = 0
         self._decode_account = msgspec.msgpack.Decoder(Account).decode
@@ -187,6 +190,32 @@ class RedisStore:
         rows = tuple([decode(record) for record in reversed(records) if isinstance(record, bytes)])
         return Rows(rows, first or None)
 
+    # --- what only a store that several servers share can say
+
+    async def overdue(self, after_ms: int, before_ms: int, limit: int) -> list[tuple[str, int]]:
+        """Accounts with sessions that somebody should have seen to by then, and since when, earliest first."""
+        found = await self._ask(
+            *("ZRANGEBYSCORE", f"{self._prefix}:due", f"({after_ms}", before_ms, "WITHSCORES"),
+            *("LIMIT", 0, limit),
+        )
+        assert isinstance(found, list), "members and scores"
+        texts = [each.decode() for each in found if isinstance(each, bytes)]
+        return [(key, int(float(score))) for key, score in zip(texts[::2], texts[1::2], strict=True)]
+
+    async def subscribe(self, listener: Listener) -> None:
+        """Tell a listener what other servers change and say, until closed."""
+        self._hearing = Hearing(self._prefix, self._writer_of, listener)
+        self._following = Link(self._find, self._hearing.welcome, self._link.timeout_s, self._hearing.hear)
+        await self._following.start()
+
+    async def say(self, channel: str, message: bytes) -> int:
+        """Say something to the servers that listen to a channel; to how many, this one included."""
+        heard = await self._ask("PUBLISH", f"{self._prefix}:{channel}", message)
+        return heard if isinstance(heard, int) else 0
+
+    def _writer_of(self) -> str:
+        return self._writer
+
     # --- writing
 
     def commit(self, change: Change, done: Done) -> None:
@@ -227,7 +256,7 @@ class RedisStore:
             del self._queue[: self._batch_limit]
             started_ns = time.monotonic_ns()
             try:
-                refused = await self._executed(encoded(batch))
+                refused = await self._executed(batch)
             except Exception as error:
                 self._give_up(batch, error)
                 continue
@@ -238,23 +267,29 @@ class RedisStore:
             self._tell(batch, refused)
         self._flushing = None
 
-    async def _executed(self, payload: bytes) -> dict[int, str]:
+    async def _executed(self, batch: list[Unit]) -> dict[int, str]:
         """What of a batch was refused, and why. Sent again after a lost connection, under the same number."""
         number = self._number + 1
-        deadline_s = time.monotonic() + 2 * self._link.timeout_s
-        command = ("FCALL", self._function, 0, self._prefix, self._writer, number, payload)
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + 2 * self._link.timeout_s
         while True:
             try:
-                reply, *replicated = await self._link.calls(command, *self._waits)
+                refused = await self._sent(self._writer, number, batch)
                 break
             except ConnectionLost as error:
-                if time.monotonic() >= deadline_s:
+                if loop.time() >= deadline_s:
                     raise
                 log.warning("store.batch_sent_again", number=number, error=str(error))
+        self._number = number
+        return refused
+
+    async def _sent(self, writer: str, number: int, batch: list[Unit]) -> dict[int, str]:
+        """Once: what of it was refused, when as many replicas have it as are asked for."""
+        command = ("FCALL", self._function, 0, self._prefix, writer, number, encoded(batch))
+        reply, *replicated = await self._link.calls(command, *self._waits)
         for have in replicated:
             if not isinstance(have, int) or have < self._settings.replicas:
                 raise StoreUnavailable(f"{have!r} of {self._settings.replicas} replicas have the change")
-        self._number = number
         return _refusals(reply)
 
     def _give_up(self, batch: list[Unit], error: Exception) -> None:
@@ -305,6 +340,8 @@ class RedisStore:
         self._end_turn()
         while self._flushing is not None:
             await asyncio.wait({self._flushing})
+        if self._following is not None:
+            await self._following.close()
         await self._link.close()
 
 

@@ -36,8 +36,11 @@ class ConnectionLost(StoreUnavailable):
 class Connection(asyncio.Protocol):
     """Sends commands and hands out their replies, first come first served."""
 
-    def __init__(self, on_lost: Callable[["Connection"], None]) -> None:
+    def __init__(
+        self, on_lost: Callable[["Connection"], None], on_message: Callable[[Reply], None] | None = None
+    ) -> None:
         self._on_lost = on_lost
+        self._on_message = on_message  # told what comes unasked, on a connection that subscribes
         self._decoder = Decoder()
         self._waiting: deque[asyncio.Future[Reply]] = deque()
         self._unsent: list[bytes] = []
@@ -95,6 +98,9 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         for reply in replies:
+            if not self._waiting and self._on_message is not None:
+                self._on_message(reply)
+                continue
             if not self._waiting:
                 log.error("store.protocol_error", error="a reply that nobody waits for")
                 self.abort()
@@ -147,8 +153,10 @@ class Link:
         find: Callable[[], Awaitable[Target]],
         welcome: Callable[[Connection], Awaitable[None]],
         timeout_s: float,
+        on_message: Callable[[Reply], None] | None = None,
     ) -> None:
         self.timeout_s = timeout_s
+        self._on_message = on_message
         self._find = find
         self._welcome = welcome
         self._connection: Connection | None = None
@@ -208,7 +216,7 @@ class Link:
             target = await self._find()
 
             def protocol() -> Connection:
-                return Connection(self._on_lost)
+                return Connection(self._on_lost, self._on_message)
 
             if isinstance(target.address, str):
                 _, connection = await loop.create_unix_connection(protocol, target.address)

@@ -57,13 +57,18 @@ local function refusal(prefix, unit, writer)
 end
 
 local function put_account(prefix, account)
-  local key, version, is_open, record = account[1], account[2], account[3], account[4]
-  local at = account_at(prefix, key)
+  local key, version, due_ms, record = account[1], account[2], account[3], account[4]
+  local at, is_open = account_at(prefix, key), due_ms > 0 and '1' or '0'
   local before = redis.call('HMGET', at, 'version', 'open')
   redis.call('HSET', at, 'version', version, 'open', is_open, 'record', record)
   if not before[1] then redis.call('ZADD', prefix .. ':accounts', 0, key) end
-  if is_open == 1 and before[2] ~= '1' then redis.call('ZADD', prefix .. ':open', 0, key) end
-  if is_open == 0 and before[2] == '1' then redis.call('ZREM', prefix .. ':open', key) end
+  if due_ms > 0 then
+    redis.call('ZADD', prefix .. ':due', due_ms, key)
+    if before[2] ~= '1' then redis.call('ZADD', prefix .. ':open', 0, key) end
+  elseif before[2] == '1' then
+    redis.call('ZREM', prefix .. ':due', key)
+    redis.call('ZREM', prefix .. ':open', key)
+  end
 end
 
 local function put_identities(prefix, key, identities)
@@ -128,7 +133,7 @@ local function commit(_, args)
   if done ~= number - 1 then
     return redis.error_reply('OUTOFORDER batch ' .. args[3] .. ' of ' .. writer .. ' follows ' .. done)
   end
-  local broken, refused = {}, {}
+  local broken, refused, changed = {}, {}, {}
   for index, unit in ipairs(cmsgpack.unpack(args[4])) do
     local reason = broken_ground(unit, broken) or refusal(prefix, unit, writer)
     if reason then
@@ -138,12 +143,16 @@ local function commit(_, args)
         for _, account in ipairs(change[1]) do broken[account[1]] = true end
       end
     else
-      for _, change in ipairs(unit[1]) do put_change(prefix, change) end
+      for _, change in ipairs(unit[1]) do
+        put_change(prefix, change)
+        for _, account in ipairs(change[1]) do changed[#changed + 1] = {account[1], account[2], account[5]} end
+      end
       put_records(prefix, unit, writer)
     end
   end
   redis.call('HSET', at, 'number', number, 'reply', cmsgpack.pack(refused))
   redis.call('PEXPIRE', at, KEPT_MS)
+  if #changed > 0 then redis.call('PUBLISH', prefix .. ':changed', cmsgpack.pack({writer, changed})) end
   return refused
 end
 

@@ -4,8 +4,10 @@ from struct import pack
 
 import msgspec
 
+from ocs.charging.account import Account, Session
 from ocs.charging.decision import Change
 from ocs.charging.events import Identity
+from ocs.charging.events import Unit as ServiceUnit
 from ocs.charging.store import Done, Record, StoreError
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -67,13 +69,31 @@ def _unit(unit: Unit) -> list[object]:
     return [[_change(change) for change in unit.changes], records, list(unit.domains), unit.position]
 
 
+def _account(account: Account) -> tuple[object, ...]:
+    extras = account.extras
+    is_planned = extras is not None and bool(extras.plans or extras.watched)
+    return (account.key, account.version, due_ms(account), _opaque(_encode(account)), is_planned)
+
+
+def due_ms(account: Account) -> int:
+    """When something has to be done about a session if nobody is heard of; 0 where there is none."""
+    if not account.sessions:
+        return 0
+    return max(min(map(_due_ns, account.sessions)) // _NS_PER_MS, 1)
+
+
+def _due_ns(session: Session) -> int:
+    """Its Tcc; where the server counts its time, the end of what was granted."""
+    if not session.meter_ns:
+        return session.deadline_ns
+    granted_ns = sum(quota.used + quota.granted for quota in session.quotas if quota.unit is ServiceUnit.TIME)
+    return min(session.deadline_ns, session.opened_at_ns + granted_ns)
+
+
 def _change(change: Change) -> list[object]:
     account = change.account
     return [
-        [
-            (one.key, one.version, int(bool(one.sessions)), _opaque(_encode(one)))
-            for one in (account, *change.others)
-        ],
+        [_account(one) for one in (account, *change.others)],
         [(posting.account, _opaque(_encode(posting))) for posting in change.postings],
         [_opaque(_encode(cdr)) for cdr in change.cdrs],
         change.opened_keys,

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ocs.charging.account import Account, Session
-from ocs.charging.control import ControlResult, SessionAddress, SessionControl
+from ocs.charging.control import Ask, ControlResult, SessionAddress, Wish
 from ocs.charging.entry import Cdr
 from ocs.charging.service import CAUSE_UNKNOWN
 from ocs.charging.store import Query, Table
@@ -130,9 +130,7 @@ async def disconnect(context: Context, params: SessionEnd) -> Asked:
     """Ask the client of a session to end it."""
     service = context.service
     account, session = await session_of(service, params.session, params.client)
-    best = ControlResult.UNSUPPORTED
-    for control in service.session_control.values():
-        best = min(best, await _disconnected(control, session, params.cause))
+    best = await service.ask(Ask(Wish.DISCONNECT, _address(session), params.cause))
     closed = False
     if params.force and best not in (ControlResult.ACCEPTED, ControlResult.UNDER_WAY):
         ref = SessionRef(session.key, account.key, context.monotonic_ns())
@@ -148,9 +146,7 @@ async def reauthorize(context: Context, params: SessionAsk) -> Asked:
     account, session = await session_of(context.service, params.session, params.client)
     part = params.rating_group, params.service_identifier, params.pool
     address = _address(session, *part)
-    best = ControlResult.UNSUPPORTED
-    for control in context.service.session_control.values():
-        best = min(best, await control.reauthorize(address))
+    best = await context.service.ask(Ask(Wish.REAUTHORIZE, address))
     closed = False
     if best is ControlResult.UNKNOWN_SESSION:
         ref = SessionRef(session.key, account.key, context.monotonic_ns())
@@ -185,10 +181,6 @@ def register(registry: Registry) -> None:
     registry.method("OcsV1.SessionDisconnect", Role.ADMINISTER)(disconnect)
     registry.method("OcsV1.SessionReauthorize", Role.ADMINISTER)(reauthorize)
     registry.method("OcsV1.CdrList", Role.READ)(cdrs)
-
-
-async def _disconnected(control: SessionControl, session: Session, cause: str) -> ControlResult:
-    return await control.disconnect(_address(session), cause)
 
 
 def _address(session: Session, *part: int | None) -> SessionAddress:

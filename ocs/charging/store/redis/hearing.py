@@ -1,0 +1,54 @@
+"""What a server hears of the others: which accounts they change, and what they say to each other.
+
+Nothing here is needed for money to be right: what is not heard costs a retry, or is found when its time comes.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from ocs.charging.store.redis.connection import Connection
+from ocs.charging.store.redis.resp import Reply
+from ocs.charging.store.shared import Listener
+
+log = structlog.get_logger()
+
+CHANGED = "changed"  # the channel on which the function `commit` says what it did
+
+Changed = tuple[str, int, bool]  # key, version, has plans or triggers
+_decode = msgspec.msgpack.Decoder(tuple[str, list[Changed]]).decode
+
+
+class Hearing:
+    """Takes messages apart."""
+
+    def __init__(self, prefix: str, writer: Callable[[], str], listener: Listener) -> None:
+        self._prefix = f"{prefix}:"
+        self._writer = writer
+        self._listener = listener
+
+    async def welcome(self, connection: Connection) -> None:
+        """Subscribe, on a new connection."""
+        channels = (CHANGED, *self._listener.channels)
+        for channel in channels:
+            await connection.call("SUBSCRIBE", self._prefix + channel)
+        self._listener.missed()
+
+    def hear(self, reply: Reply) -> None:
+        """One message; what cannot be read is said in the log and is no harm."""
+        match reply:
+            case [b"message", bytes(channel), bytes(message)]:
+                name = channel.decode().removeprefix(self._prefix)
+            case _:
+                return
+        try:
+            if name != CHANGED:
+                self._listener.said(name, message)
+                return
+            writer, changes = _decode(message)
+            if writer != self._writer():
+                for key, version, is_planned in changes:
+                    self._listener.changed(key, version, is_planned)
+        except Exception:
+            log.exception("nodes.message_not_understood", channel=name)
