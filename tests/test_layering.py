@@ -267,6 +267,7 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.live_tariff": COMPAT_PURE,
     "ocs.cgrates.ip_pools": Row(allowed=("ocs.cgrates.objects", "ocs.charging.cgrates.values"), pure=True),
     "ocs.cgrates.migrate": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
+    "ocs.cgrates.passport": Row(pure=True),
     "ocs.cgrates.cost_forms": COMPAT_PURE,
     "ocs.cgrates.cost_reader": Row(allowed=(*COMPAT, "ocs.cgrates", "ocs.rpc.errors"), pure=True),
     "ocs.cgrates.forms": COMPAT_PURE,

@@ -98,6 +98,17 @@ class Cdrs(msgspec.Struct, frozen=True):
     online_cdr_exports: list[str] = []
 
 
+class StirSection(msgspec.Struct, frozen=True):
+    """Section `sessions.stir`; a negative length has no limit. `trusted_keys` is no key of the incumbent."""
+
+    allowed_attest: tuple[str, ...] = ("*any",)
+    default_attest: str = "A"
+    payload_maxduration: Duration = Duration(-1)
+    publickey_path: str = ""
+    privatekey_path: str = ""
+    trusted_keys: list[str] = []
+
+
 class Sessions(msgspec.Struct, frozen=True):
     """Section `sessions`."""
 
@@ -127,6 +138,7 @@ class Sessions(msgspec.Struct, frozen=True):
     default_usage: dict[str, Duration] = {}
     client_protocol: float = 2.0
     backup_interval: Duration = Duration(0)
+    stir: StirSection = StirSection()
 
 
 class Subsystem(msgspec.Struct, frozen=True):

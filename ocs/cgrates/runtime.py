@@ -24,6 +24,7 @@ from ocs.cgrates.locks import Locks
 from ocs.cgrates.queries import Queries
 from ocs.cgrates.scheduler import Scheduler
 from ocs.cgrates.state import State
+from ocs.cgrates.stir import Stir
 from ocs.cgrates.surroundings import ProfileSurroundings
 from ocs.charging.cgrates import triggers
 from ocs.charging.cgrates.account import Account
@@ -97,6 +98,7 @@ class Runtime(Tasks):
         self.queries = Queries(self, settings.general.default_timezone)
         self.effects = Effects(self)
         self.locks = Locks()
+        self.stir = Stir(self)
         self.methods: Callable[[str, object], Awaitable[object]] | None = None
         self._scheduling: list[asyncio.Task[None]] = []
         self.timers = SessionTimers(self.sessions, self.cdrs, self.spawn, self.state.durable, self.prepare)

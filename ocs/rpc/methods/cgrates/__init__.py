@@ -31,6 +31,7 @@ from ocs.rpc.methods.cgrates import (
     routes,
     sessions,
     stats,
+    stir,
     tariff,
     thresholds,
     trends,
@@ -40,7 +41,7 @@ from ocs.rpc.registry import Registry
 
 CGRATES = Registry()
 SERVICES = (
-    *(sessions, generic_sessions, live_sessions, cdrs, responder, ping),
+    *(sessions, generic_sessions, live_sessions, stir, cdrs, responder, ping),
     *(attributes, resources, routes, stats, thresholds, exchange),
 )
 for _service in SERVICES:

@@ -230,7 +230,6 @@ REASONS: Mapping[str, str] = {
     "CoreSv1.StartMemoryProfiling": "Python's memory has other tools",
     "CoreSv1.StopMemoryProfiling": "Python's memory has other tools",
     "SessionSv1.ReplicateSessions": "nothing is replicated between servers",
-    "SessionSv1.STIR": "calls are not signed or checked (STIR); the switch does that",
     "CacheSv1.GetGroupItems": "records are not kept in groups",
     "Responder.DebitMonetary": "APIerSv1.DebitBalance takes money without rating",
     "LoaderSv1": "folders are loaded by LoadTariffPlanFromFolder",

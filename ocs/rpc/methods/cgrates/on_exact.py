@@ -23,6 +23,7 @@ from ocs.rpc.methods.cgrates import (
     routes,
     sessions,
     stats,
+    stir,
     thresholds,
 )
 from ocs.rpc.methods.cgrates.method import TIMEOUT_S
@@ -32,7 +33,7 @@ from ocs.sessions import values
 from ocs.sessions.model import MAIN_FIELDS, CgrEvent
 
 SERVICES = (
-    *(sessions, generic_sessions, live_sessions, cdrs),
+    *(sessions, generic_sessions, live_sessions, stir, cdrs),
     *(attributes, resources, routes, stats, thresholds),
 )
 PINGED = frozenset(

@@ -10,6 +10,7 @@ from ocs.cgrates.objects.plain import plain
 from ocs.cgrates.runtime import Runtime
 from ocs.rpc.caller import Caller, Role
 from ocs.rpc.methods.cgrates.method import method
+from ocs.rpc.methods.cgrates.stir import authenticate_event, identify_event
 from ocs.rpc.registry import Registry
 from ocs.sessions import values
 from ocs.sessions.events import reply
@@ -169,7 +170,10 @@ async def process_event(runtime: Runtime, params: Given, caller: Caller) -> Form
     event, flags = event_of(runtime, params), Flags(params.texts("Flags"))
     if flags.has("*rals", "*terminate") and not runtime.sessions.knows(event):
         await runtime.sessions.opened(event)
-    return reply(runtime.events.process(event, flags, client_of(caller)), _shown)
+    await authenticate_event(runtime, event, flags)
+    identities = await identify_event(runtime, event, flags)
+    answer = reply(runtime.events.process(event, flags, client_of(caller)), _shown)
+    return {**answer, "STIRIdentity": identities} if identities else answer
 
 
 def _shown(member: str, value: Any) -> Any:
