@@ -190,6 +190,7 @@ def _reloader(
         set_level(changed.log)
 
     reloader = Reloader(path, settings, (agent.reconfigure, charging, logging))
+
     def hung_up() -> None:
         manager.reloading()
         reloader.on_signal()

@@ -27,7 +27,12 @@ REPEATS_PER_WINDOW = 5
 REPEAT_WINDOW_NS = 10 * SECOND
 REPEAT_KEYS = 1_024
 _LIMITED_LEVELS = frozenset({"warning", "error", "critical", "exception"})
-_LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:

@@ -13,7 +13,7 @@ from ocs.cgrates.state import State
 from ocs.charging.cgrates import cdr, event_cost, model, session
 from ocs.charging.cgrates.account import Account, Balance, all_balances
 from ocs.charging.cgrates.authorize import authorize, default_usage
-from ocs.charging.cgrates.call import DIRECT_DEBIT, Call, Refusal
+from ocs.charging.cgrates.call import DIRECT_DEBIT, DYNAPREPAID, Call, Refusal
 from ocs.charging.cgrates.cost import call_cost
 from ocs.charging.cgrates.model import Charges, Context, Debited, RatedCdr, Stepped
 from ocs.charging.cgrates.plan import Settings
@@ -33,6 +33,7 @@ class CgratesAccounting:
         self._state = state
         self._settings = settings
         self._now_ns = now_ns
+        self.open_account: Callable[[str], None] = _not_opened  # of a *dynaprepaid event that has none
 
     def use(self, settings: Settings) -> None:
         """Goes on with other settings."""
@@ -88,6 +89,7 @@ class CgratesAccounting:
         """How much of its usage a run may have."""
         money: Money = run.money
         call = money.run.call
+        self._welcome((run,))
         snapshot = self._state.snapshot(account_id(call))
         found = authorize(snapshot, self._state.tariff, call, run.request_type, self._settings)
         if isinstance(found, Refusal):
@@ -128,6 +130,7 @@ class CgratesAccounting:
         """Settles the last grant of every run and grants more."""
         told = model.Report(report.wanted, report.last_used, report.total)
         step = session.pause if is_paused else session.update
+        self._welcome(runs)
         return self._kept(runs, step(self._context(runs), _states(runs), told))
 
     def terminate(self, runs: tuple[Run, ...], usage: int | None, last_used: int | None) -> Step:
@@ -136,6 +139,7 @@ class CgratesAccounting:
 
     def message(self, runs: tuple[Run, ...], report: Report, usage: int | None) -> Step:
         """A session of one request."""
+        self._welcome(runs)
         told = model.Report(report.wanted, report.last_used, report.total)
         return self._kept(runs, session.message(self._context(runs), _states(runs), told, usage))
 
@@ -150,6 +154,7 @@ class CgratesAccounting:
     def rate(self, run: Run, *, is_rerate: bool = False) -> Rated:
         """The cost of a run that has no session."""
         money: Money = run.money
+        self._welcome((run,))
         context = self._context((run,))
         rated, after, charges = cdr.rate_cdr(context, money.run.call, run.request_type)
         self._keep(run, context, after)
@@ -213,6 +218,14 @@ class CgratesAccounting:
 
     # --- within
 
+    def _welcome(self, runs: tuple[Run, ...]) -> None:
+        """Has accounts opened for those runs of *dynaprepaid events that have none."""
+        for run in runs:
+            if run.request_type == DYNAPREPAID:
+                name = account_id(run.money.run.call)
+                if name not in self._state.accounts:
+                    self.open_account(name)
+
     def _context(self, runs: Iterable[Run], *others: str) -> Context:
         names = {account_id(run.money.run.call) for run in runs}
         state = self._state
@@ -261,6 +274,10 @@ class CgratesAccounting:
             account is not None and account.allows_negative,
             account is not None and account.is_disabled,
         )
+
+
+def _not_opened(account_id: str) -> None:
+    """Accounts are not opened by events."""
 
 
 def less(account: Account, held: Mapping[str, int]) -> Account:

@@ -12,6 +12,8 @@ import msgspec
 
 from ocs.cgrates import jsonc
 from ocs.cgrates.agents.sections import FreeswitchAgentSection, KamailioAgentSection, SectionError, check
+from ocs.cgrates.exports import ExporterSettings
+from ocs.cgrates.readers import ReaderSettings
 from ocs.charging.cgrates import plan, values
 
 HIGHEST_DECIMALS = 9
@@ -36,6 +38,7 @@ class General(msgspec.Struct, frozen=True):
     default_request_type: str = "*rated"
     default_timezone: str = "Local"
     rounding_decimals: int = 5
+    poster_attempts: int = 3
     reply_timeout: Duration = Duration(2_000_000_000)
 
 
@@ -81,6 +84,7 @@ class Rals(msgspec.Struct, frozen=True):
     fallback_depth: int = 3
     max_computed_usage: dict[str, Duration] = {}
     balance_rating_subject: dict[str, str] = {}
+    dynaprepaid_actionplans: list[str] = []
 
 
 class Cdrs(msgspec.Struct, frozen=True):
@@ -201,6 +205,11 @@ class Settings(msgspec.Struct, frozen=True):
     kamailio_agent: KamailioAgentSection = KamailioAgentSection()
     raw: dict[str, Any] = {}
 
+    @property
+    def dynaprepaid_plans(self) -> list[str]:
+        """Action plans that open the account of a *dynaprepaid event."""
+        return self.schedulers.dynaprepaid_actionplans or self.rals.dynaprepaid_actionplans
+
     def named(self, section: str, key: str) -> bool:
         """Whether the files name a key themselves."""
         return key in (self.raw.get(section) or {})
@@ -284,31 +293,64 @@ def _duration(kind: type, value: Any) -> Any:
 
 
 # What keys that are not read would do in the incumbent; the longest prefix counts.
+_NO_DATABASE = "data lives in this process, durable in the folder of -data_dir; no other database is used"
+_NO_GOB = "Go's own encoding is not spoken; its port stays closed"
+_ONE_PROCESS = "all subsystems are in this process: there is nothing to connect"
+_NO_OTHERS = "there are no connections to other engines"
+_WITH_SESSION = "the cost of a session is kept with the session itself"
 MEANINGS: Mapping[str, str] = {
-    "data_db": "data lives in this process, durable in the folder of -data_dir; no other database is used",
-    "stor_db": "data lives in this process, durable in the folder of -data_dir; no other database is used",
-    "listen.rpc_gob": "Go's own encoding is not spoken; its port stays closed",
-    "listen.rpc_gob_tls": "Go's own encoding is not spoken; its port stays closed",
-    "tls.client_certificate": "there are no connections to other engines",
-    "tls.client_key": "there are no connections to other engines",
-    "listen.birpc_gob": "Go's own encoding is not spoken; its port stays closed",
+    "data_db": _NO_DATABASE,
+    "stor_db": _NO_DATABASE,
+    "listen.rpc_gob": _NO_GOB,
+    "listen.rpc_gob_tls": _NO_GOB,
+    "listen.birpc_gob": _NO_GOB,
+    "tls.client_certificate": _NO_OTHERS,
+    "tls.client_key": _NO_OTHERS,
+    "general.connect_timeout": _NO_OTHERS,
+    "general.reconnects": _NO_OTHERS,
+    "general.max_reconnect_interval": _NO_OTHERS,
+    "general.max_parallel_conns": _NO_OTHERS,
+    "general.locking_timeout": "a step on an account never waits for a lock",
+    "general.failed_posts_dir": "posts that fail are not kept; those of exporters are, in ees.failed_posts.dir",
+    "general.failed_posts_ttl": "posts that fail are not kept; those of exporters are, until they are replayed",
+    "http.http_cdrs": "records of others come by CDRsV1.ProcessExternalCDR, ers.readers, or freeswitch_cdrs_url",
     "caches": "everything is in memory already; partitions have no limits",
+    "cores": "each connection has a limit of requests in flight; there is none for all of them",
     "rpc_conns": "all subsystems are in this process: a named connection counts as *internal",
     "dispatchers": "requests are not dispatched to other engines",
+    "dispatcherh": "requests are not dispatched to other engines",
+    "registrarc": "no other engine is told of this one",
     "analyzers": "requests are not recorded for analysis",
-    "migrator": "belongs to another program",
     "loader": "belongs to another program",
+    "loaders": "folders are not watched: LoadTariffPlanFromFolder loads one",
+    "migrator": "belongs to another program",
     "suretax": "no connection to SureTax",
-    "general.poster_attempts": "failed posts are not repeated",
-    "general.connect_timeout": "there are no connections to other engines",
-    "general.reconnects": "there are no connections to other engines",
+    "configs": "the files of the configuration are not served over HTTP",
+    "diameter_agent": "`ocs serve` speaks Diameter (section diameter of ocs.yaml); request processors are not read",
+    "radius_agent": "RADIUS is not spoken here; `ocs serve` does, where its ocs.yaml has a section for it",
+    "http_agent": "requests of other forms than the API's are not taken over HTTP",
+    "dns_agent": "DNS is not spoken",
+    "sip_agent": "SIP redirects are not answered; Kamailio and OpenSIPS ask this server instead",
+    "asterisk_agent": "Asterisk's ARI is not spoken",
+    "janus_agent": "Janus is not spoken to",
+    "prometheus_agent": "`ocs serve` has /metrics; there is none here",
+    "templates": "there are no request processors that would use them",
     "ees.cache": "exporters are kept open while the server runs",
-    "ees.attributes_conns": "exporters change no events by attributes",
+    "ees.exporters": "exporters have no such key here",
+    "ers.readers": "readers have no such key here",
     "ers.sessions_conns": "readers hand their rows to the sessions of this process",
-    "sessions.store_session_costs": "the cost of a session is kept with the session itself",
+    "ers.ees_conns": "readers hand their rows to the sessions of this process",
+    "ers.partial_cache_ttl": "readers make one record of each row: partial ones are not put together",
+    "ers.partial_cache_action": "readers make one record of each row: partial ones are not put together",
+    "sessions.store_session_costs": _WITH_SESSION,
     "sessions.backup_interval": "each change of a session is on disk before its answer leaves",
-    "cdrs.session_cost_retries": "the cost of a session is kept with the session itself",
-    "schedulers.dynaprepaid_actionplans": "accounts are not opened by their first event",
+    "sessions.replication_conns": "nothing is replicated between servers",
+    "sessions.session_indexes": "active sessions are found by any of their fields",
+    "sessions.listen_bijson": "the address of both directions is listen.birpc_json",
+    "sessions.listen_bigob": _NO_GOB,
+    "cdrs.session_cost_retries": _WITH_SESSION,
+    "cdrs.extra_fields": "all fields of an event that are no main ones are kept with its record",
+    "schedulers.filters": "plans run for all their accounts",
     "kamailio_agent.timezone": "times of Kamailio count seconds; no zone is needed",
 }
 # Keys whose values are read and change nothing, except where they say what is so here anyway.
@@ -316,13 +358,17 @@ READ_IN_VAIN: Mapping[str, tuple[object, ...]] = {
     "sessions.store_session_costs": (False,),
     "sessions.backup_interval": (0, "", "0"),
     "cdrs.session_cost_retries": (),
-    "schedulers.dynaprepaid_actionplans": ([],),
+    "schedulers.filters": ([],),
     "kamailio_agent.timezone": ("",),
 }
-# Sections that others read whole, with the keys they know.
+# Sections that others read whole, with the keys they know, and those of what they list.
 READ_ELSEWHERE = {
-    "ees": frozenset(("enabled", "failed_posts", "exporters")),
+    "ees": frozenset(("enabled", "attributes_conns", "failed_posts", "exporters")),
     "ers": frozenset(("enabled", "readers")),
+}
+LISTED: Mapping[str, type[msgspec.Struct]] = {
+    "ees.exporters": ExporterSettings,
+    "ers.readers": ReaderSettings,
 }
 QUIET_KEYS = frozenset(
     f"{section}.{key}"
@@ -337,6 +383,9 @@ QUIET_KEYS = frozenset(
 )  # how profiles are found faster: no answer depends on it
 
 
+UNKNOWN = "not known here: it has no effect"
+
+
 def _unsupported(merged: Mapping[str, Any]) -> Iterator[Unsupported]:
     known = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
     for section, content in merged.items():
@@ -344,13 +393,27 @@ def _unsupported(merged: Mapping[str, Any]) -> Iterator[Unsupported]:
         names = READ_ELSEWHERE.get(section, frozenset())
         if kind is not None:
             names = frozenset(field.encode_name for field in msgspec.structs.fields(kind))
+        if not names and isinstance(content, dict) and content.get("enabled") is False:
+            continue
         if not names or not isinstance(content, dict):
             yield Unsupported(section, _meaning(section))
             continue
         for key, value in content.items():
             path = f"{section}.{key}"
+            if key not in names and key.endswith("_conns") and _meaning(path) == UNKNOWN:
+                continue  # all subsystems are in this process
             if (key not in names and path not in QUIET_KEYS) or value not in READ_IN_VAIN.get(path, (value,)):
                 yield Unsupported(path, _meaning(path))
+            elif path in LISTED and isinstance(value, list):
+                yield from _unsupported_of(path, value)
+
+
+def _unsupported_of(path: str, listed: list[object]) -> Iterator[Unsupported]:
+    """Keys of listed objects that nobody reads."""
+    known = {field.encode_name for field in msgspec.structs.fields(LISTED[path])}
+    found = {str(key) for each in listed if isinstance(each, dict) for key in each}
+    for key in sorted(found - known):
+        yield Unsupported(f"{path}[].{key}", _meaning(f"{path}.{key}"))
 
 
 def _meaning(path: str) -> str:
@@ -359,4 +422,4 @@ def _meaning(path: str) -> str:
         found = MEANINGS.get(".".join(parts[:length]))
         if found is not None:
             return found
-    return "not known here: it has no effect"
+    return UNKNOWN

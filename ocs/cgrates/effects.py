@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POST_TIMEOUT_S = 10.0
+POST_PAUSE_S = 1.0  # before the second attempt
 POSTS_AT_ONCE = 200
 
 
@@ -140,16 +141,16 @@ class Effects:
         self._runtime.in_background("post", self._posted(effect.targets[0], body))
 
     async def _posted(self, url: str, body: bytes) -> None:
+        """Posts as often as `general.poster_attempts` says, with longer and longer pauses between."""
+        attempts = max(self._runtime.settings.general.poster_attempts, 1)
+        pauses = (POST_PAUSE_S, POST_PAUSE_S)
         try:
-            headers = {"Content-Type": "application/json"}
-            async with (
-                asyncio.timeout(POST_TIMEOUT_S),
-                aiohttp.ClientSession() as session,
-                session.post(url, data=body, headers=headers) as answer,
-            ):
-                log.info("actions.posted", status=answer.status)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            log.warning("actions.post_failed", error=str(error) or type(error).__name__)
+            for number in range(1, attempts + 1):
+                if await _post(url, body, is_last=number == attempts):
+                    return
+                if number < attempts:
+                    await asyncio.sleep(pauses[0])
+                pauses = (pauses[1], sum(pauses))
         finally:
             self._posts -= 1
 
@@ -195,3 +196,19 @@ def _pairs(text: object) -> dict[str, str]:
     """`a:1&b:2` as members."""
     parts = [part.partition(":") for part in str(text).split("&") if part]
     return {name: value for name, _, value in parts}
+
+
+async def _post(url: str, body: bytes, *, is_last: bool) -> bool:
+    """Whether a post has arrived."""
+    try:
+        headers = {"Content-Type": "application/json"}
+        async with (
+            asyncio.timeout(POST_TIMEOUT_S),
+            aiohttp.ClientSession() as session,
+            session.post(url, data=body, headers=headers) as answer,
+        ):
+            log.info("actions.posted", status=answer.status)
+            return answer.status < 300
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        log.warning("actions.post_failed", error=str(error) or type(error).__name__, is_last=is_last)
+        return False

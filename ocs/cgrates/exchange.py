@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 
 from ocs.cgrates import config
@@ -10,8 +11,10 @@ from ocs.cgrates.exports import Exports, Spawn, ees_settings
 from ocs.cgrates.readers import Process, Reader, ReaderSettings, ers_settings
 from ocs.cgrates.state import State
 from ocs.exporting.records import Record
-from ocs.sessions.cdrs import CdrService
+from ocs.sessions.cdrs import CONTEXT, CdrService
+from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import Cdr, CgrEvent
+from ocs.sessions.surroundings import Surroundings
 
 log = structlog.get_logger()
 
@@ -21,9 +24,12 @@ READER_FLAGS = ("*cdrs", "*dryRun", "*dryrun", "*log", "*none")
 class Exchange:
     """One per server. Raises ConfigError for an exporter or reader that cannot be as configured."""
 
-    def __init__(self, settings: config.Settings, state: State, cdrs: CdrService) -> None:
+    def __init__(
+        self, settings: config.Settings, state: State, cdrs: CdrService, surroundings: Surroundings
+    ) -> None:
         self._settings = settings
         self._cdrs = cdrs
+        self._surroundings = surroundings
         self._tasks: list[asyncio.Task[None]] = []
         try:
             self.exports = Exports(ees_settings(settings.raw), state)
@@ -33,6 +39,7 @@ class Exchange:
             self.readers = {each.id: Reader(each, state, tenant, self._process_of(each)) for each in found}
         except ValueError as error:
             raise config.ConfigError(str(error)) from None
+        self.exports.alter = self._altered
         cdrs.exported = self._export
 
     def put(self, event: CgrEvent, exporter_ids: Sequence[str]) -> None:
@@ -55,6 +62,18 @@ class Exchange:
         """Lets a record wait for the exporters of the configuration."""
         record = Record(f"{cdr.cgrid}:{cdr.run_id}", cdr.tenant, self._cdrs.form(cdr))
         self.exports.put(record, self._settings.cdrs.online_cdr_exports)
+
+    def _altered(self, record: Record, ids: tuple[str, ...], context: str) -> Record:
+        """A record after its attributes; one that no profile matches stays as it is. Raises ValueError."""
+        named = record.options.get("*context")
+        event = CgrEvent(record.tenant, dict(record.event), dict(record.options), record.key)
+        try:
+            found = self._surroundings.attributes(event, ids, context or str(named or CONTEXT)).event
+        except ServiceError as error:
+            if str(error) == NOT_FOUND:
+                return record
+            raise ValueError(f"ATTRIBUTES_ERROR:{error}") from None
+        return msgspec.structs.replace(record, tenant=found.tenant, event=found.event, options=found.options)
 
     def _process_of(self, reader: ReaderSettings) -> Process:
         """What is done with the events of a reader. Raises ValueError for a flag that is not offered."""

@@ -22,7 +22,9 @@ from ocs.exporting.sinks import FileSink, HttpSink, LogSink, NoSink, Sink, SinkF
 log = structlog.get_logger()
 
 DIGITS = 20  # of a sequence in a key
+ATTRIBUTES = "*attributes"  # the flag of an exporter whose records are changed first
 MOST_WAITING = 1_000_000  # records of one exporter
+Alter = Callable[[Record, tuple[str, ...], str], Record]  # by profiles of some ids, in a context
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
@@ -38,6 +40,9 @@ class ExporterSettings(msgspec.Struct, frozen=True):
     field_separator: str = ","
     filters: list[str] = []
     failed_posts_dir: str = ""
+    flags: list[str] = []
+    attribute_ids: list[str] = []
+    attribute_context: str = ""
     opts: dict[str, Any] = {}
 
 
@@ -45,6 +50,7 @@ class EesSettings(msgspec.Struct, frozen=True):
     """Section `ees`."""
 
     enabled: bool = False
+    attributes_conns: list[str] = []
     failed_posts: dict[str, Any] = {}
     exporters: list[ExporterSettings] = []
 
@@ -107,6 +113,8 @@ class Exports:
             name: Delivery(exporter, self._outbox, settle=state.durable)
             for name, exporter in self._exporters.items()
         }
+        self._alters = bool(settings.attributes_conns)
+        self.alter: Alter = _as_it_is
         self._tasks: list[asyncio.Task[None]] = []
 
     def __contains__(self, exporter_id: str) -> bool:
@@ -133,26 +141,42 @@ class Exports:
     def wanted(self, record: Record, ids: Iterable[str] = ()) -> list[str]:
         """Exporters whose filters let a record pass, of some or of all."""
         asked = tuple(ids)
-        names = [name for name in asked if name in self._exporters] if asked else list(self._exporters)
+        known = [name for name, each in self._settings.items() if each.type != "*none"]
+        names = [name for name in known if name in asked] if asked else known
         return [name for name in names if is_wanted(self._rules(self._settings[name], record.tenant), record)]
 
     def put(self, record: Record, ids: Iterable[str]) -> list[str]:
         """Let a record wait for exporters, in the present step; the ids of those that want it."""
         names = self.wanted(record, ids)
         for name in names:
-            self._outbox.add(name, record)
+            try:
+                altered = self._altered(name, record)
+            except ValueError as error:  # what the record is about has been done: nothing of it is taken back
+                log.error("exporter.record_left_out", exporter=name, record=record.key, error=str(error))
+                continue
+            self._outbox.add(name, altered)
             self._deliveries[name].wake()
         return names
+
+    def _altered(self, name: str, record: Record) -> Record:
+        """A record as an exporter wants it. Raises ValueError where its attributes cannot be applied."""
+        settings = self._settings[name]
+        if ATTRIBUTES not in settings.flags:
+            return record
+        if not self._alters:
+            raise ValueError(f"exporter {name}: NOT_CONNECTED: AttributeS")
+        return self.alter(record, tuple(settings.attribute_ids), settings.attribute_context)
 
     async def export(self, record: Record, ids: Iterable[str] = ()) -> list[str]:
         """Put a record; where an exporter is synchronous, it is delivered or kept aside on return."""
         names = self.wanted(record, ids)
         for name in names:
+            altered = self._altered(name, record)
             if self._settings[name].synchronous:
-                if not await deliver(self._exporters[name], [record]):
+                if not await deliver(self._exporters[name], [altered]):
                     raise SinkFailed(f"exporter {name}: the record is kept aside")
             else:
-                self._outbox.add(name, record)
+                self._outbox.add(name, altered)
                 self._deliveries[name].wake()
         return names
 
@@ -178,6 +202,9 @@ class Exports:
             return ()
 
     def _exporter(self, settings: ExporterSettings) -> Exporter:
+        strange = [flag for flag in settings.flags if flag not in ("", ATTRIBUTES)]
+        if strange:
+            log.warning("exporter.flags_without_effect", exporter=settings.id, flags=strange)
         try:
             template = parse_template(settings.fields)
             sink = sink_of(settings)
@@ -187,6 +214,10 @@ class Exports:
         if settings.synchronous and folder is None:
             folder = Path(settings.export_path if settings.type.startswith("*file") else ".") / "failed_posts"
         return Exporter(settings.id, sink, template, max(settings.attempts, 1), folder)
+
+
+def _as_it_is(record: Record, ids: tuple[str, ...], context: str) -> Record:
+    return record
 
 
 def sink_of(settings: ExporterSettings) -> Sink:

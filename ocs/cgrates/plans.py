@@ -13,6 +13,7 @@ import structlog
 
 from ocs.cgrates.kinds import Kind, PlanEntry, StoredPlan
 from ocs.cgrates.state import State
+from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.actions_model import ActionPlanEntry
 from ocs.charging.cgrates.plan import Timing
 from ocs.charging.cgrates.planned import schedule_of
@@ -68,6 +69,22 @@ def run(runtime: "Runtime", entry: PlanEntry, account_id: str) -> None:
     error = runtime.execute(account_id, entry.actions_tag)
     if error:
         log.warning("actions.failed", account=account_id, actions=entry.actions_tag, error=error)
+
+
+def open_account(runtime: "Runtime", account_id: str) -> None:
+    """Opens an account by the plans of `dynaprepaid_actionplans`; where nothing comes of them there is none."""
+    state = runtime.state
+    known: Mapping[str, StoredPlan] = state.tables[Kind.ACTION_PLAN]
+    found = [known[name] for name in runtime.settings.dynaprepaid_plans if name in known]
+    if not found:
+        log.warning("account.not_opened", account=account_id, reason="dynaprepaid_actionplans names no plan")
+        return
+    state.put(Kind.ACCOUNT, account_id, Account(account_id))
+    for plan in found:
+        for entry in sorted(plan.entries, key=lambda entry: -entry.weight):
+            run(runtime, entry, account_id)
+    if state.accounts.get(account_id) == Account(account_id):
+        state.delete(Kind.ACCOUNT, account_id)
 
 
 def due(plan: StoredPlan, after_ns: int, zone: tzinfo) -> Iterator[tuple[int, PlanEntry]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from ocs.cgrates import account_updates, config, tariff, watching
+from ocs.cgrates import account_updates, config, plans, tariff, watching
 from ocs.cgrates.accounting import CgratesAccounting
 from ocs.cgrates.effects import Effects
 from ocs.cgrates.exchange import Exchange
@@ -76,6 +76,7 @@ class Runtime(Tasks):
         self.started_at_ns = wall_ns()
         self.clients = clients or NoClients()
         self.accounting = CgratesAccounting(self.state, self.arithmetic, wall_ns)
+        self.accounting.open_account = partial(plans.open_account, self)
         core: Accounting = self.accounting if charging is None else charging
         self.surroundings = self.surroundings_type(self.state, self.arithmetic, wall_ns)
         self.surroundings.restore()
@@ -91,7 +92,7 @@ class Runtime(Tasks):
             wall_ns,
         )
         self.cdrs = CdrService(self.sessions, core, self.state, wall_ns, cdr_steps(settings))
-        self.exchange = Exchange(settings, self.state, self.cdrs)
+        self.exchange = Exchange(settings, self.state, self.cdrs, self.surroundings)
         self.state.on_accounts = partial(account_updates.changed, self)
         self.state.tells_all_accounts = bool(settings.rals.thresholds_conns or settings.rals.stats_conns)
         self.scheduler = Scheduler(self, settings.general.default_timezone)
@@ -142,6 +143,11 @@ class Runtime(Tasks):
         self.arithmetic = config.arithmetic(settings)
         self.accounting.use(self.arithmetic)
         self.sessions.settings = session_settings(settings)
+        self.surroundings.attribute_runs = settings.attributes.process_runs
+        self.surroundings.telling = telling(settings)
+        self.state.tells_all_accounts = bool(settings.rals.thresholds_conns or settings.rals.stats_conns)
+        self.cdrs.steps = cdr_steps(settings)
+        self.pipeline.connect(connected(settings))
         log.info("config.changed")
 
     # --- accounts
@@ -292,7 +298,7 @@ def cdr_steps(settings: config.Settings) -> CdrSteps:
         attributes=bool(told.attributes_conns),
         chargers=bool(told.chargers_conns),
         stores=told.store_cdrs,
-        exports=bool(told.online_cdr_exports),
+        exports=bool(told.online_cdr_exports or told.ees_conns),
         thresholds=bool(told.thresholds_conns),
         stats=bool(told.stats_conns),
     )

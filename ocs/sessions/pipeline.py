@@ -40,6 +40,10 @@ class EventPipeline:
         self.surroundings = surroundings
         self._connected = connected
 
+    def connect(self, subsystems: frozenset[str]) -> None:
+        """Sessions may use these subsystems from now on."""
+        self._connected = subsystems
+
     # --- the methods
 
     def authorize(self, event: CgrEvent, wanted: Wanted) -> Answer:

@@ -58,7 +58,18 @@ def test_keys_without_effect_are_told_once_with_what_that_means(tmp_path: Path) 
     ("text", "told"),
     [
         ('{"ees": {"enabled": true, "exporters": [], "cache": {}}, "ers": {"readers": []}}', ["ees.cache"]),
-        ('{"schedulers": {"dynaprepaid_actionplans": ["AP"]}}', ["schedulers.dynaprepaid_actionplans"]),
+        ('{"schedulers": {"dynaprepaid_actionplans": ["AP"], "filters": []}}', []),
+        ('{"schedulers": {"filters": ["*string:~*req.Account:1001"]}}', ["schedulers.filters"]),
+        (
+            '{"sessions": {"apiers_conns": ["*internal"], "replication_conns": ["x"]}}',
+            ["sessions.replication_conns"],
+        ),
+        ('{"diameter_agent": {"enabled": false}, "dns_agent": {"enabled": true}}', ["dns_agent"]),
+        ('{"ees": {"exporters": [{"id": "X", "flags": [], "blocker": true}]}}', ["ees.exporters[].blocker"]),
+        (
+            '{"ers": {"readers": [{"id": "X", "partial_commit_fields": []}]}}',
+            ["ers.readers[].partial_commit_fields"],
+        ),
         ('{"schedulers": {"enabled": true, "dynaprepaid_actionplans": []}}', []),
         (
             '{"sessions": {"backup_interval": "1s", "store_session_costs": false}}',

@@ -133,3 +133,40 @@ def test_what_cannot_be_exported_is_kept_aside_and_replayed(tmp_path: Path) -> N
 def test_what_is_not_offered_is_said_at_the_start(section: dict[str, Any], said: str) -> None:
     with pytest.raises(config.ConfigError, match=said):
         Engine(section)
+
+
+async def _record_out(folder: Path, settings: dict[str, Any]) -> str:
+    engine = Engine(exporting(folder) | settings)
+    engine.load(
+        TARIFF | {"Attributes.csv": "cgrates.org,MASK,*cdrs,,,,*req.Account,*constant,masked,false,10\n"}
+    )
+    event = {
+        "OriginID": "x",
+        "RequestType": "*rated",
+        "Account": "1001",
+        "Destination": "49301",
+        "Usage": "60s",
+    }
+    event |= {"ToR": "*voice", "Category": "call", "AnswerTime": "2026-06-15T10:00:00Z"}
+    await engine.result("CDRsV1.ProcessEvent", {"Flags": ["*rals", "*chargers:false"], "Event": event})
+    await engine.runtime.exchange.exports.drain()
+    assert next(iter(engine.runtime.state.cdrs.values())).account == "1001"
+    out = folder / "CSV.csv"
+    return out.read_text() if out.exists() else ""
+
+
+def test_all_exporters_get_records_where_they_are_connected(tmp_path: Path) -> None:
+    wired = {"cdrs": {"ees_conns": ["*internal"]}}
+    assert asyncio.run(_record_out(tmp_path, wired)) == "1001,0.01\n"
+    assert asyncio.run(_record_out(tmp_path / "none", {"cdrs": {}})) == ""
+
+
+def test_an_exporter_changes_its_records_by_attributes(tmp_path: Path) -> None:
+    changing = exporting(tmp_path, flags=["*attributes"], attribute_ids=["MASK"])
+    changing["ees"]["attributes_conns"] = ["*internal"]
+    assert asyncio.run(_record_out(tmp_path, changing)) == "masked,0.01\n"
+    other = exporting(tmp_path / "other", flags=["*attributes"], attribute_context="*sessions")
+    other["ees"]["attributes_conns"] = ["*internal"]
+    assert asyncio.run(_record_out(tmp_path / "other", other)) == "1001,0.01\n"
+    unwired = exporting(tmp_path / "unwired", flags=["*attributes"])
+    assert asyncio.run(_record_out(tmp_path / "unwired", unwired)) == ""

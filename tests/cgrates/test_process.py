@@ -21,7 +21,7 @@ STOP_S = 0.5  # 0.1 on a machine with nothing else to do
 RECORDS = 300
 KILL_AFTER = 120
 IN_FLIGHT = 40
-VAIN = {"suretax": {}, "schedulers": {"dynaprepaid_actionplans": ["AP"]}}  # without effect
+VAIN: dict[str, Any] = {"suretax": {}, "ees": {"cache": {}}}  # without effect
 SCRIPT = (
     "#!{python}\nimport sys\nsys.path.insert(0, {root!r})\nfrom ocs.cli.main import main\nsys.exit(main())\n"
 )
@@ -123,7 +123,7 @@ def test_it_has_the_name_and_the_manners_of_the_engine(tmp_path: Path) -> None:
             if "config.keys_without_effect" in line
         ]
         assert "no connection to SureTax" in told
-        assert "accounts are not opened by their first event" in told
+        assert "exporters are kept open while the server runs" in told
 
 
 def record(number: int) -> dict[str, Any]:

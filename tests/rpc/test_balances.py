@@ -106,7 +106,9 @@ def test_a_call_told_by_totals_gives_back_what_the_last_one_does_not_confirm() -
         async with running() as world:
             call = {"session": "call", "service": "voice", "account": "1001"}
             await world.call("Charge", kind="INITIAL", **call, requested="1m")
-            step = await world.call("Charge", kind="UPDATE", event=1, **call, used_in_all="120s", requested="1m")
+            step = await world.call(
+                "Charge", kind="UPDATE", event=1, **call, used_in_all="120s", requested="1m"
+            )
             assert step["cost_nanos"] == 200_000_000
             last = await world.call("Charge", kind="TERMINATION", **call, used_in_all="60s")
             assert (last["cost_nanos"], last["remaining_nanos"]) == (100_000_000, 10 * NANOS - 100_000_000)

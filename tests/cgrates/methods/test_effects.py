@@ -3,8 +3,10 @@
 import asyncio
 from typing import Any
 
+import pytest
 from aiohttp import web
 
+from ocs.cgrates import effects
 from tests.cgrates.methods.api import Api
 from tests.cgrates.methods.test_costs import TARIFF
 
@@ -81,7 +83,36 @@ def test_an_account_is_posted(api: Api) -> None:
     assert [one["ID"] for one in seen] == ["cgrates.org:1001"]
 
 
-def test_a_post_nobody_takes_hurts_nobody(api: Api) -> None:
+def test_a_post_is_repeated_as_often_as_the_configuration_says(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effects, "POST_PAUSE_S", 0.0)
+    seen: list[int] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(len(seen))
+        return web.Response(status=503 if len(seen) < 3 else 200)
+
+    async def listen() -> tuple[web.AppRunner, int]:
+        app = web.Application()
+        app.router.add_post("/", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner, runner.addresses[0][1]
+
+    runner, port = api.runner.run(listen())
+    run(api, Identifier="*http_post", ExtraParameters=f"http://127.0.0.1:{port}/")
+    assert len(seen) == 3  # as often as it takes, three times at most
+    api("ConfigSv1.SetConfig", Config={"general": {"poster_attempts": 1}})
+    seen.clear()
+    run(api, Identifier="*http_post", ExtraParameters=f"http://127.0.0.1:{port}/")
+    assert len(seen) == 1
+    api.runner.run(runner.cleanup())
+
+
+def test_a_post_nobody_takes_hurts_nobody(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects, "POST_PAUSE_S", 0.0)
     run(api, Identifier="*http_post", ExtraParameters="http://127.0.0.1:1/")
     assert api("CoreSv1.Ping") == "Pong"
 

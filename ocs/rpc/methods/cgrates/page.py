@@ -21,7 +21,7 @@ Different on purpose:
   is an error with its file, line and column. What is due `*asap` has run when the answer comes.
 - `GetAccount` shows no time of the last change: `UpdateTime` is the time before all others.
 - Runs of action plans that fall into a time at which the server is down are left out, as there.
-- Actions that reach outside: `*log`, `*cdrlog`, `*http_post` and its like (one attempt, ten seconds), `*export`,
+- Actions that reach outside: `*log`, `*cdrlog`, `*http_post` and its like (`general.poster_attempts`), `*export`,
   `*alter_sessions`, `*force_disconnect_sessions`, `*reset_threshold`, `*reset_stat_queue` and `*cgr_rpc` to
   `*internal` are carried out, behind the step that asked for them; mails, profiles set by actions (`*dynamic_...`)
   and remote accounts are not, and a warning says so each time.
