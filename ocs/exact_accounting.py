@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from ocs.charging.account import session_key
+from ocs.charging.cdr import ORIGIN_ID, SESSION_API
 from ocs.charging.decision import Decision
 from ocs.charging.entry import Posting
 from ocs.charging.events import (
@@ -38,7 +39,7 @@ from ocs.sessions.accounting import UNLIMITED, Outcome, Rated, Report, Step
 from ocs.sessions.model import Run, cgrid_of
 from ocs.sessions.values import Event
 
-CLIENT = "sessions"
+CLIENT = SESSION_API
 DEFAULT_TENANT = "default"
 KNOWN_NAMES = 200_000
 UNRATED_NANOS = -1_000_000_000
@@ -194,6 +195,7 @@ class ExactAccounting:
             ChargingContext(
                 called=values.text(event.get("Destination")).removeprefix("+"),
                 category=values.text(event.get("Category")),
+                extra=((ORIGIN_ID, values.text(event.get(ORIGIN_ID))),),
             ),
             "" if subject == account else subject,
             started_ns or now_ns,

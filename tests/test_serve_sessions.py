@@ -144,6 +144,9 @@ def test_a_call_is_charged_to_the_nano_at_every_step(server: Server) -> None:
     (cdr,) = server.call("CDRsV1.GetCDRs", {"OriginIDs": ["call-1"]})
     assert (cdr["Usage"], cdr["Cost"], cdr["CostSource"]) == (75 * S, 0.0375, "*sessions")
     assert server.refusal("SessionSv1.GetActiveSessions", {}) == "NOT_FOUND"
+    for name in ("call-1", cdr["CGRID"]):
+        told = server.call("OcsV1.Explain", {"session": name})
+        assert (told["cost_nanos"], told["is_complete"]) == (75 * SECOND_COST, True)
 
 
 def test_a_record_without_a_session_and_a_message_are_debited_once(server: Server) -> None:

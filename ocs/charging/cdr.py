@@ -6,6 +6,8 @@ from ocs.charging.account import Quota, Session
 from ocs.charging.entry import Cdr, UsageTotal
 
 CAUSE_LATE = "late report"
+SESSION_API = "sessions"  # client of the sessions that the session API keeps; their ids begin with the CGRID
+ORIGIN_ID = "OriginID"  # what their own clients call them, in the record's extra facts
 
 
 def cdr_of(account_key: str, session: Session, now_ns: int, cause: str) -> Cdr:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from ocs.charging.cdr import CAUSE_LATE, ORIGIN_ID, SESSION_API
 from ocs.charging.entry import Cdr, Entry, EntryKind, Posting, UsageTotal
 from ocs.charging.events import ChargingContext, Unit
-from ocs.charging.rating import Rate, without_fee
+from ocs.charging.rating import Rate, price, without_fee
+from ocs.charging.rerate import CAUSE_REFUNDED, CAUSE_RERATED
 from ocs.charging.tariff.catalogue import Catalogue
-from ocs.charging.tariff.model import Considered, Query, Tariff
+from ocs.charging.tariff.model import Considered, Query, Tariff, Verdict
 from ocs.charging.what_if import Breakdown, Tried, break_down
 
 MEMBERS = {
@@ -109,7 +111,10 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """A session with every change it made; `is_complete` where the entries add up to its cost."""
+    """A session with every change it made; `is_complete` where the entries add up to its cost.
+
+    `free` is what was used and made no entry, with what the tariff says of it.
+    """
 
     account: str
     client: str
@@ -126,6 +131,21 @@ class Explained(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
     entries_nanos: int
     is_complete: bool
+    free: tuple[Charge, ...] = ()
+
+
+def is_called(cdr: Cdr, name: str) -> bool:
+    """Whether a record is that of a session of this name, which in the session API is its OriginID or its CGRID."""
+    if cdr.session_id == name:
+        return True
+    if cdr.client != SESSION_API:
+        return False
+    return cdr.session_id.startswith(f"{name}:") or (ORIGIN_ID, name) in cdr.context.extra
+
+
+def adds(cdr: Cdr) -> bool:
+    """Whether a record adds to another one, that its session ended with."""
+    return cdr.cause in (CAUSE_LATE, CAUSE_RERATED, CAUSE_REFUNDED)
 
 
 def facts_of(cdrs: Iterable[Cdr], plan: str) -> Facts | None:
@@ -151,7 +171,7 @@ def facts_of(cdrs: Iterable[Cdr], plan: str) -> Facts | None:
 
 def explain(facts: Facts, postings: Iterable[Posting], catalogues_at: CataloguesAt) -> Explained:
     """A session with its postings, the oldest first."""
-    events = tuple(_event(facts, posting, catalogues_at) for posting in postings)
+    events = tuple(_event(facts, together, catalogues_at) for together in _by_event(facts, postings))
     paid_nanos = sum(charge.amount_nanos for event in events for charge in event.charges)
     context = facts.context
     return Explained(
@@ -173,24 +193,111 @@ def explain(facts: Facts, postings: Iterable[Posting], catalogues_at: Catalogues
         events,
         paid_nanos,
         paid_nanos == facts.cost_nanos,
+        tuple(_free(facts, total, catalogues_at) for total in facts.usage if _is_free(total, events)),
     )
 
 
-def _event(facts: Facts, posting: Posting, catalogues_at: CataloguesAt) -> Event:
-    charges = tuple(_charge(facts, posting, entries, catalogues_at) for entries in _grouped(posting.entries))
-    kind = "" if posting.kind is None else posting.kind.name
-    return Event(posting.at_ns, kind, posting.event_id, posting.by, posting.reason, charges)
+def used_at_ns(facts: Facts) -> int:
+    """The moment at which usage that made no entry is looked up in the tariff: when the session began."""
+    return facts.opened_at_ns
 
 
-def _grouped(entries: Iterable[Entry]) -> list[list[Entry]]:
+def _is_free(total: UsageTotal, events: tuple[Event, ...]) -> bool:
+    """Whether a rating group used units of a kind that no entry is about."""
+    told = {(charge.rating_group, charge.unit) for event in events for charge in event.charges}
+    is_charged = (total.rating_group, MEMBERS[total.unit]) in told
+    return bool(total.used) and not total.cost_nanos and not is_charged
+
+
+def _free(facts: Facts, total: UsageTotal, catalogues_at: CataloguesAt) -> Charge:
+    """What the tariff says of a usage that cost nothing."""
+    nothing = Charge(total.rating_group, MEMBERS[total.unit], total.used, 0, 0, Decision(""), ())
+    moment_ns = used_at_ns(facts)
+    for number, catalogue in catalogues_at(moment_ns):
+        query = _query(facts, total.unit, total.rating_group, catalogue)
+        explanation = catalogue.explain(facts.plan, query, moment_ns)
+        priced = explanation.priced
+        rule = (priced.plan, priced.rule, priced.rate_id, priced.prefix or priced.zone, priced.window)
+        told = read_decision("|".join(rule)) if priced.rule else Decision(priced.verdict.name.lower())
+        found = msgspec.structs.replace(
+            nothing,
+            decision=told,
+            tariff=number,
+            prefixes=tuple(Tried(prefix, names) for prefix, names in catalogue.prefixes(facts.context.called)),
+            considered=explanation.considered,
+            left_off=explanation.left_off,
+        )
+        is_free = priced.verdict is Verdict.FREE or (
+            priced.rate is not None and not price(priced.rate, total.used)
+        )
+        note = "" if is_free else "it made no entry although this price is not nothing"
+        return msgspec.structs.replace(found, note=note)
+    return msgspec.structs.replace(nothing, note="the tariff of that time is not there any more")
+
+
+def _query(facts: Facts, unit: Unit | None, rating_group: int | None, catalogue: Catalogue) -> Query:
+    context = facts.context
+    return Query(
+        facts.service,
+        unit,
+        rating_group,
+        None,
+        context.called,
+        context.apn,
+        context.plmn,
+        context.category,
+        context.rat,
+        catalogue.facts(context.extra),
+    )
+
+
+Paid = tuple[str, Entry]
+"""An entry with the account it is on; empty where that is the session's own."""
+
+
+def _by_event(facts: Facts, postings: Iterable[Posting]) -> list[list[Posting]]:
+    """Postings of one event or act on several accounts together, that of the session's own account first."""
+    found: dict[tuple[object, ...], list[Posting]] = {}
+    for posting in postings:
+        found.setdefault((posting.kind, posting.event_id, posting.at_ns), []).append(posting)
+    return [sorted(together, key=lambda each: each.account != facts.account) for together in found.values()]
+
+
+def _event(facts: Facts, postings: list[Posting], catalogues_at: CataloguesAt) -> Event:
+    first = postings[0]
+    paid = [
+        ("" if posting.account == facts.account else posting.account, entry)
+        for posting in postings
+        for entry in posting.entries
+    ]
+    charges = tuple(_charge(facts, first.at_ns, each, catalogues_at) for each in _grouped(paid))
+    kind = "" if first.kind is None else first.kind.name
+    reason = first.reason if first.account == facts.account else ""
+    return Event(first.at_ns, kind, first.event_id, first.by, reason, charges)
+
+
+def _grouped(paid: Iterable[Paid]) -> list[list[Paid]]:
     """Entries of one usage together: where several balances pay, the units stand with the first."""
-    groups: list[list[Entry]] = []
-    for entry in entries:
-        if groups and not entry.units and _name(groups[-1][0]) == _name(entry) and _is_charge(entry):
-            groups[-1].append(entry)
-        else:
-            groups.append([entry])
+    groups: list[list[Paid]] = []
+    rest: list[Paid] = []  # of what a member of a group paid first
+    for account, entry in paid:
+        if entry.units or not _is_charge(entry):
+            groups.append([(account, entry)])
+        elif not _joins(groups, account, entry):
+            rest.append((account, entry))
+    for account, entry in rest:
+        if not _joins(groups, account, entry):
+            groups.append([(account, entry)])
     return groups
+
+
+def _joins(groups: list[list[Paid]], account: str, entry: Entry) -> bool:
+    """Puts an entry with those of its usage, where they are there already."""
+    for group in reversed(groups):
+        if _name(group[0][1]) == _name(entry):
+            group.append((account, entry))
+            return True
+    return False
 
 
 def _is_charge(entry: Entry) -> bool:
@@ -201,10 +308,10 @@ def _name(entry: Entry) -> tuple[object, ...]:
     return _is_charge(entry), entry.rating_group, entry.unit, entry.rule, entry.rated_from
 
 
-def _charge(facts: Facts, posting: Posting, entries: list[Entry], catalogues_at: CataloguesAt) -> Charge:
-    first = entries[0]
+def _charge(facts: Facts, at_ns: int, paid: list[Paid], catalogues_at: CataloguesAt) -> Charge:
+    first = paid[0][1]
     decision = read_decision(first.rule)
-    amount_nanos = -sum(entry.amount for entry in entries if entry.balance_unit is Unit.MONEY)
+    amount_nanos = -sum(entry.amount for _, entry in paid if entry.balance_unit is Unit.MONEY)
     charge = Charge(
         first.rating_group,
         "" if first.unit is None else MEMBERS[first.unit],
@@ -212,15 +319,13 @@ def _charge(facts: Facts, posting: Posting, entries: list[Entry], catalogues_at:
         first.rated_from,
         amount_nanos,
         decision,
-        tuple(
-            _change(entry, "" if posting.account == facts.account else posting.account) for entry in entries
-        ),
+        tuple(_change(entry, account) for account, entry in paid),
     )
     if not decision.plan or not _is_charge(first):
         return charge
     told: list[Charge] = []
-    for number, catalogue in catalogues_at(posting.at_ns):
-        told.append(_with_tariff(facts, posting.at_ns, first, charge, number, catalogue))
+    for number, catalogue in catalogues_at(at_ns):
+        told.append(_with_tariff(facts, at_ns, first, charge, number, catalogue))
         if not told[-1].note:
             return told[-1]
     if not told:
@@ -257,19 +362,7 @@ def _with_tariff(
     if breakdown is None or breakdown.cost_nanos != charge.amount_nanos:
         notes.append(f'tariff version {number} has other terms for rate "{charge.decision.rate}"')
         breakdown = None
-    context = facts.context
-    query = Query(
-        facts.service,
-        entry.unit,
-        entry.rating_group,
-        None,
-        context.called,
-        context.apn,
-        context.plmn,
-        context.category,
-        context.rat,
-        catalogue.facts(context.extra),
-    )
+    query = _query(facts, entry.unit, entry.rating_group, catalogue)
     began_ns = at_ns - entry.units if entry.unit is Unit.TIME else at_ns
     plans = dict.fromkeys((facts.plan, charge.decision.plan))  # the second one is that of a balance's subject
     for plan, moment_ns in [(plan, moment_ns) for plan in plans for moment_ns in (at_ns, began_ns)]:
@@ -285,7 +378,7 @@ def _with_tariff(
         charge,
         tariff=number,
         breakdown=breakdown,
-        prefixes=tuple(Tried(prefix, names) for prefix, names in catalogue.prefixes(context.called)),
+        prefixes=tuple(Tried(prefix, names) for prefix, names in catalogue.prefixes(facts.context.called)),
         considered=explanation.considered,
         left_off=explanation.left_off,
         note="; ".join(notes),

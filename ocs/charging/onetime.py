@@ -244,7 +244,9 @@ def _refund(turn: Turn, refundable: Posting | None) -> Decision:
         for report in event.reports
     )
     answer = ChargingAnswer(Result.SUCCESS, grants, nanos, turn.ledger.money_free_nanos())
-    return _done(turn, answer, -nanos, grants, "refund")
+    token = event.refund_token
+    reason = "" if token is None else f"refund of {token_text(token)}"
+    return _done(turn, answer, -nanos, grants, "refund", reason)
 
 
 def _reverse(turn: Turn, posting: Posting) -> int:
@@ -280,7 +282,14 @@ def reverse(ledger: Ledger, posting: Posting) -> int:
     return nanos
 
 
-def _done(turn: Turn, answer: ChargingAnswer, nanos: int, grants: tuple[Grant, ...], cause: str) -> Decision:
+def _done(
+    turn: Turn,
+    answer: ChargingAnswer,
+    nanos: int,
+    grants: tuple[Grant, ...],
+    cause: str,
+    reason: str = "",
+) -> Decision:
     account, event, now_ns = turn.account, turn.event, turn.now_ns
     changed = msgspec.structs.replace(account, balances=turn.ledger.balances(), version=account.version + 1)
     key = answer_key(event)
@@ -291,6 +300,7 @@ def _done(turn: Turn, answer: ChargingAnswer, nanos: int, grants: tuple[Grant, .
         event.event_id,
         now_ns,
         tuple(turn.ledger.entries),
+        reason=reason,
     )
     usage = tuple(
         UsageTotal(grant.rating_group, grant.service_identifiers, grant.unit, grant.amount, grant.cost_nanos)

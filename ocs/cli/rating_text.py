@@ -113,9 +113,13 @@ def explained(result: Mapping[str, Any]) -> str:
     lines = list(_head(result))
     for event in result["events"]:
         who = f" by {event['by']}" if event["by"] else ""
-        lines += ["", f"{shown('at_ns', event['at_ns'])} {event['kind'] or 'OPERATOR'} {event['event']}{who}"]
+        why = f": {event['reason']}" if event["reason"] else ""
+        kind = event["kind"] or "OPERATOR"
+        lines += ["", f"{shown('at_ns', event['at_ns'])} {kind} {event['event']}{who}{why}"]
         for charge in event["charges"]:
             lines += _charge(charge)
+    for charge in result.get("free", ()):
+        lines += ["", "used for nothing, with no entry; looked up in the tariff:", *_charge(charge)]
     paid = format_nanos(result["entries_nanos"])
     if result["is_complete"]:
         lines += ["", _amount("all entries together", paid)]

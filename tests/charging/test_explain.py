@@ -146,3 +146,18 @@ def test_a_decision_is_read_back_whole() -> None:
     )
     assert read_decision("p|a|b|r|49|").rule == "a|b"
     assert read_decision("topup").plan == ""
+
+
+def test_usage_that_made_no_entry_is_looked_up() -> None:
+    world = used(money(1000), 700, rating_group=50)
+    found = told(world, (3, TARIFF))
+    assert (found.events, found.cost_nanos, found.is_complete) == ((), 0, True)
+    [free] = found.free
+    assert (free.units, free.decision.rule, free.tariff, free.note) == (700, "free", 3, "")
+    assert [each.rule for each in free.considered if each.rank] == ["free"]
+    [lost] = told(world).free
+    assert lost.note == "the tariff of that time is not there any more"
+    [dear] = told(world, (4, catalogue(RULES[0]))).free
+    assert dear.decision.rule == ""
+    assert dear.note == "it made no entry although this price is not nothing"
+    assert told(used(money(1000), 700, rating_group=10), (3, TARIFF)).free == ()

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from ocs.charging import acts
 from ocs.charging.explain import explain, facts_of
 from ocs.cli.main import main
 from tests.charging.test_explain import used
 from tests.cli.conftest import FakeServer
-from tests.support.charging import TARIFF, money
+from tests.support.charging import NOON_NS, TARIFF, money
 from tests.support.tariff_texts import write_folder, yaml_text
 
 Capture = pytest.CaptureFixture[str]
@@ -115,3 +116,19 @@ def test_the_last_session_of_an_account_is_asked_for(server: FakeServer) -> None
     assert server.requests[0]["params"] == [{"account": "1001"}]
     assert main(["explain", "--account", "1001", "--server", server.address]) == 2
     assert len(server.requests) == 1
+
+
+def test_what_cost_nothing_and_who_did_what_why_is_shown(server: FakeServer, capsys: Capture) -> None:
+    world = used(money(10_000), 700, rating_group=50)
+    act = acts.Act("a1", NOON_NS, "ops", "a gift")
+    _, posting = acts.adjust(world.account, "main", 5, act)
+    assert posting is not None
+    facts = facts_of(world.cdrs, "standard")
+    assert facts is not None
+    told = explain(facts, [posting], lambda at_ns: [(3, TARIFF)])
+    server.answers(msgspec.to_builtins(told))
+    assert main(["explain", "s1", "--server", server.address]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert "2026-06-01 12:00:00.000Z OPERATOR a1 by ops: a gift" in shown
+    after = shown.index("used for nothing, with no entry; looked up in the tariff:")
+    assert shown[after + 1] == "  rating group 50, 700B: plan standard, rule free, tariff version 3"

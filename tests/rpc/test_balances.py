@@ -64,6 +64,37 @@ def test_accounts_share_a_group_and_pay_for_each_other() -> None:
             assert pool["posted"]["nanos"] < 3 * NANOS
             for key in ("1001", "2002"):
                 assert (await world.call("AccountVerify", account=key))["ok"] is True
+            explained = await world.call("Explain", session="e1")
+            [[charge]] = [event["charges"] for event in explained["events"]]
+            assert [each["balance"] for each in charge["balances"]] == ["default:1001/pool"]
+            assert (explained["is_complete"], charge["note"]) == (True, "")
+
+    asyncio.run(body())
+
+
+def test_what_several_accounts_paid_together_is_explained_as_one_usage() -> None:
+    async def body() -> None:
+        async with running() as world:
+            await world.call("AccountCreate", account="2002", plan="standard", identities=["msisdn:15550100002"])
+            shared = {"terms": {"shared_groups": ["family"]}, "priority": 5, "balance": "pool"}
+            await world.call("AccountSetBalance", account="1001", amount="3.00", **shared)
+            await world.call("AccountSetBalance", account="2002", amount="0.04", **shared)
+            for strategy in ("mine_lowest", "highest"):
+                await world.call("AccountShare", group="family", accounts=["1001", "2002"], strategy=strategy)
+                call = {"session": strategy, "service": "voice", "called": "15551"}
+                await world.call("Charge", kind="INITIAL", account="2002", requested="10s", **call)
+                used = {"mine_lowest": "60s", "highest": "3000s"}[strategy]
+                await world.call("AccountSetBalance", account="2002", amount="0.04", **shared)
+                done = await world.call("Charge", kind="TERMINATION", used=used, **call)
+                told = await world.call("Explain", session=strategy)
+                [event] = told["events"]
+                [charge] = event["charges"]
+                mine, theirs = "pool", "default:1001/pool"
+                order = [mine, theirs] if strategy == "mine_lowest" else [theirs, mine]
+                assert [each["balance"] for each in charge["balances"]][:2] == order
+                assert (charge["amount_nanos"], charge["note"]) == (done["cost_nanos"], "")
+                assert charge["breakdown"]["cost_nanos"] == done["cost_nanos"]
+                assert told["is_complete"] is True
 
     asyncio.run(body())
 
@@ -143,5 +174,25 @@ def test_a_stored_session_is_given_back_and_charged_anew() -> None:
             assert again["cost_nanos"] == cost_nanos
             assert again["available_nanos"] == 10 * NANOS - cost_nanos
             assert "no record" in await world.fail("SessionRerate", **{**named, "session": "nobody"})
+            for number in range(520):  # a page of records later
+                await world.call("Charge", **charge | {"session": f"later {number}", "requested": "1"})
+            await world.call("SessionRefund", **named, note="it was never delivered")
+            told = await world.call("Explain", session="e1")
+            assert told["opened_at_ns"] == record["opened_at_ns"]
+            assert (told["cost_nanos"], told["entries_nanos"], told["is_complete"]) == (0, 0, True)
+            assert told["events"][-1]["reason"] == "it was never delivered"
+
+    asyncio.run(body())
+
+
+def test_a_refund_of_a_message_says_of_which() -> None:
+    async def body() -> None:
+        async with running() as world:
+            message = {"kind": "event", "account": "1001", "service": "sms", "called": "15551", "event": "1"}
+            sent = await world.call("Charge", **message, session="m1", requested="1")
+            back = {**message, "action": "refund", "session": "m2", "refund_token": sent["refund_token"]}
+            assert (await world.call("Charge", **back))["result"] == "SUCCESS"
+            [event] = (await world.call("Explain", session="m2"))["events"]
+            assert event["reason"] == "refund of jsonrpc|m1|1"
 
     asyncio.run(body())

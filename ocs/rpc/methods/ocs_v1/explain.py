@@ -1,10 +1,11 @@
 """`OcsV1.Explain`: why a session cost what it did, from what was written down with the money."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from ocs.charging.account import Account, Session, session_key
 from ocs.charging.entry import Cdr, Posting, UsageTotal
-from ocs.charging.explain import Explained, Facts, explain, facts_of
+from ocs.charging.explain import Explained, Facts, adds, explain, facts_of, is_called, used_at_ns
 from ocs.charging.service import member_keys
 from ocs.charging.store import Query, Table
 from ocs.charging.tariff.catalogue import Catalogue
@@ -39,7 +40,8 @@ async def explain_(context: Context, params: ExplainParams) -> Explained:
     else:
         raise InvalidParams("session: is missing; or name the account")
     postings = await _postings(context, facts)
-    catalogues = await _catalogues(context, postings)
+    moments = [used_at_ns(facts), *(posting.at_ns for posting in postings)]
+    catalogues = await _catalogues(context, moments)
     return explain(facts, postings, lambda at_ns: catalogues.get(at_ns, []))
 
 
@@ -52,7 +54,11 @@ async def _by_name(context: Context, name: str, client: str | None, account: Acc
     try:
         owner, session = await session_of(context.service, name, client)
     except NotFound:
-        cdrs = await _cdrs(context, None if account is None else account.key, name, client)
+        cdrs = await _cdrs(
+            context,
+            None if account is None else account.key,
+            lambda cdr: client in (None, cdr.client) and is_called(cdr, name),
+        )
         facts = await _closed(context, cdrs)
         if facts is None:
             raise NotFound(f"no session {name[:200]}") from None
@@ -71,11 +77,8 @@ async def _last(context: Context, account: Account) -> Facts:
     for session in account.sessions:
         if session.key == key:
             return _open(account, session)
-    page = await context.service.store.read(Query(Table.CDRS, account.key, None, PAGE))
-    cdrs = [
-        row for row in page.rows if isinstance(row, Cdr) and session_key(row.client, row.session_id) == key
-    ]
-    facts = await _closed(context, cdrs[::-1])
+    cdrs = await _cdrs(context, account.key, lambda cdr: session_key(cdr.client, cdr.session_id) == key)
+    facts = await _closed(context, cdrs)
     if facts is None:
         raise NotFound(f"no charging record of session {key[:200]}")
     return facts
@@ -108,20 +111,27 @@ async def _closed(context: Context, cdrs: list[Cdr]) -> Facts | None:
     return facts_of(cdrs, "" if account is None else account.plan)
 
 
-async def _cdrs(context: Context, account_key: str | None, name: str, client: str | None) -> list[Cdr]:
-    """The records of a session, the oldest first; of one client, the newest one's."""
+async def _cdrs(context: Context, account_key: str | None, is_wanted: Callable[[Cdr], bool]) -> list[Cdr]:
+    """The records of the newest session that is wanted, the oldest first.
+
+    What was charged anew later is told by records of its own: the search goes on until the one that it ended with.
+    """
     found: list[Cdr] = []
     after: str | int | None = None
     for _ in range(SCANNED_ROWS // PAGE):
         page = await context.service.store.read(Query(Table.CDRS, account_key, after, PAGE))
         for row in page.rows:
-            if isinstance(row, Cdr) and row.session_id == name and client in (None, row.client):
-                client, account_key = row.client, row.account
+            if isinstance(row, Cdr) and (_is_same(row, found[0]) if found else is_wanted(row)):
+                account_key = row.account
                 found.append(row)
         after = page.next_after
-        if after is None or found:  # records of one session are close together
+        if after is None or not all(map(adds, found)):
             break
     return found[::-1]
+
+
+def _is_same(cdr: Cdr, other: Cdr) -> bool:
+    return (cdr.client, cdr.session_id, cdr.account) == (other.client, other.session_id, other.account)
 
 
 async def _postings(context: Context, facts: Facts) -> list[Posting]:
@@ -148,17 +158,17 @@ async def _postings_of(context: Context, facts: Facts, account_key: str) -> list
     return found[::-1]
 
 
-async def _catalogues(context: Context, postings: list[Posting]) -> dict[int, list[tuple[int, Catalogue]]]:
-    """By the moment of a posting: the tariffs that may have priced it."""
+async def _catalogues(context: Context, moments: list[int]) -> dict[int, list[tuple[int, Catalogue]]]:
+    """By moment: the tariffs that may have priced something then."""
     current, tariffs = context.service.catalogue, context.tariffs
     if tariffs is None:
-        return {posting.at_ns: [(CONFIGURED, current)] for posting in postings}
+        return {at_ns: [(CONFIGURED, current)] for at_ns in moments}
     found: dict[int, list[tuple[int, Catalogue]]] = {}
-    for posting in postings:
+    for at_ns in moments:
         catalogues: list[tuple[int, Catalogue]] = []
-        for number in tariffs.versions.around(posting.at_ns):
+        for number in tariffs.versions.around(at_ns):
             catalogue = await tariffs.look_up(number, current)
             if catalogue is not None:
                 catalogues.append((number, catalogue))
-        found[posting.at_ns] = catalogues
+        found[at_ns] = catalogues
     return found
