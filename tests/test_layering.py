@@ -202,6 +202,7 @@ TABLE: dict[str, Row] = {
     "ocs.exact_accounting": Row(
         allowed=(
             "ocs.charging.account",
+            "ocs.charging.cdr",
             "ocs.charging.decision",
             "ocs.charging.entry",
             "ocs.charging.events",
