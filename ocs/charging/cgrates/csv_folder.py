@@ -149,6 +149,14 @@ class Row(msgspec.Struct, frozen=True):
         return Problem(self.file, self.line, column + 1, f"{names[column]}: {message}")
 
 
+class UnreadableText(ValueError):
+    """A file is no text; `problem` says where."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 Rows = Mapping[str, tuple[Row, ...]]
 
 
@@ -164,9 +172,22 @@ def read_texts(files: Iterable[tuple[str, str]]) -> tuple[Rows, tuple[Problem, .
 
 
 def read_folder(folder: Path) -> list[tuple[str, str]]:
-    """(path relative to the folder, text) of every file with a standard name in it and below. Raises OSError."""
+    """(path relative to the folder, text) of every file with a standard name in it and below.
+
+    Raises OSError, and UnreadableText where one is not UTF-8.
+    """
     paths = sorted(path for path in folder.rglob("*.csv") if path.name in COLUMNS)
-    return [(path.relative_to(folder).as_posix(), path.read_text("utf-8-sig")) for path in paths]
+    return [(path.relative_to(folder).as_posix(), _text(path, path.relative_to(folder))) for path in paths]
+
+
+def _text(path: Path, name: Path) -> str:
+    octets = path.read_bytes()
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = octets[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise UnreadableText(Problem(name.as_posix(), line, column, f"is not UTF-8: {error.reason}")) from None
 
 
 def _rows(path: str, text: str, width: int, problems: list[Problem]) -> list[Row]:

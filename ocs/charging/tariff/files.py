@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ocs.charging.cgrates.csv_folder import read_folder
+from ocs.charging.cgrates.csv_folder import UnreadableText, read_folder
 from ocs.charging.tariff.import_cgrates.folder import ImportOptions
 from ocs.charging.tariff.model import Tariff
 from ocs.charging.tariff.sources import CGRATES, YAML, Source
@@ -24,11 +24,20 @@ def open_source(path: str | Path, options: ImportOptions) -> tuple[Source | None
         return (None if text is None else Source(YAML, ((place.name, text),))), problems
     try:
         files = read_folder(place)
-    except (OSError, UnicodeDecodeError) as error:
-        return None, [Problem(".", 1, 1, "", f"cannot be read: {error}")]
+    except UnreadableText as error:
+        at = error.problem
+        return None, [Problem(at.file, at.line, at.column, "", at.message)]
+    except OSError as error:
+        return None, [Problem(_within(place, error.filename), 1, 1, "", f"cannot be read: {error.strerror}")]
     if not files:
         return None, [Problem(".", 1, 1, "", "has no file of a tariff such as RatingProfiles.csv")]
     return Source(CGRATES, tuple(files), options), []
+
+
+def _within(folder: Path, name: object) -> str:
+    """A file's name as seen from its folder."""
+    path = Path(str(name))
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else "."
 
 
 def _text(path: Path, name: str) -> tuple[str | None, list[Problem]]:

@@ -8,7 +8,8 @@ import ocs.demo
 from ocs.charging.events import Unit
 from ocs.charging.rating import price
 from ocs.charging.tariff.catalogue import Catalogue
-from ocs.charging.tariff.files import read
+from ocs.charging.tariff.files import open_source, read
+from ocs.charging.tariff.import_cgrates.folder import ImportOptions
 from ocs.charging.tariff.model import Priced, Query, Verdict
 from tests.charging.tariff.rules import HOUR_NS, MONDAY_NOON_NS
 
@@ -101,3 +102,15 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         tariff, problems = read(path)
         assert tariff is None
         assert [str(problem) for problem in problems] == [f"{path}:1:1: {told}"]
+
+
+def test_a_file_of_a_folder_that_is_no_text_is_named_with_the_place_in_it(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "Destinations.csv").write_bytes(b"D,49\nD,3\xff3\n")
+    source, [problem] = open_source(tmp_path, ImportOptions())
+    assert source is None
+    assert str(problem) == "sub/Destinations.csv:2:4: is not UTF-8: invalid start byte"
+    (tmp_path / "sub" / "Destinations.csv").unlink()
+    (tmp_path / "Rates.csv").mkdir()
+    source, [problem] = open_source(tmp_path, ImportOptions())
+    assert str(problem) == "Rates.csv:1:1: cannot be read: Is a directory"

@@ -256,6 +256,11 @@ def test_an_error_has_its_file_line_and_column(name: str, text: str, expected: s
         ),
         (
             "Rates",
+            "X,0,1,60s,1s,90s\n",
+            "warning: GroupIntervalStart: no row of this tag begins at 0; the first 1m30s cost nothing",
+        ),
+        (
+            "Rates",
             "R_MOB,7,1,60s,1s,60s\n",
             "warning: ConnectFee: only the fee in the first row of a tag counts",
         ),

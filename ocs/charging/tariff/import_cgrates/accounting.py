@@ -151,6 +151,9 @@ def _action(told: Told, row: Row) -> Action | None:
     """The action of a row; None where it is not carried over."""
     cells, word = told.cells, row.cells[ACTION]
     do = VERBS.get(word)
+    if not word:
+        cells.error(row, ACTION, "is missing")
+        return None
     if do is None:
         cells.lose(row, ACTION, f"{word} is not carried out here; the other actions of the set are")
         return None

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from ocs.charging.cgrates import values
 from ocs.charging.cgrates.csv_folder import Row
+from ocs.charging.events import Unit
 from ocs.charging.money import DECIMALS, Rounding, format_nanos
 from ocs.charging.rating import CapStrategy, Rate, Slot
+from ocs.charging.tariff.difference import units_text
 from ocs.charging.tariff.import_cgrates.cells import Cells, Exact, decimals, length, price
 
 TAG, FEE, PRICE, UNIT, INCREMENT, START = range(6)
@@ -53,6 +55,9 @@ def _terms(cells: Cells, rows: list[Row]) -> Terms:
         amount = cells.read(row, PRICE, price, FREE)
         per = cells.read(row, UNIT, length, 1)
         slots[start] = Slot(start, amount.nanos, per * amount.scale, cells.read(row, INCREMENT, length, 1))
+    if min(slots) > 0:
+        first = units_text(min(slots), Unit.TIME)
+        cells.warn(rows[0], START, f"no row of this tag begins at 0; the first {first} cost nothing")
     for row in rows[1:]:
         if cells.read(row, FEE, price, fee) not in (fee, FREE):
             cells.warn(row, FEE, "only the fee in the first row of a tag counts")
