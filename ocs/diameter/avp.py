@@ -273,7 +273,7 @@ def decode_address(frame: bytes, avp: RawAvp) -> Address:
             raise wrong_size(frame, avp)
         return Address(family, str(IPv6Address(data)))
     if family == AddressFamily.E164:
-        return Address(family, data.decode("utf-8", "surrogateescape"))
+        return Address(family, data.decode("utf-8", "backslashreplace"))
     return Address(family, data.hex())
 
 

@@ -158,3 +158,12 @@ async def test_refunds_end_at_what_a_balance_can_hold(world: World) -> None:
     codes = [(await client.credit(EVENT, 0, REFUND, most, session=f"s;{number}")).code for number in range(7)]
     assert codes == [2001] * 4 + [5004] * 3
     assert (await world.money())[0] == 4 * 1_000_000_000 * EUR + 100 * EUR
+
+
+@pytest.mark.parametrize("key", [avps.PDP_ADDRESS, avps.SGSN_ADDRESS, avps.GGSN_ADDRESS])
+@served(durable=True)
+async def test_an_address_of_digits_that_are_none_fails_nobodys_commit(world: World, key: int) -> None:
+    client = await world.open()
+    address = encode_octets(key, b"\0\x08\xff\xfe\xfd\xfc")
+    facts = group(avps.SERVICE_INFORMATION, [group(avps.PS_INFORMATION, [address])])
+    assert (await client.initial(ASKING, facts)).said == "2001 10=1000"
