@@ -134,7 +134,7 @@ class Door(Memory):
         """Decide, remember, and queue what changed."""
         event = pending.event
         pending.account_key = account.key
-        if self._monotonic_ns() - pending.arrived_ns > self.limits.wait_ns:
+        if self._monotonic_ns() - pending.arrived_ns > self.limits.wait_ns and not event.is_never_too_late:
             self.observer.request_shed()
             self._finish(pending, ChargingAnswer(Result.TOO_BUSY))
             return

@@ -234,6 +234,7 @@ class ChargingEvent(msgspec.Struct, frozen=True, gc=False):
         None  # the client tells start and stop alone: the server counts its time in such steps
     )
     highest_price: tuple[int, int] | None = None  # nothing dearer is granted: nanos, for so many units
+    is_never_too_late: bool = False  # decided however long it has waited: its client does not say it again
 
 
 class FinalUnit(msgspec.Struct, frozen=True, array_like=True, gc=False):

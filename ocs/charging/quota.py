@@ -30,6 +30,7 @@ class QuotaRule(msgspec.Struct, frozen=True):
     final_unit: FinalUnit | None = FinalUnit(FinalUnitAction.TERMINATE)
     triggers: tuple[int, ...] = ()
     pool: int | None = None
+    last_validity_ns: int | None = None  # of the last units, where it is not `validity_ns`
 
     def wanted(self, unit: Unit, requested: int | None) -> int:
         """Units to grant where the balance affords them; asking for none leaves the amount to the server."""
@@ -135,7 +136,9 @@ class ChargingPolicy:
             and (not match.profile or match.profile == profile)
         )
         cap_ns = self._validity_caps.get(profile, found.validity_ns)
-        return found if cap_ns >= found.validity_ns else msgspec.structs.replace(found, validity_ns=cap_ns)
+        if cap_ns >= found.validity_ns:
+            return found
+        return msgspec.structs.replace(found, validity_ns=cap_ns, last_validity_ns=found.validity_ns)
 
     def deadline_ns(self, now_ns: int, validity_ns: int, holding_time_ns: int | None) -> int:
         """When a session that stays silent is closed."""

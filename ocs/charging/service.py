@@ -36,6 +36,7 @@ CAUSE_UNKNOWN = "unknown to its client"
 BOOKS_PAUSE_S = 0.02  # until what memory is ahead by is durable
 RECORDS_LOOKED_AT = 200
 CLOSED_AT_ONCE = 1_000  # silent sessions closed in one second
+ASKED_AT_ONCE = 64  # clients asked to ask again when prices change
 
 
 class ChargingService(ActingDoor):
@@ -193,6 +194,21 @@ class ChargingService(ActingDoor):
         """Ask the clients of sessions that were told their credit ends to ask again (RFC 8506 5.5)."""
         starved = [each for each in account.sessions if any(quota.is_final for quota in each.quotas)]
         await self._ask_clients(account, starved, Wish.REAUTHORIZE)
+
+    async def reauthorize_all(self) -> int:
+        """Ask the clients of all open sessions to ask again, some at a time: prices have changed; counts them."""
+        keys = self.supervision.keys()
+        for at in range(0, len(keys), ASKED_AT_ONCE):
+            await asyncio.gather(*[self._reauthorize(key) for key in keys[at : at + ASKED_AT_ONCE]])
+        log.info("charging.reauthorized", sessions=len(keys))
+        return len(keys)
+
+    async def _reauthorize(self, key: str) -> None:
+        ref = self.supervision.get(key)
+        account = None if ref is None else await self._account(ref.account_key)
+        if account is not None:
+            sessions = [each for each in account.sessions if each.key == key and not each.is_promise]
+            await self._ask_clients(account, sessions, lambda control, address: control.reauthorize(address))
 
     async def disconnect_all(self, account: Account, cause: str) -> None:
         """Ask the clients of all sessions of an account to end them."""

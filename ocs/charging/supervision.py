@@ -35,6 +35,10 @@ class Supervision:
         """The session of that key, where it is open."""
         return self._refs.get(key)
 
+    def keys(self) -> list[str]:
+        """The keys of all open sessions."""
+        return list(self._refs)
+
     def keys_of(self, client: str) -> list[str]:
         """The keys of all open sessions of a client."""
         prefix = f"{client}|"

@@ -379,6 +379,8 @@ class Turn:
         elif priced is not None and priced.verdict is FREE:
             result = Result.FREE_OF_CHARGE
         validity_ns, change_at_ns = validity(self.event, rule, unit, priced, self.now_ns)
+        if is_final and amount and validity_ns == rule.validity_ns:  # some clients end with them
+            validity_ns = rule.last_validity_ns or validity_ns
         return Grant(
             report.rating_group,
             report.service_identifiers,

@@ -199,6 +199,8 @@ def tariff(commands: Commands) -> None:
     for parser in (activate, rollback):
         help_text = "of a running server (%(default)s)"
         parser.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help=help_text)
+        help_text = "on a running server: have the clients of open sessions ask again, at the new prices"
+        parser.add_argument("--reauthorize", action="store_true", help=help_text)
 
 
 def _tariff(commands: Commands, name: str, summary: str, example: str) -> argparse.ArgumentParser:

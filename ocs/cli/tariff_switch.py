@@ -82,11 +82,13 @@ def _on_disk(versions: Versions, number: int | None) -> Activation:
 
 def _on_server(arguments: argparse.Namespace, number: int | None) -> int:
     server = arguments.server
-    by = getpass.getuser()
+    params: dict[str, Any] = {"by": getpass.getuser()}
+    if arguments.reauthorize:
+        params["reauthorize"] = True
     if number is None:
-        outcome = call(server, "OcsV1.TariffRollback", {"by": by})
+        outcome = call(server, "OcsV1.TariffRollback", params)
     else:
-        outcome = call(server, "OcsV1.TariffActivate", {"version": number, "by": by})
+        outcome = call(server, "OcsV1.TariffActivate", {"version": number, **params})
     outcome = _when_done(server, outcome)
     if outcome["state"] != "active":
         print(

@@ -7,7 +7,8 @@ from ocs.config.settings import MINUTE, Profile
 
 # One MSCC per answer, octets as CC-Total-Octets only, RAR and ASR have no effect, Validity-Time is what makes
 # it report. It ignores Tariff-Time-Change and, without a Rating-Group, charges all in one anonymous service. It
-# asks for advice of charge in every request and does nothing with it.
+# asks for advice of charge in every request and does nothing with it. "Too busy" ends its session for good, and
+# what that request reported is never reported again.
 _OPEN5GS = Profile(
     rar=False,
     asr=False,
@@ -15,6 +16,7 @@ _OPEN5GS = Profile(
     unit_types=("total_octets", "time"),
     empty_group_echo=True,
     validity_ns=10 * MINUTE,
+    late_answers=True,
     ccfh="continue",
 )
 

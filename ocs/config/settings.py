@@ -137,6 +137,7 @@ class Profile(msgspec.Struct, frozen=True):
     trunk_prefix: Annotated[str, Text(4)] = "0"
     strict: bool = False
     validity_ns: Annotated[int, Duration(SECOND, 7 * DAY)] | None = None
+    late_answers: bool = False
     ccfh: Literal["terminate", "continue", "retry_and_terminate"] = "terminate"
     session_failover: bool = False
     ddfh: Literal["terminate_or_buffer", "continue"] = "terminate_or_buffer"

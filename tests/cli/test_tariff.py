@@ -184,10 +184,10 @@ def test_a_running_server_is_asked_until_it_is_done(
     server.reply = lambda request: json.dumps({"id": 1, "result": answers.pop(0), "error": None}).encode()
     with (data / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert run(data, "activate", "2", "--server", server.address) == 0
+        assert run(data, "activate", "2", "--reauthorize", "--server", server.address) == 0
     methods = [request["method"] for request in server.requests]
     assert methods == ["OcsV1.TariffActivate", "OcsV1.TariffList", "OcsV1.TariffList"]
-    assert server.requests[0]["params"][0]["version"] == 2
+    assert server.requests[0]["params"][0].items() >= {"version": 2, "reauthorize": True}.items()
     assert capsys.readouterr().out.endswith("version 2 is active\n")
     assert Versions(data).current() == 0
 

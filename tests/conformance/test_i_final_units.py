@@ -296,3 +296,21 @@ async def test_144_many_reauthorisations_are_paced_and_requests_go_on(world: Wor
         answered += 1
     assert [await each for each in asked] == [ControlResult.ACCEPTED] * 300
     assert (await client.update(1, service(10, requested(total(1_000))), session="s;7")).code == 2001
+
+
+@served()
+async def test_144_a_change_of_prices_may_ask_every_open_session(world: World) -> None:
+    client = await world.open()
+    names = [f"s;{number}" for number in range(100)]
+    for name in names:
+        await client.initial(service(10, requested(total(1_000))), session=name)
+    asking = asyncio.create_task(world.service.reauthorize_all())
+    asked = []
+    for _ in names:
+        request = await client.receive()
+        assert request.command == 258
+        asked.append(request.text(avps.SESSION_ID))
+        client.send(reply(request, 5002 if asked[-1] == "s;7" else 2002))
+    assert await asking == 100
+    assert sorted(asked) == sorted(names)
+    assert len((await world.account()).sessions) == 99, "the one its client does not know is closed"

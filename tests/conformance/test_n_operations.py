@@ -11,7 +11,7 @@ import pytest
 from ocs.charging.account import Account
 from ocs.charging.decision import Change
 from ocs.charging.store import Done, StoreUnavailable
-from ocs.config.settings import DiameterSettings, Limits, Timers
+from ocs.config.settings import DiameterSettings, Limits, Peer, Timers
 from ocs.diameter import avps
 from tests.conformance.client import UPDATE, Client, ccr, cer, dwr, imsi
 from tests.conformance.decoded import ERROR, Decoded, checked
@@ -81,6 +81,19 @@ async def test_182_a_request_that_waited_too_long_is_not_debited(world: World) -
     assert (await world.spent())[0] == 0
     again = await client.update(1, service(10, used(total(700)), requested(total(1_000))), flags=0xD0)
     assert again.said == "2001 10=1000"
+    assert await world.spent() == (700_000, MB)
+
+
+@served(
+    DiameterSettings(peers=(Peer(origin_host="smf.example.net", profile="open5gs"),)), limits_wait_ns=-1
+)
+async def test_182_a_client_that_takes_busy_for_the_end_is_answered_late(world: World) -> None:
+    """Every request has waited too long here: what this client reports is charged all the same."""
+    other, smf = await world.open(), await world.open("smf.example.net")
+    assert (await other.initial(ASKING)).code == 3004
+    assert (await smf.initial(ASKING)).said == "2001 10=1000"
+    answer = await smf.update(1, service(10, used(total(700)), requested(total(1_000))))
+    assert answer.said == "2001 10=1000"
     assert await world.spent() == (700_000, MB)
 
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from ocs.charging.money import MOST_NANOS
+from ocs.config.settings import DiameterSettings, Peer
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_i32, encode_octets, encode_u32, encode_utf8, group
 from tests.conformance.client import ALICE_MSISDN, CLIENT, EVENT, VOICE, ccr, message
@@ -13,6 +14,7 @@ from tests.conformance.test_j_events import REFUND
 from tests.conformance.world import EUR, MB, World, served
 from tests.support.gy import money, requested, seconds, service, total, used
 
+OPEN5GS = DiameterSettings(peers=(Peer(origin_host="smf.example.net", profile="open5gs"),))
 ASKING = service(10, requested(total(1_000)))
 
 
@@ -167,3 +169,18 @@ async def test_an_address_of_digits_that_are_none_fails_nobodys_commit(world: Wo
     address = encode_octets(key, b"\0\x08\xff\xfe\xfd\xfc")
     facts = group(avps.SERVICE_INFORMATION, [group(avps.PS_INFORMATION, [address])])
     assert (await client.initial(ASKING, facts)).said == "2001 10=1000"
+
+
+# --- clients
+
+
+@served(OPEN5GS)
+async def test_the_last_slice_of_open5gs_holds_as_long_as_the_rule_says(world: World) -> None:
+    """Whatever that client reports next ends its session, so its short validity is not for the last slice."""
+    smf = await world.open("smf.example.net")
+    first = await smf.initial(service(None, requested(total(MB))))
+    assert first.services[0].number(avps.VALIDITY_TIME) == 600
+    await smf.update(1, service(None, used(total(99_500_000))))
+    last = await smf.update(2, service(None, requested(total(MB))))
+    assert last.said == "2001 -=500000!0"
+    assert last.services[0].number(avps.VALIDITY_TIME) == 3_600

@@ -1,5 +1,6 @@
 """Tariff versions, prices and explanations over JSON-RPC, on a server that charges meanwhile."""
 
+import asyncio
 import threading
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,18 @@ async def test_versions_are_listed_activated_and_rolled_back(world: World, tmp_p
     ]
     assert (await world.call("TariffRollback"))["version"] == 1
     assert (await world.call("Rate", **MINUTE))["cost_nanos"] == NANOS // 5
+
+
+@in_world
+async def test_a_switch_may_have_open_sessions_ask_again(world: World, tmp_path: Path) -> None:
+    with_versions(world, tmp_path, ("0.20", "EUR"))
+    await world.call("Charge", **VOICE, kind="INITIAL", session="s;9", requested="60s")
+    await world.call("TariffActivate", version=1)
+    assert world.control.asked.empty()
+    await world.call("TariffRollback", reauthorize=True)
+    async with asyncio.timeout(10):
+        asked, address = await world.control.asked.get()
+    assert (asked, address.session_id) == ("reauthorize", "s;9")
 
 
 @in_world

@@ -50,6 +50,7 @@ class ClientProfile(msgspec.Struct, frozen=True, gc=False):
     trunk_prefix: str = "0"
     strict: bool = False
     validity_ns: int | None = None
+    late_answers: bool = False  # better late than "too busy"
     failure_handling: int = 0
     session_failover: int = 0
     debiting_failure_handling: int = 0
@@ -97,6 +98,7 @@ def client_profile(name: str, settings: Profile) -> ClientProfile:
         trunk_prefix=settings.trunk_prefix,
         strict=settings.strict,
         validity_ns=settings.validity_ns,
+        late_answers=settings.late_answers,
         failure_handling=_FAILURE_HANDLING[settings.ccfh],
         session_failover=int(settings.session_failover),
         debiting_failure_handling=_DEBITING_FAILURE[settings.ddfh],

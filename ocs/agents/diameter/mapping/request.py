@@ -175,11 +175,11 @@ class GyReader:
             profile.replaces_same_bearer,
             knows_dual_quota=profile.dual_quota,
             wants_tariff=advice in _TARIFF_ADVICE,
+            is_never_too_late=profile.late_answers,
         )
         request = CreditControlRequest(event, client, profile, _session_id(session_octets), number)
         request.command_level = root_level and not services and profile.command_level_units
-        request.splits = mapped.splits
-        request.advice = advice
+        request.splits, request.advice = mapped.splits, advice
         self._complete(request, message, single, mapped)
         return request
 

@@ -20,17 +20,22 @@ WAIT_S = 5.0  # for a switch to be done; a large tariff takes longer, and is ask
 
 
 class TariffVersion(Params, frozen=True, kw_only=True):
-    """Which version; 0 is the tariff that ocs.yaml names."""
+    """Which version; 0 is the tariff that ocs.yaml names.
+
+    `reauthorize`: the clients of all open sessions are asked to ask for quota again, at the new prices.
+    """
 
     version: Annotated[int, msgspec.Meta(ge=0, le=999_999)]
     by: Text = BY
+    reauthorize: bool = False
     aliases: ClassVar = {"number": "version"}
 
 
 class TariffBack(Params, frozen=True, kw_only=True):
-    """Who rolls back."""
+    """Who rolls back; `reauthorize` as for a version."""
 
     by: Text = BY
+    reauthorize: bool = False
 
 
 class TariffRow(msgspec.Struct, frozen=True):
@@ -85,13 +90,15 @@ async def activate(context: Context, params: TariffVersion) -> Switched:
             tariffs.versions.get(params.version)
         except VersionError as error:
             raise NotFound(str(error)) from None
-    return await _wait(context, tariffs, tariffs.activate(context.service, params.version, params.by))
+    change = tariffs.activate(context.service, params.version, params.by)
+    return await _wait(context, tariffs, _changed(context, change, params.reauthorize))
 
 
 async def rollback(context: Context, params: TariffBack) -> Switched:
     """Charge by the version before the active one from now on."""
     tariffs = _tariffs(context)
-    return await _wait(context, tariffs, tariffs.rollback(context.service, params.by))
+    change = tariffs.rollback(context.service, params.by)
+    return await _wait(context, tariffs, _changed(context, change, params.reauthorize))
 
 
 def register(registry: Registry) -> None:
@@ -99,6 +106,14 @@ def register(registry: Registry) -> None:
     registry.method("OcsV1.TariffList", Role.READ)(list_)
     registry.method("OcsV1.TariffActivate", Role.ADMINISTER)(activate)
     registry.method("OcsV1.TariffRollback", Role.ADMINISTER)(rollback)
+
+
+async def _changed(context: Context, change: Coroutine[Any, Any, Switch], reauthorizes: bool) -> Switch:
+    """The switch, and behind it, in the background, the open sessions."""
+    switch = await change
+    if reauthorizes and not switch.error:
+        context.in_background("tariff.reauthorize", context.service.reauthorize_all())
+    return switch
 
 
 async def _wait(context: Context, tariffs: Tariffs, change: Coroutine[Any, Any, Switch]) -> Switched:
