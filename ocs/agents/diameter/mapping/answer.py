@@ -261,11 +261,11 @@ class AnswerWriter:
         profile = request.profile
         is_success = self._service_code(grant, request) == ResultCode.SUCCESS
         parts: list[bytes] = []
+        validity_ns = grant.validity_ns
         if grant.unit is not None and is_success:
             parts.append(self._granted_of(grant, request))
-            validity_ns = _least(grant.validity_ns, profile.validity_ns)
-        else:
-            validity_ns = grant.validity_ns
+            if grant.final_unit is None:  # the last units keep what the quota rule says
+                validity_ns = _least(validity_ns, profile.validity_ns)
         if validity_ns is not None:
             parts.append(_seconds(_validity_time, validity_ns))
         if grant.final_unit is not None and profile.final_unit:
