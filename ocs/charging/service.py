@@ -208,7 +208,7 @@ class ChargingService(ActingDoor):
         account = None if ref is None else await self._account(ref.account_key)
         if account is not None:
             sessions = [each for each in account.sessions if each.key == key and not each.is_promise]
-            await self._ask_clients(account, sessions, lambda control, address: control.reauthorize(address))
+            await self._ask_clients(account, sessions, Wish.REAUTHORIZE)
 
     async def disconnect_all(self, account: Account, cause: str) -> None:
         """Ask the clients of all sessions of an account to end them."""
