@@ -22,6 +22,7 @@ from ocs.agents.diameter.listening import ListenError
 from ocs.agents.radius.agent import RadiusAgent
 from ocs.agents.radius.loading import LoadError
 from ocs.cgrates.callbacks import FrontClients
+from ocs.cgrates.config import ConfigError
 from ocs.cgrates.journal import JournalError
 from ocs.charging import acts
 from ocs.charging.accounts_file import Template, read_accounts
@@ -132,7 +133,7 @@ async def _serve_until(
     service.watch = activity.answered
     scheduler = Scheduler(service)
     nodes = _nodes(service, store, scheduler)
-    sessions = _sessions(settings, service, store)
+    sessions = _sessions(settings, service, store, data_dir)
     door = _diameter_door(settings, service, sessions)
     agent = DiameterAgent(settings, door or service, metrics, store.born_s)
     service.session_control = {"diameter": agent, **service.session_control}  # the first: it has no bounds
@@ -237,11 +238,15 @@ def _rpc(
         raise StartError(f"rpc.certificate: {settings.rpc.certificate} cannot be used: {error}") from error
 
 
-def _sessions(settings: Settings, service: ChargingService, store: OpenStore) -> ExactRuntime:
+def _sessions(settings: Settings, service: ChargingService, store: OpenStore, data_dir: Path) -> ExactRuntime:
     try:
-        sessions = ExactRuntime(service, store, settings.sessions)
+        sessions = ExactRuntime(
+            service, store, settings.sessions, settings.records, settings.actions, data_dir
+        )
     except JournalError as error:
         raise StoreError(f"sessions and records: {error}") from error
+    except ConfigError as error:
+        raise StartError(f"records: {error}") from error
     if settings.sessions.profiles is not None:
         problems = exact_profiles.load(sessions.state, Path(settings.sessions.profiles))
         if problems:

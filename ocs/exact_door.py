@@ -20,7 +20,8 @@ from ocs.charging.entry import Cdr
 from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Result
 from ocs.charging.service import ChargingService
 from ocs.config.settings import DiameterSubsystem
-from ocs.exact_accounting import DEFAULT_TENANT, REQUEST_TYPES, SERVICES
+from ocs.exact_accounting import REQUEST_TYPES
+from ocs.exact_records import TORS, event_of
 from ocs.exact_sessions import ExactRuntime
 from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
@@ -32,7 +33,6 @@ log = structlog.get_logger()
 CONTEXT = "*sessions"
 USAGE_ID = "*rsUsageID"
 MARK = "session|"  # begins the ids of usages of resources that are sessions of the core
-TORS = {service: tor for tor, (service, _) in SERVICES.items()}
 BEGINNINGS = (EventKind.INITIAL, EventKind.EVENT)
 MOST_CLIENTS = 10_000
 BUSY = (Result.TOO_BUSY, Result.FAILED)  # the client may say it again
@@ -55,7 +55,7 @@ class SurroundedDoor:
         self._counts = tuple([name for name in ("stats", "thresholds") if name in subsystems])
         self._clients: set[str] = set()  # whose records are counted
         if self._counts:
-            service.on_records = self._count
+            service.on_records.append(self._count)
 
     async def client_restarted(self, client: str) -> int:
         """Close the sessions of a client that lost them, and free their places."""
@@ -251,35 +251,6 @@ def with_fields(event: ChargingEvent, before: Event, after: Event) -> ChargingEv
         kind = REQUEST_TYPES.get(values.text(after["RequestType"]))
         event = event if kind is None else msgspec.structs.replace(event, request_type=kind)
     return event
-
-
-def event_of(cdr: Cdr, tenant: str) -> CgrEvent:
-    """A record of the core as an event that can be counted."""
-    owner, colon, name = cdr.account.partition(":")
-    usage = sum(total.used for total in cdr.usage)
-    opened = values.moment_text((cdr.opened_at_ns, 0))
-    found: Event = {
-        **dict(cdr.context.extra),
-        "OriginID": cdr.session_id,
-        "OriginHost": cdr.client,
-        "Source": cdr.client,
-        "RunID": "*default",
-        "ToR": TORS.get(cdr.service, "*generic"),
-        "Tenant": owner if colon and owner != DEFAULT_TENANT else tenant,
-        "Category": cdr.context.category,
-        "Account": name if colon else cdr.account,
-        "Destination": cdr.context.called,
-        "APN": cdr.context.apn,
-        "PLMN": cdr.context.plmn,
-        "RAT": cdr.context.rat,
-        "SetupTime": opened,
-        "AnswerTime": opened if usage else "",
-        "Usage": usage,
-        "Cost": values.number(cdr.cost_nanos),
-        "DisconnectCause": cdr.cause,
-    }
-    shown = {name: value for name, value in found.items() if value != ""}
-    return CgrEvent(str(found["Tenant"]), shown, {}, f"{cdr.client}|{cdr.session_id}|{cdr.closed_at_ns}")
 
 
 def _usage_id(event: ChargingEvent) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -21,11 +22,17 @@ from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import Done, State, entries_of
 from ocs.cgrates.surroundings import ProfileSurroundings
 from ocs.charging.control import ControlResult, SessionAddress
+from ocs.charging.entry import Cdr
 from ocs.charging.profiles import thresholds
 from ocs.charging.service import ChargingService
 from ocs.charging.store import Keeper, Store, StoreError
+from ocs.config.exchange import ActionSettings, RecordSettings
 from ocs.config.settings import SessionSettings
 from ocs.exact_accounting import CLIENT, ExactAccounting
+from ocs.exact_acting import ThresholdActions
+from ocs.exact_exchange import of_all_records, sections
+from ocs.exact_outside import Outside
+from ocs.exact_records import event_of
 from ocs.sessions.clients import ClientError
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent, Run, Session
@@ -37,8 +44,12 @@ log = structlog.get_logger()
 DEFAULT_RUN = "*default"
 SWITCH = "agent:"  # how the peers of sessions begin that are calls of a switch or proxy
 INTERNAL = ["*internal"]
+NO_RECORDS = RecordSettings()
 PARTS = ("attributes", "resources", "routes", "thresholds", "stats", "chargers", "rals", "cdrs")
-ROLLED_BACK = (Kind.SESSION, Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION, Kind.PROMISE, Kind.CDR)
+ROLLED_BACK = (
+    *(Kind.SESSION, Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION, Kind.PROMISE, Kind.CDR),
+    *(Kind.EXPORT, Kind.READ),
+)
 KEPT_OPEN_NS = 600 * 1_000_000_000  # how long the core waits for a session that the pipeline has
 KEEPING_S = 60.0
 KEPT_AT_ONCE = 1_000
@@ -93,6 +104,7 @@ class KeptState(State):
         self._lives = 0  # how often memory was thrown away
         self.opened: Callable[[Session], Session] = _as_it_is
         self.keep_open: Callable[[Session], None] = _unwatched
+        self.rolled_back: Callable[[], None] = _nobody_else
 
     def put_session(self, session: Session) -> None:
         """Adds or replaces an active session; the core is told that it is not silent."""
@@ -139,6 +151,7 @@ class KeptState(State):
                     self.tables[kind][key] = self.opened(record) if isinstance(record, Session) else record
         except (StoreError, ValueError) as error:
             self._fail(JournalError(str(error)))
+        self.rolled_back()
         log.warning("sessions.rolled_back", sessions=len(self.sessions), records=len(self.cdrs))
 
 
@@ -170,9 +183,19 @@ class ExactRuntime(Runtime):
     surroundings_type = ExactSurroundings
     has_cold_accounts = True
 
-    def __init__(self, service: ChargingService, store: KeepingStore, settings: SessionSettings) -> None:
+    def __init__(
+        self,
+        service: ChargingService,
+        store: KeepingStore,
+        settings: SessionSettings,
+        records: RecordSettings | None = None,
+        actions: ActionSettings | None = None,
+        folder: Path = Path(),
+    ) -> None:
+        """`folder` is where exports go, and what could not be told. Raises JournalError, ConfigError."""
+        told = records or RecordSettings()
         state = KeptState(store)
-        records = state.load()
+        count = state.load()
         usage = settings.default_usage
         self.exact = ExactAccounting(
             service,
@@ -186,13 +209,21 @@ class ExactRuntime(Runtime):
                 "*mms": usage.messages,
             },
         )
-        super().__init__(engine_settings(settings), state, service.now_ns, charging=self.exact)
+        super().__init__(engine_settings(settings, told, folder), state, service.now_ns, charging=self.exact)
+        self._threshold_actions = ThresholdActions(service, self.exact, self.spawn)
+        acting = actions or ActionSettings()
+        outbox = self.exchange.exports.outbox
+        self.outside = Outside(acting, state, outbox, self.spawn, folder / acting.failed)
+        state.rolled_back = outbox.restore
+        service.on_notices = self.outside.put
+        if of_all_records(told):
+            service.on_records.append(self._export_records)
         self.sessions.settings = msgspec.structs.replace(self.sessions.settings, ends_once=True)
         state.opened = self.restored
         state.keep_open = self._keep_open
         self._keeping: asyncio.Task[None] | None = None
         self._record_retention_ns = settings.record_retention_ns
-        log.info("sessions.loaded", records=records, sessions=len(state.sessions))
+        log.info("sessions.loaded", records=count, sessions=len(state.sessions))
 
     # --- what a step needs
 
@@ -231,8 +262,25 @@ class ExactRuntime(Runtime):
     # --- what others ask of it
 
     def _fire(self, event: CgrEvent, fired: thresholds.Fired) -> None:
-        """The action sets of thresholds are those of other accounts: a threshold that fires is told."""
+        """Runs the action sets of a threshold on the account of the event, and exports the event."""
         log.info("threshold.fired", threshold=fired.threshold_id, actions=fired.action_ids)
+        if fired.exporter_ids:
+            self.exchange.put(event, fired.exporter_ids)
+        if fired.action_ids:
+            self._threshold_actions.run(event, fired)
+
+    def _export_records(self, cdrs: tuple[Cdr, ...]) -> None:
+        """Lets records of the core wait for the exporters; those of the pipeline go out from there."""
+        for cdr in cdrs:
+            if cdr.client != CLIENT:
+                event = event_of(cdr, self.tenant)
+                self.exchange.put(event, self.settings.cdrs.online_cdr_exports)
+        self.state.when_durable(_told)
+
+    async def replay_failed(self, folder: Path | None) -> int:
+        """Delivers what was kept aside once more, exports and what actions tell; how many files stay."""
+        staying = await super().replay_failed(folder)
+        return staying if folder is not None else staying + (await self.outside.replay())[1]
 
     async def reauthorize(self, session: SessionAddress) -> ControlResult:
         """Has the switch of a session ask again; a client of this API cannot be told to."""
@@ -296,12 +344,14 @@ class ExactRuntime(Runtime):
     async def start(self) -> None:
         """Goes on with the sessions there were, and keeps the core from ending them."""
         await super().start()
+        self.outside.start()
         self._keeping = self.spawn(self._from_time_to_time())
 
     async def stop(self, longest_s: float = 5.0) -> None:
         """Ends timers, lets requests under way finish, makes everything durable."""
         if self._keeping is not None:
             self._keeping.cancel()
+        await self.outside.stop()
         await super().stop(longest_s)
 
     def _keep_open(self, session: Session) -> None:
@@ -336,15 +386,19 @@ class ExactRuntime(Runtime):
             await self.durable()
 
 
-def engine_settings(settings: SessionSettings) -> config.Settings:
+def engine_settings(
+    settings: SessionSettings, records: RecordSettings = NO_RECORDS, folder: Path = Path()
+) -> config.Settings:
     """The section `sessions` in the incumbent's form, with all subsystems switched on."""
     on: dict[str, Any] = {part: {"enabled": True} for part in PARTS}
     on["cdrs"] |= {f"{part}_conns": INTERNAL for part in ("chargers", "rals", "thresholds", "stats")}
+    on["cdrs"] |= {"online_cdr_exports": of_all_records(records)}
     on["resources"] |= {"thresholds_conns": INTERNAL}
     on["stats"] |= {"thresholds_conns": INTERNAL}
     return config.read(
         {
             **on,
+            **sections(records, folder),
             "sessions": {
                 "enabled": True,
                 **{f"{part}_conns": INTERNAL for part in PARTS},
@@ -364,9 +418,17 @@ def engine_settings(settings: SessionSettings) -> config.Settings:
     )
 
 
+def _told(error: JournalError | None) -> None:
+    """What could not be written is told by the store."""
+
+
 def _as_it_is(session: Session) -> Session:
     return session
 
 
 def _unwatched(session: Session) -> None:
     """Nobody else ends sessions."""
+
+
+def _nobody_else() -> None:
+    """Nobody else has a view of the records."""

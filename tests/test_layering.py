@@ -12,7 +12,10 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG_TYPES = ("ocs.config.settings", "ocs.config.currencies", "ocs.config.profiles")
+CONFIG_TYPES = (
+    *("ocs.config.settings", "ocs.config.currencies", "ocs.config.profiles"),
+    "ocs.config.exchange",
+)
 BORDER = ("ocs.charging.control", "ocs.charging.events", "ocs.charging.service", "ocs.metrics", *CONFIG_TYPES)
 IMPURE = frozenset(
     (
@@ -71,7 +74,8 @@ TABLE: dict[str, Row] = {
     "ocs.client.wire": Row(allowed=("ocs.client.errors", "ocs.rpc.envelope"), pure=True),
     "ocs.cli.routes": Row(allowed=("ocs.cli", "ocs.cgrates", "ocs.sessions")),
     "ocs.config": Row(allowed=("ocs.charging.money",)),
-    "ocs.config.settings": Row(allowed=("ocs.config.constraints",), pure=True),
+    "ocs.config.settings": Row(allowed=("ocs.config.constraints", "ocs.config.exchange"), pure=True),
+    "ocs.config.exchange": Row(allowed=("ocs.config.constraints",), pure=True),
     "ocs.config.currencies": Row(pure=True),
     "ocs.config.profiles": Row(allowed=("ocs.config.settings",), pure=True),
     "ocs.demo": Row(pure=True),
@@ -93,6 +97,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             "ocs.charging.actions.model",
             "ocs.charging.actions.reader",
+            "ocs.charging.actions.targets",
             "ocs.charging.actions.wording",
             "ocs.charging.enums",
             "ocs.charging.events",
@@ -110,6 +115,7 @@ TABLE: dict[str, Row] = {
             "ocs.charging.actions.conditions",
             "ocs.charging.actions.model",
             "ocs.charging.actions.moments",
+            "ocs.charging.actions.targets",
             "ocs.charging.cgrates.csv_folder",
             "ocs.charging.cgrates.timings",
             "ocs.charging.cgrates.values",
@@ -211,6 +217,18 @@ TABLE: dict[str, Row] = {
             "ocs.sessions",
         )
     ),
+    "ocs.exact_acting": Row(
+        allowed=(*("ocs.charging", "ocs.exact_accounting", "ocs.sessions"),),
+        denied=STORES,
+    ),
+    "ocs.exact_exchange": Row(allowed=("ocs.config.exchange",), pure=True),
+    "ocs.exact_outside": Row(
+        allowed=("ocs.cgrates", "ocs.charging.actions.model", "ocs.config.exchange", "ocs.exporting"),
+        denied=("ocs.cgrates.program",),
+    ),
+    "ocs.exact_records": Row(
+        allowed=("ocs.charging.entry", "ocs.exact_accounting", "ocs.sessions"), pure=False
+    ),
     "ocs.exact_agents": Row(
         allowed=(
             *("ocs.agents.freeswitch", "ocs.agents.kamailio", "ocs.cgrates.agents", "ocs.config.settings"),
@@ -224,7 +242,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             *("ocs.agents.voice.parties", "ocs.cgrates", "ocs.config.settings", "ocs.sessions"),
             *("ocs.charging.account", "ocs.charging.entry", "ocs.charging.events", "ocs.charging.service"),
-            *("ocs.exact_accounting", "ocs.exact_sessions"),
+            *("ocs.exact_accounting", "ocs.exact_records", "ocs.exact_sessions"),
         ),
         denied=("ocs.cgrates.program",),
     ),
@@ -235,11 +253,14 @@ TABLE: dict[str, Row] = {
         allowed=(
             "ocs.cgrates",
             "ocs.charging.control",
+            "ocs.charging.entry",
             "ocs.charging.profiles",
             "ocs.charging.service",
             "ocs.charging.store",
+            "ocs.config.exchange",
             "ocs.config.settings",
-            "ocs.exact_accounting",
+            *("ocs.exact_accounting", "ocs.exact_acting", "ocs.exact_exchange", "ocs.exact_outside"),
+            "ocs.exact_records",
             "ocs.sessions",
         ),
         denied=("ocs.cgrates.program", *STORES),

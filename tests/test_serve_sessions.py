@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_app import free_port, read_until
+from tests.test_app import free_ports, read_until
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 60
@@ -39,8 +39,7 @@ class Server:
 
     def __init__(self, folder: Path, sessions: str = "", more: str = "", gy: str = "") -> None:
         self._folder = folder
-        self.jsonrpc, self.both = free_port(), free_port()
-        self.http, self.diameter = free_port(), free_port()
+        self.jsonrpc, self.both, self.http, self.diameter = free_ports(4)
         text = SETTINGS.format(
             diameter=self.diameter,
             jsonrpc=self.jsonrpc,

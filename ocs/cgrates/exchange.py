@@ -8,7 +8,7 @@ import structlog
 
 from ocs.cgrates import config
 from ocs.cgrates.exports import Exports, Spawn, ees_settings
-from ocs.cgrates.readers import Process, Reader, ReaderSettings, ers_settings
+from ocs.cgrates.readers import Prepare, Process, Reader, ReaderSettings, ers_settings
 from ocs.cgrates.state import State
 from ocs.exporting.records import Record
 from ocs.sessions.cdrs import CONTEXT, CdrService
@@ -25,8 +25,14 @@ class Exchange:
     """One per server. Raises ConfigError for an exporter or reader that cannot be as configured."""
 
     def __init__(
-        self, settings: config.Settings, state: State, cdrs: CdrService, surroundings: Surroundings
+        self,
+        settings: config.Settings,
+        state: State,
+        cdrs: CdrService,
+        surroundings: Surroundings,
+        prepare: Prepare | None = None,
     ) -> None:
+        """`prepare` brings what charging an event needs into memory."""
         self._settings = settings
         self._cdrs = cdrs
         self._surroundings = surroundings
@@ -36,7 +42,9 @@ class Exchange:
             told = ers_settings(settings.raw)
             found = [each for each in told.readers if told.enabled and each.enabled and each.type != "*none"]
             tenant = settings.general.default_tenant
-            self.readers = {each.id: Reader(each, state, tenant, self._process_of(each)) for each in found}
+            self.readers = {
+                each.id: Reader(each, state, tenant, self._process_of(each), prepare) for each in found
+            }
         except ValueError as error:
             raise config.ConfigError(str(error)) from None
         self.exports.alter = self._altered

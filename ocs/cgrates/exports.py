@@ -70,10 +70,19 @@ class StateOutbox:
         self._state = state
         self._waiting: dict[str, deque[tuple[str, Record]]] = {}
         self._sequence = 0
-        for key, record in sorted(state.tables[Kind.EXPORT].items()):
+        self.restore()
+
+    def restore(self) -> None:
+        """Takes over what the state has."""
+        self._waiting.clear()
+        for key, record in sorted(self._state.tables[Kind.EXPORT].items()):
             exporter_id, _, number = key.rpartition(":")
             self._sequence = max(self._sequence, int(number))
             self._waiting.setdefault(exporter_id, deque()).append((key, record))
+
+    def lines(self) -> list[str]:
+        """The exporters that something waits for."""
+        return [name for name, line in self._waiting.items() if line]
 
     def add(self, exporter_id: str, record: Record) -> None:
         """One more record, in the present step. Raises ValueError where too many wait."""
@@ -104,7 +113,7 @@ class Exports:
     def __init__(self, settings: EesSettings, state: State) -> None:
         """Raises ValueError for an exporter that cannot be as configured."""
         self._state = state
-        self._outbox = StateOutbox(state)
+        self.outbox = self._outbox = StateOutbox(state)
         self._settings = {each.id: each for each in settings.exporters} if settings.enabled else {}
         folder = settings.failed_posts.get("dir")
         self._failed_folder = Path(folder) if isinstance(folder, str) and folder else None

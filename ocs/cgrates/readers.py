@@ -7,13 +7,14 @@ the last row that counts: none twice, none left out.
 import asyncio
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 
+from ocs.cgrates.journal import JournalError
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.state import State
 from ocs.charging.cgrates import values as cells
@@ -36,6 +37,7 @@ LARGEST_OCTETS = 1 << 30
 FETCH_TIMEOUT_S = 60.0
 ROOTS = ("*cgreq", "*opts")
 Process = Callable[[CgrEvent], None]
+Prepare = Callable[[CgrEvent], Awaitable[None]]
 
 
 class ReaderSettings(msgspec.Struct, frozen=True):
@@ -88,12 +90,23 @@ def ers_settings(raw: dict[str, Any]) -> ErsSettings:
 class Reader:
     """One reader; `process` charges the event of a row, in one step."""
 
-    def __init__(self, settings: ReaderSettings, state: State, tenant: str, process: Process) -> None:
-        """Raises ValueError for a reader that cannot be as configured."""
+    def __init__(
+        self,
+        settings: ReaderSettings,
+        state: State,
+        tenant: str,
+        process: Process,
+        prepare: Prepare | None = None,
+    ) -> None:
+        """`prepare` is waited for before an event is charged.
+
+        Raises ValueError for a reader that cannot be as configured.
+        """
         self.settings = settings
         self._state = state
         self._tenant = settings.tenant or tenant
         self._process = process
+        self._prepare = prepare
         self._separator = str(settings.opts.get("csvFieldSeparator") or ",")
         try:
             self.delay_ns = cells.duration_ns(str(settings.run_delay))
@@ -144,27 +157,39 @@ class Reader:
             outcome.rows += 1
             if number <= done:
                 continue
-            self._row(name, number, row, outcome)
+            event = self._event_of(name, number, row, outcome)
+            if event is not None and self._prepare is not None:
+                await self._prepare(event)
+            if event is not None:
+                self._charge(name, number, event, outcome)
             self._state.put(Kind.READ, self._key(name), {"rows": number})
+            self._state.when_durable(_told)  # with what the row has changed
             if number % BATCH_ROWS == 0:
                 await asyncio.sleep(0)
         await self._state.durable()
         return outcome
 
-    def _row(self, name: str, number: int, row: list[str], outcome: Outcome) -> None:
+    def _event_of(self, name: str, number: int, row: list[str], outcome: Outcome) -> CgrEvent | None:
+        """The event of a row; None where there is none to charge."""
         try:
             event = self._event(row)
-            if event is None:
-                outcome.passed_over += 1
-                return
+        except ValueError as error:
+            self._failed(name, number, error, outcome)
+            return None
+        outcome.passed_over += event is None
+        return event
+
+    def _charge(self, name: str, number: int, event: CgrEvent, outcome: Outcome) -> None:
+        try:
             self._process(event)
         except (ValueError, ServiceError) as error:
-            outcome.failed += 1
-            log.warning(
-                "reader.row_failed", reader=self.settings.id, place=f"{name}:{number}", error=str(error)
-            )
-            return
-        outcome.processed += 1
+            self._failed(name, number, error, outcome)
+        else:
+            outcome.processed += 1
+
+    def _failed(self, name: str, number: int, error: Exception, outcome: Outcome) -> None:
+        outcome.failed += 1
+        log.warning("reader.row_failed", reader=self.settings.id, place=f"{name}:{number}", error=str(error))
 
     def _event(self, row: list[str]) -> CgrEvent | None:
         """The event of a row; None where the filters do not pass. Raises ValueError."""
@@ -214,6 +239,10 @@ async def _fetch(url: str) -> str:
         answer.raise_for_status()
         content = await answer.content.read(LARGEST_OCTETS)
         return content.decode("utf-8-sig")
+
+
+def _told(error: JournalError | None) -> None:
+    """What could not be written is told by the state; the row is read again."""
 
 
 def _move(path: Path, folder: Path) -> None:

@@ -39,6 +39,7 @@ from ocs.sessions.accounting import Accounting
 from ocs.sessions.cdr_steps import CdrSteps
 from ocs.sessions.cdrs import CdrService
 from ocs.sessions.clients import Clients, NoClients
+from ocs.sessions.errors import ServiceError
 from ocs.sessions.events import EventProcessor
 from ocs.sessions.model import CgrEvent, Run, Session
 from ocs.sessions.pipeline import EventPipeline
@@ -92,7 +93,8 @@ class Runtime(Tasks):
             wall_ns,
         )
         self.cdrs = CdrService(self.sessions, core, self.state, wall_ns, cdr_steps(settings))
-        self.exchange = Exchange(settings, self.state, self.cdrs, self.surroundings)
+        prepare = self._ready_for if self.has_cold_accounts else None
+        self.exchange = Exchange(settings, self.state, self.cdrs, self.surroundings, prepare)
         self.state.on_accounts = partial(account_updates.changed, self)
         self.state.tells_all_accounts = bool(settings.rals.thresholds_conns or settings.rals.stats_conns)
         self.scheduler = Scheduler(self, settings.general.default_timezone)
@@ -128,6 +130,9 @@ class Runtime(Tasks):
 
     async def make_ready(self, events: tuple[CgrEvent, ...], runs: tuple[Run, ...] = ()) -> None:
         """Brings the accounts of events and runs into memory; here they are there."""
+
+    async def _ready_for(self, event: CgrEvent) -> None:
+        await self.make_ready((event,))
 
     async def durable(self) -> None:
         """Returns when everything changed so far is on disk. Raises JournalError."""
@@ -203,13 +208,18 @@ class Runtime(Tasks):
 
     def _fire(self, event: CgrEvent, fired: thresholds.Fired) -> None:
         """Runs the action sets of a threshold on the account of the event."""
-        account_id = f"{event.tenant}:{values.text(event.event.get('Account'))}"
-        for actions_id in fired.action_ids:
-            error = self.execute(account_id, actions_id)
-            if error:
-                log.warning("threshold.action_failed", threshold=fired.threshold_id, error=error)
         if fired.exporter_ids:
             self.exchange.put(event, fired.exporter_ids)
+        account_id = f"{event.tenant}:{values.text(event.event.get('Account'))}"
+        errors = [self.execute(account_id, actions_id) for actions_id in fired.action_ids]
+        for error in filter(None, errors):
+            log.warning("threshold.action_failed", threshold=fired.threshold_id, error=error)
+        if any(errors) and not fired.is_async:
+            raise ServiceError(PARTIALLY_EXECUTED)
+
+    async def replay_failed(self, folder: Path | None) -> int:
+        """Delivers batches that were kept aside once more; how many stay."""
+        return (await self.exchange.exports.replay(folder))[1]
 
     # --- tariff folders
 

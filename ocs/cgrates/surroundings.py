@@ -21,6 +21,7 @@ from ocs.charging.profiles import attributes, chargers, filters, resources, rout
 from ocs.charging.profiles.model import NONE
 from ocs.charging.profiles.routes import Decision
 from ocs.charging.profiles.stats import Change as ItemChange
+from ocs.charging.profiles.thresholds import Fired
 from ocs.charging.profiles.view import ABSENT, View, walk
 from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
@@ -218,13 +219,23 @@ class ProfileSurroundings:
             raise ServiceError(NOT_FOUND)
         for hits in found.changes:
             self._state.put(Kind.THRESHOLD_HITS, f"{hits.tenant}:{hits.id}", hits)
+        self._fire_all(event, found.fired)
+        return list(found.threshold_ids)
+
+    def _fire_all(self, event: CgrEvent, fired: Sequence[Fired]) -> None:
+        """Does what thresholds want done; one that cannot keeps no other from it. Raises ServiceError."""
+        failure: ServiceError | None = None
         self._depth += 1
         try:
-            for fired in found.fired:
-                self.fire(event, fired)
+            for each in fired:
+                try:
+                    self.fire(event, each)
+                except ServiceError as error:
+                    failure = error
         finally:
             self._depth -= 1
-        return list(found.threshold_ids)
+        if failure is not None:
+            raise failure
 
     def stats(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
         """Counts an event; the queues it went into."""

@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
+import structlog
+
 from ocs.charging import onetime
 from ocs.charging.account import Account
 from ocs.charging.actions.triggers import others_of
@@ -16,6 +19,8 @@ from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identi
 from ocs.charging.following import follow_change, is_watched
 from ocs.charging.pending import Deliver, Pending
 from ocs.charging.store import StoreError, VersionConflict
+
+log = structlog.get_logger()
 
 
 class ActingDoor(Door):
@@ -101,13 +106,44 @@ class ActingDoor(Door):
             return change.account
         raise VersionConflict(f"{account_key} is changed all the time")
 
+    def apply_now(
+        self, account_key: str, others: Iterable[str], act: Callable[[Mapping[str, Account]], Change]
+    ) -> Account | None:
+        """`apply_all` at once, durable before whatever is queued behind it; None where not all is in memory."""
+        keys = (account_key, *others)
+        known = self._known(keys)
+        account = known.get(account_key)
+        if account is None or len(known) < len(keys) or not self._has_members(account):
+            return None
+        if is_watched(account):
+            watched = others_of(account, self.catalogue.tariff.accounting)
+            if len(self._known(watched)) < len(watched):
+                return None
+        change = self._followed_change(account, act(known))
+
+        def done(error: StoreError | None) -> None:
+            if error is not None:
+                log.warning("charging.act_lost", account=account_key, error=str(error))
+            else:
+                self._planned(change)
+
+        self._hand_over(change, done)
+        return change.account
+
     async def _commit_followed(self, before: Account, change: Change) -> Change:
         """Make a change durable with what the account's triggers do because of it."""
+        change = self._followed_change(before, change)
+        await self._commit(change)
+        return change
+
+    def _followed_change(self, before: Account, change: Change) -> Change:
+        """A change with what the account's triggers do because of it."""
         if is_watched(change.account):
             known = self._known(others_of(change.account, self.catalogue.tariff.accounting))
             change, followed = follow_change(before, change, self.catalogue, self._wall_ns(), known)
             self._tell(change.account, followed)
-        await self._commit(change)
+            if followed is not None and followed.notices:
+                change = msgspec.structs.replace(change, notices=(*change.notices, *followed.notices))
         return change
 
     async def create(self, change: Change) -> None:
@@ -141,18 +177,28 @@ class ActingDoor(Door):
 
     async def _commit(self, change: Change) -> None:
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        key = change.account.key
 
         def done(error: StoreError | None) -> None:
-            if error is not None:
-                for changed in (change.account, *change.others):
-                    self._forget_account(changed.key)
             if durable.done():
                 return
             if error is None:
                 durable.set_result(None)
             else:
                 durable.set_exception(error)
+
+        self._hand_over(change, done)
+        await durable
+        self._planned(change)
+
+    def _hand_over(self, change: Change, told: Callable[[StoreError | None], None]) -> None:
+        """Memory takes a change over, and the store gets it; `told` hears what becomes of it."""
+        key = change.account.key
+
+        def done(error: StoreError | None) -> None:
+            if error is not None:
+                for changed in (change.account, *change.others):
+                    self._forget_account(changed.key)
+            told(error)
 
         before = self._accounts.pop(key, None)
         if before is not None and change.has_new_identities:
@@ -162,9 +208,9 @@ class ActingDoor(Door):
             self._accounts.pop(other.key, None)
             self._adopt(other)
         self.store.commit(change, done)
-        if change.cdrs and self.on_records is not None:
-            self.on_records(change.cdrs)
-        await durable
+        self._handed_over(change.cdrs, change.notices)
+
+    def _planned(self, change: Change) -> None:
         extras = change.account.extras
         if extras is not None and (extras.plans or extras.watched) and self.on_planned is not None:
             self.on_planned(change.account)

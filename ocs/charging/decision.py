@@ -3,6 +3,7 @@
 import msgspec
 
 from ocs.charging.account import Account, Session
+from ocs.charging.actions.model import Notice
 from ocs.charging.entry import Cdr, Posting
 from ocs.charging.events import ChargingAnswer
 
@@ -50,6 +51,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     answered: tuple[EventAnswer, ...] = ()
     has_new_identities: bool = False
     others: tuple[Account, ...] = ()
+    notices: tuple[Notice, ...] = ()  # what its actions tell outside; for whoever tells it, not for the store
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -20,7 +20,7 @@ from ocs.charging.actions.triggers import Followed, others_of
 from ocs.charging.control import Ask, ControlResult, SessionControl
 from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
 from ocs.charging.engine import decide
-from ocs.charging.entry import Cdr, Posting
+from ocs.charging.entry import Posting
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, RequestType, Result
 from ocs.charging.following import follow_decision, is_watched
 from ocs.charging.memory import Memory
@@ -63,7 +63,6 @@ class Door(Memory):
             None  # an account with plans or triggers was changed
         )
         self.on_followed: Callable[[Account, Followed], None] | None = None  # what triggers did
-        self.on_records: Callable[[tuple[Cdr, ...]], None] | None = None  # records are on their way to the disk
         self._answers: dict[str, EventAnswer] = {}
         self._fresh_answers: dict[str, list[str]] = {}  # by account: kept answers that are not durable yet
         self._unwatched: set[str] = set()  # accounts thrown away, whose sessions are to be found again
@@ -160,25 +159,28 @@ class Door(Memory):
     def _queue(self, account: Account, pending: Pending, decision: Decision, now_ns: int) -> None:
         """Remember what a decision changed, and hand it to the store."""
         event = pending.event
+        followed: Followed | None = None
         if is_watched(account) or (decision.others and any(map(is_watched, decision.others))):
-            decision = self._followed(account, decision, event, now_ns)
+            decision, followed = self._followed(account, decision, event, now_ns)
         self._remember(decision, event, now_ns)
         self._undurable[account.key] = pending
         if decision.others:
             pending.others = tuple([one.key for one in decision.others])
             self._undurable.update(dict.fromkeys(pending.others, pending))
         self.store.commit(self._change(account, decision, event), pending.durable)
-        if decision.cdrs and self.on_records is not None:
-            self.on_records(decision.cdrs)
+        if decision.cdrs or followed is not None:
+            self._handed_over(decision.cdrs, () if followed is None else followed.notices)
 
-    def _followed(self, account: Account, decision: Decision, event: ChargingEvent, now_ns: int) -> Decision:
+    def _followed(
+        self, account: Account, decision: Decision, event: ChargingEvent, now_ns: int
+    ) -> tuple[Decision, Followed | None]:
         """The decision with what triggers do because of it."""
         accounting = self.catalogue.tariff.accounting
         keys = others_of(account, accounting).union(*(others_of(one, accounting) for one in decision.others))
         known = self._known(keys | {one.key for one in decision.others})
         decision, followed = follow_decision(account, decision, event, self.catalogue, now_ns, known)
         self._tell(decision.account, followed)
-        return decision
+        return decision, followed
 
     def _answer_unchanged(self, pending: Pending, decision: Decision) -> None:
         """Nothing to write; a repeat still waits for the change it repeats.

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from ocs.charging.account import Account
+from ocs.charging.actions.model import Notice
+from ocs.charging.entry import Cdr
 from ocs.charging.events import Identity
 from ocs.charging.pending import Limits, Pending
 from ocs.charging.store import Store
@@ -33,6 +35,16 @@ class Memory:
         self._absent: set[str] = set()
         self.metered: dict[str, str] = {}  # by session whose time the server counts: its account
         self._undurable: dict[str, Pending] = {}  # by account: the last change under way
+        self.on_records: list[Callable[[tuple[Cdr, ...]], None]] = []
+        self.on_notices: Callable[[tuple[Notice, ...]], None] | None = None
+
+    def _handed_over(self, cdrs: tuple[Cdr, ...], notices: tuple[Notice, ...]) -> None:
+        """A change is on its way to the disk: what is queued now becomes durable with it."""
+        if cdrs:
+            for tell in self.on_records:
+                tell(cdrs)
+        if notices and self.on_notices is not None:
+            self.on_notices(notices)
 
     async def _account(self, key: str) -> Account | None:
         """An account from memory or the store, which it then stays in memory from."""

@@ -16,11 +16,10 @@ import structlog
 from ocs.charging import acts
 from ocs.charging.account import Account, Extras, SharedGroup, Standing
 from ocs.charging.actions.assign import assign, watch
-from ocs.charging.actions.model import Accounting, Provision, Watches
+from ocs.charging.actions.model import Accounting, Do, Notice, Provision, Watches
 from ocs.charging.actions.plans import Ran, next_due_ns, others_of, run_due
 from ocs.charging.actions.provision import groups_of_accounts
 from ocs.charging.actions.triggers import Followed, next_end_ns
-from ocs.charging.actions.work import Notice
 from ocs.charging.decision import Change
 from ocs.charging.entry import EntryKind, Posting
 from ocs.charging.events import Identity, IdentityKind
@@ -266,7 +265,7 @@ class Scheduler:
                 self._asked[key] = now_ns
                 return Change(_next_version(accounts[key]))  # its triggers do the rest
             others = tuple(account for name, account in ran.accounts.items() if name != key)
-            return Change(ran.accounts[key], ran.postings, others=others)
+            return Change(ran.accounts[key], ran.postings, others=others, notices=ran.notices)
 
         try:
             account = await self._service.account(key)
@@ -296,6 +295,8 @@ class Scheduler:
 
     def _tell(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
+            if notice.do is not Do.NOTIFY:  # whoever carries it out says what became of it
+                continue
             log.info("account.noticed", account=notice.account, text=notice.text, by=notice.by)
 
     def _credited(self, postings: Iterable[Posting]) -> None:

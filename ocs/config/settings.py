@@ -26,6 +26,7 @@ from ocs.config.constraints import (
     Text,
     TimeZone,
 )
+from ocs.config.exchange import ActionSettings, RecordSettings
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -493,5 +494,7 @@ class Settings(msgspec.Struct, frozen=True):
     kamailio: KamailioSettings = KamailioSettings()
     radius: RadiusSettings = RadiusSettings()
     sessions: SessionSettings = SessionSettings()
+    records: RecordSettings = RecordSettings()
+    actions: ActionSettings = ActionSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 BATCH = 500
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
+INTERRUPTED_PAUSE_S = 1.0
 
 
 class Outbox(Protocol):
@@ -70,8 +71,13 @@ class Delivery:
         """Deliver for ever; cancel to end."""
         while True:
             self._arrived.clear()
-            while await self.step():
-                pass
+            try:
+                while await self.step():
+                    pass
+            except Exception as error:  # nothing is lost: it is in the outbox still
+                log.error("export.interrupted", exporter=self.exporter.id, error=repr(error))
+                await self._pause(INTERRUPTED_PAUSE_S)
+                continue
             await self._arrived.wait()
 
     async def step(self) -> bool:

@@ -31,6 +31,8 @@ class Do(IntEnum):
     NOTIFY = 13  # the log and whoever watches it are told
     COLLECT = 14  # all money goes to the main balance
     EMPTY = 15  # every balance loses what is free on it
+    POST = 16  # somebody is told over HTTP
+    MAIL = 17  # ... or by mail
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -63,13 +65,31 @@ class Action(msgspec.Struct, frozen=True):
     to_account: str = ""  # of a transfer; empty: the same account; without a tenant: that of the account
     to_balance: str = MAIN
     credit_limit_nanos: int | None = 0
-    text: str = ""  # of a notice; name of the group of triggers to reset
+    text: str = ""  # of a notice, a post or a mail; name of the group of triggers to reset
+    target: str = ""  # of a post or a mail: an URL, an address
     source: str = ""  # file:line
     keeps: bool = False  # a balance that is set keeps what is on it
     share: Share | None = None
     filters: tuple[
         str, ...
     ] = ()  # inline rules on the account; where one does not hold the action is passed over
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something an action wants people to know: in the log, or at a target outside.
+
+    `id` names it among all notices, also where it is told again.
+    """
+
+    account: str
+    text: str
+    by: str
+    do: Do = Do.NOTIFY
+    target: str = ""
+    actions: str = ""
+    reason: str = ""
+    id: str = ""
+    at_ns: int = 0
 
 
 class ActionSet(msgspec.Struct, frozen=True):

@@ -14,8 +14,8 @@ import msgspec
 
 from ocs.charging.account import Account, Extras, PlanState
 from ocs.charging.actions.assign import with_plans
-from ocs.charging.actions.model import Accounting, ActionPlan, PlanEntry
-from ocs.charging.actions.work import Bench, Notice, accounts_of
+from ocs.charging.actions.model import Accounting, ActionPlan, Notice, PlanEntry
+from ocs.charging.actions.work import Bench, accounts_of
 from ocs.charging.acts import Act, ActError
 from ocs.charging.entry import Posting
 from ocs.charging.schedule import Once, Schedule, named, next_run

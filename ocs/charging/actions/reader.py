@@ -24,6 +24,7 @@ from ocs.charging.actions.model import (
     When,
 )
 from ocs.charging.actions.moments import PERIODS, check_end
+from ocs.charging.actions.targets import check_address, check_url
 from ocs.charging.cron import cron
 from ocs.charging.events import Unit
 from ocs.charging.ledger import MAIN
@@ -64,6 +65,8 @@ VERBS = {
     "reset_triggers": Do.RESET_TRIGGERS,
     "reset_counters": Do.RESET_COUNTERS,
     "notify": Do.NOTIFY,
+    "post": Do.POST,
+    "mail": Do.MAIL,
     "collect": Do.COLLECT,
     "empty": Do.EMPTY,
 }
@@ -74,6 +77,8 @@ MORE_KEYS = {
     Do.SET: BALANCE_KEYS,
     Do.TRANSFER: ("balance", "to_account", "to_balance"),
     Do.SET_EXPIRY: ("expires",),
+    Do.POST: ("text",),
+    Do.MAIL: ("text",),
 }
 EVERY = {
     "minute": "*every_minute",
@@ -182,6 +187,9 @@ def _step(do: Do, members: dict[str, Field], said: Field, source: str) -> Action
         case Do.NOTIFY | Do.RESET_TRIGGERS | Do.RESET_COUNTERS:
             text = _text(said, "")
             return Action(do, text="" if text == "all" and do is not Do.NOTIFY else text, source=source)
+        case Do.POST | Do.MAIL:
+            target = _parsed(said, check_url if do is Do.POST else check_address, "")
+            return Action(do, text=_text(members.get("text"), ""), target=target, source=source)
         case Do.EXPIRE | Do.BAR | Do.UNBAR | Do.COLLECT | Do.EMPTY:
             if said.text() != "true":
                 said.problem("is true: leave it out where it is not meant")

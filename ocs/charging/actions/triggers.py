@@ -12,8 +12,8 @@ import msgspec
 
 from ocs.charging.account import Account, Balance, Extras, Mark, Watched, available
 from ocs.charging.actions.assign import with_watched
-from ocs.charging.actions.model import Accounting, Trigger, Watches
-from ocs.charging.actions.work import Bench, Notice, accounts_of
+from ocs.charging.actions.model import Accounting, Notice, Trigger, Watches
+from ocs.charging.actions.work import Bench, accounts_of
 from ocs.charging.acts import Act, ActError
 from ocs.charging.entry import Entry, EntryKind, Posting
 

@@ -21,6 +21,8 @@ _VERBS = {
     Do.NOTIFY: "notify",
     Do.COLLECT: "collect money on main",
     Do.EMPTY: "empty all balances",
+    Do.POST: "post to",
+    Do.MAIL: "mail to",
 }
 _WATCHES = {
     Watches.AT_MOST: "at most",
@@ -51,6 +53,8 @@ def action_text(action: Action) -> str:
     if action.do is Do.CREDIT_LIMIT:
         limit = action.credit_limit_nanos
         words.append("none" if limit is None else format_nanos(limit))
+    if action.target:
+        words.append(action.target)
     if action.text:
         words.append(action.text)
     more = [

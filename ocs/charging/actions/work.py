@@ -11,7 +11,7 @@ import msgspec
 
 from ocs.charging.account import Account, Balance, Extras, Standing, Terms
 from ocs.charging.actions.conditions import holds
-from ocs.charging.actions.model import Action, ActionSet, Do
+from ocs.charging.actions.model import Action, ActionSet, Do, Notice
 from ocs.charging.actions.moments import ends_ns, part_of
 from ocs.charging.actions.wording import amount_text
 from ocs.charging.acts import MOST, Act, ActError
@@ -19,13 +19,7 @@ from ocs.charging.entry import Entry, EntryKind, Posting
 from ocs.charging.events import Unit
 from ocs.charging.ledger import MAIN, Ledger
 
-
-class Notice(msgspec.Struct, frozen=True):
-    """Something an action wants people to know."""
-
-    account: str
-    text: str
-    by: str
+TELLING = (Do.NOTIFY, Do.POST, Do.MAIL)
 
 
 class Bench:
@@ -48,8 +42,8 @@ class Bench:
                 if action.filters and not holds(action.filters, self.accounts[key], act.at_ns):
                     continue
                 self._do(key, action, act, entries)
-                if action.do is Do.NOTIFY:
-                    notices.append(Notice(key, action.text or actions.name, act.by))
+                if action.do in TELLING:
+                    notices.append(_notice(key, actions, action, act, len(self.notices) + len(notices)))
         except ActError as error:
             self.accounts = kept
             raise ActError(f"{actions.name}: {error}") from None
@@ -88,8 +82,8 @@ class Bench:
                 )
             case Do.RESET_TRIGGERS | Do.RESET_COUNTERS:
                 self.accounts[key] = _reset_marks(account, action)
-            case Do.NOTIFY:
-                pass
+            case Do.NOTIFY | Do.POST | Do.MAIL:
+                pass  # told when the set is done
             case Do.TRANSFER:
                 self._transfer(key, action, act, entries)
             case (  # on balances
@@ -117,6 +111,12 @@ class Bench:
         _ensure(ledger, action.to_balance, action.unit)
         ledger.credit(action.to_balance, EntryKind.TRANSFER, action.amount)
         self._keep(target, ledger, entries)
+
+
+def _notice(key: str, actions: ActionSet, action: Action, act: Act, number: int) -> Notice:
+    text = action.text or actions.name
+    name = f"{key}|{act.id}|{number}"
+    return Notice(key, text, act.by, action.do, action.target, actions.name, act.reason, name, act.at_ns)
 
 
 def accounts_of(actions: ActionSet, key: str) -> frozenset[str]:

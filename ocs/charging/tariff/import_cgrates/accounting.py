@@ -29,6 +29,7 @@ from ocs.charging.actions.model import (
     When,
 )
 from ocs.charging.actions.moments import PERIODS, check_end
+from ocs.charging.actions.targets import check_address, check_url
 from ocs.charging.cgrates import values
 from ocs.charging.cgrates.csv_folder import Row, Rows
 from ocs.charging.events import Unit
@@ -66,6 +67,9 @@ VERBS: Mapping[str, Do] = {
     "*reset_counters": Do.RESET_COUNTERS,
     "*log": Do.NOTIFY,
     "*cdrlog": Do.NOTIFY,
+    "*http_post": Do.POST,
+    "*http_post_async": Do.POST,
+    "*mail_async": Do.MAIL,
 }
 THRESHOLDS: Mapping[str, Watches] = {
     "*min_balance": Watches.AT_MOST,
@@ -195,6 +199,13 @@ def _step(told: Told, row: Row, do: Do) -> Action | None:
             return Action(do, credit_limit_nanos=None if word == "*allow_negative" else 0)
         case Do.NOTIFY:
             return Action(do, text=row.cells[PARAMETERS] or row.cells[TAG])
+        case Do.POST | Do.MAIL:
+            check = check_url if do is Do.POST else check_address
+            try:
+                return Action(do, text=row.cells[TAG], target=check(row.cells[PARAMETERS]))
+            except ValueError as error:
+                cells.lose(row, PARAMETERS, f"{word}: {error}")
+                return None
         case Do.RESET_TRIGGERS | Do.RESET_COUNTERS:
             return Action(do, text=str(extra_json(cells, row, PARAMETERS).get("GroupID", "")))
         case Do.COLLECT | Do.EXPIRE | Do.EMPTY | Do.BAR | Do.UNBAR:

@@ -62,7 +62,6 @@ async def run_reader(runtime: Runtime, params: Given) -> str:
 async def replay_failed(runtime: Runtime, params: Given) -> str:
     """Delivers batches that were kept aside once more."""
     folder = params.text("SourcePath") or params.text("FailedRequestsInDir")
-    _, staying = await runtime.exchange.exports.replay(Path(folder) if folder else None)
-    if staying:
+    if await runtime.replay_failed(Path(folder) if folder else None):
         raise ServiceError("PARTIALLY_EXECUTED")
     return "OK"

@@ -15,6 +15,7 @@ from ocs.rpc.methods.cgrates import (
     attributes,
     cdr_queries,
     cdrs,
+    exchange,
     generic_sessions,
     live_sessions,
     ping,
@@ -34,12 +35,12 @@ from ocs.sessions.model import MAIN_FIELDS, CgrEvent
 
 SERVICES = (
     *(sessions, generic_sessions, live_sessions, stir, cdrs),
-    *(attributes, resources, routes, stats, thresholds),
+    *(attributes, resources, routes, stats, thresholds, exchange),
 )
 PINGED = frozenset(
     (
         *("SessionSv1", "CDRsV1", "CDRsV2", "ChargerSv1", "AttributeSv1", "ResourceSv1", "RouteSv1"),
-        *("StatSv1", "ThresholdSv1"),
+        *("StatSv1", "ThresholdSv1", "EeSv1", "ErSv1"),
     )
 )
 OF_RECORDS = frozenset(

@@ -323,7 +323,13 @@ async def _attempt(context: Context, account: str, actions: ActionSet, act: acts
         if own is None:
             own = msgspec.structs.replace(accounts[account], version=accounts[account].version + 1)
         answered = EventAnswer(key, account, act.at_ns + KEPT_NS, msgspec.msgpack.encode(made[0]))
-        return Change(own, tuple(bench.postings), answered=(answered,), others=tuple(changed.values()))
+        return Change(
+            own,
+            tuple(bench.postings),
+            answered=(answered,),
+            others=tuple(changed.values()),
+            notices=tuple(bench.notices),
+        )
 
     others = [account_key(name) for name in accounts_of(actions, account)]
     changed = await context.service.apply_all(account, others, change)

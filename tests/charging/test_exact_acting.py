@@ -1,0 +1,247 @@
+"""What thresholds make of exact accounts, and what their actions tell outside."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from ocs.charging.account import Account, Balance, Standing
+from ocs.charging.actions.model import Accounting, Action, ActionSet, Do
+from ocs.charging.decision import Change
+from ocs.charging.events import Unit
+from ocs.charging.quota import ChargingPolicy
+from ocs.charging.service import ChargingService
+from ocs.charging.store.memory import MemoryStore
+from ocs.charging.tariff.catalogue import Catalogue
+from ocs.config.exchange import ActionSettings
+from ocs.config.settings import SessionSettings
+from ocs.exact_sessions import ExactRuntime
+from ocs.rpc.errors import RpcError
+from ocs.rpc.methods.cgrates import CGRATES
+from ocs.rpc.methods.cgrates.internal import methods_of
+from tests.support.charging import NOON_NS, TARIFF
+from tests.support.door import Counts
+
+ALICE = "t:alice"
+
+
+def tariff(*sets: ActionSet) -> Catalogue:
+    accounting = Accounting(sets={one.name: one for one in sets})
+    return Catalogue(msgspec.structs.replace(TARIFF.tariff, accounting=accounting))
+
+
+class Live:
+    """A server with the account of alice; what was stored is there for the next."""
+
+    def __init__(self, folder: Path, *sets: ActionSet, **settings: Any) -> None:
+        self.store, self.folder = MemoryStore(), folder
+        self.catalogue, self.settings = tariff(*sets), ActionSettings(**settings)
+        self.begin()
+
+    def begin(self) -> None:
+        """A process begins."""
+        self.service = ChargingService(
+            self.store, self.catalogue, ChargingPolicy(), Counts(), None, lambda: NOON_NS
+        )
+        told = SessionSettings(default_tenant="t")
+        self.runtime = ExactRuntime(self.service, self.store, told, None, self.settings, self.folder)
+        self.methods = methods_of(CGRATES, self.runtime)
+
+    async def open(self) -> None:
+        new = Account(ALICE, "standard", (Balance("main", Unit.MONEY, 1_000),), version=1)
+        await self.service.create(Change(new))
+
+    async def threshold(self, *actions: str, is_async: bool = False) -> None:
+        profile = {"Tenant": "t", "ID": "THD", "FilterIDs": [], "MaxHits": -1, "ActionIDs": list(actions)}
+        assert await self.methods("APIerSv1.SetThresholdProfile", profile | {"Async": is_async}) == "OK"
+
+    async def hit(self) -> object:
+        event = {"Tenant": "t", "ID": "e", "Event": {"Account": "alice"}}
+        await self.runtime.exact.prepare("t", event["Event"])  # type: ignore[arg-type]
+        return await self.methods("ThresholdSv1.ProcessEvent", event)
+
+    async def stored(self) -> Account:
+        found = await self.store.load(ALICE)
+        assert found is not None
+        return found
+
+
+BLOCK = ActionSet("BLOCK", (Action(Do.BAR),))
+GIFT = ActionSet("GIFT", (Action(Do.TOP_UP, amount=500),))
+DEAR = ActionSet("DEAR", (Action(Do.DEBIT, amount=5_000),))
+
+
+async def test_a_synchronous_threshold_has_changed_the_account_when_its_answer_leaves(tmp_path: Path) -> None:
+    live = Live(tmp_path, BLOCK, GIFT)
+    await live.open()
+    await live.threshold("BLOCK", "GIFT")
+    assert await live.hit() == ["THD"]
+    account = await live.stored()
+    assert (account.standing, account.balances[0].posted) == (Standing.BARRED, 1_500)
+
+
+async def test_an_asynchronous_one_changes_it_beside_the_step(tmp_path: Path) -> None:
+    live = Live(tmp_path, GIFT)
+    await live.open()
+    await live.threshold("GIFT", is_async=True)
+    assert await live.hit() == ["THD"]
+    await live.runtime.finish(5)
+    assert (await live.stored()).balances[0].posted == 1_500
+
+
+@pytest.mark.parametrize("actions", ["DEAR", "NOBODY"])
+async def test_a_set_that_cannot_be_done_is_told_by_the_synchronous_one_alone(
+    actions: str, tmp_path: Path
+) -> None:
+    live = Live(tmp_path, DEAR)
+    await live.open()
+    await live.threshold(actions)
+    with pytest.raises(RpcError, match="PARTIALLY_EXECUTED"):
+        await live.hit()
+    await live.threshold(actions, is_async=True)
+    assert await live.hit() == ["THD"]
+    await live.runtime.finish(5)
+    assert (await live.stored()).balances[0].posted == 1_000
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def hook(answer: Handler) -> AsyncIterator[str]:
+    """A server of somebody else's; its URL."""
+    application = web.Application()
+    application.router.add_post("/", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    await runner.cleanup()
+
+
+def alarm(url: str, *more: str) -> ActionSet:
+    posts = [Action(Do.POST, target=each, text="too much") for each in (url, *more)]
+    return ActionSet("ALARM", (Action(Do.BAR), *posts))
+
+
+async def test_a_post_is_told_again_until_it_is_taken(tmp_path: Path) -> None:
+    told: list[tuple[str, dict[str, str]]] = []
+    taken = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        told.append((request.headers["Idempotency-Key"], await request.json()))
+        if len(told) < 3:
+            return web.Response(status=503)
+        taken.set()
+        return web.Response()
+
+    async with hook(answer) as url:
+        live = Live(tmp_path, alarm(url))
+        await live.open()
+        await live.threshold("ALARM")
+        await live.hit()
+        async with asyncio.timeout(20):
+            await taken.wait()
+        await live.runtime.stop()
+    assert len(told) == 3
+    assert len({key for key, _ in told}) == 1, "whoever has seen it knows it again"
+    members = told[0][1]
+    assert (members["Account"], members["Text"], members["Actions"]) == (ALICE, "too much", "ALARM")
+    assert members["By"] == "threshold THD"
+
+
+async def test_a_post_that_was_not_told_before_the_server_died_is_told_by_the_next(tmp_path: Path) -> None:
+    taken = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        taken.set()
+        return web.Response()
+
+    async with hook(answer) as url:
+        live = Live(tmp_path, alarm(url))
+        await live.open()
+        await live.threshold("ALARM")
+        live.runtime.outside._spawn = _never  # the process dies before it can tell anything
+        await live.hit()
+        assert (await live.stored()).standing is Standing.BARRED
+        live.begin()
+        await live.runtime.start()
+        async with asyncio.timeout(20):
+            await taken.wait()
+        await live.runtime.stop()
+    assert taken.is_set()
+
+
+async def test_a_silent_target_holds_up_no_other_and_is_kept_aside_and_told_later(tmp_path: Path) -> None:
+    taken = asyncio.Event()
+    is_up = asyncio.Event()
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=200 if is_up.is_set() else 500)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        taken.set()
+        return web.Response()
+
+    async with hook(late) as silent, hook(answer) as url:
+        live = Live(tmp_path, alarm(silent, url), attempts=2)
+        await live.open()
+        await live.threshold("ALARM")
+        await live.hit()
+        async with asyncio.timeout(20):
+            await taken.wait()
+            while not (files := list((tmp_path / "failed_actions").glob("*.failed.json"))):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        (kept,) = files
+        assert live.runtime.outside.counts()[f"post {silent}"] == {"sent": 0, "failed": 1}
+        assert b"too much" in kept.read_bytes()
+        with pytest.raises(RpcError, match="PARTIALLY_EXECUTED"):
+            await live.methods("APIerSv1.ReplayFailedPosts", {})
+        is_up.set()
+        assert await live.methods("APIerSv1.ReplayFailedPosts", {}) == "OK"
+        assert not kept.exists()
+        await live.runtime.stop()
+
+
+async def test_a_mail_reaches_its_server(tmp_path: Path) -> None:
+    mails: list[str] = []
+    taken = asyncio.Event()
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        while line := await reader.readline():
+            word = line[:4].upper()
+            if word == b"DATA":
+                writer.write(b"354 go on\r\n")
+                mails.append((await reader.readuntil(b"\r\n.\r\n")).decode())
+            writer.write(b"250 ok\r\n")
+            if word == b"QUIT":
+                break
+        writer.close()
+        await writer.wait_closed()
+        taken.set()
+
+    server = await asyncio.start_server(served, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    mail = ActionSet("MAIL", (Action(Do.MAIL, target="ops@example.org", text="too much"),))
+    live = Live(tmp_path, mail, mail_server="127.0.0.1", mail_port=port)
+    await live.open()
+    await live.threshold("MAIL")
+    await live.hit()
+    async with asyncio.timeout(20):
+        await taken.wait()
+    await live.runtime.stop()
+    server.close()
+    assert "To: ops@example.org" in mails[0]
+    assert "Subject: too much (t:alice)" in mails[0]
+
+
+def _never(work: Any) -> Any:
+    work.close()
+    return asyncio.get_running_loop().create_task(asyncio.Event().wait())

@@ -1,0 +1,95 @@
+"""Records out and in, and fraud, on `ocs serve`: the examples of docs/profiles.md, from outside."""
+
+import csv
+from pathlib import Path
+
+from tests.cgrates.test_profiles_page import blocks as page_blocks
+from tests.test_app import free_port
+from tests.test_serve_agents import blocks
+from tests.test_serve_sessions import (
+    CREDIT,
+    OTHER,
+    RICH,
+    SECOND_COST,
+    Server,
+    call_of,
+)
+
+ROWS = f"""\
+r-1,{RICH},{OTHER},2026-01-05T10:00:00Z,60s
+r-2,{RICH},{OTHER},2026-01-05T11:00:00Z,broken
+r-3,{RICH},{OTHER},2026-01-05T12:00:00Z,30s
+"""
+
+
+def exported(folder: Path) -> list[list[str]]:
+    """What the exporter has written; it is behind the records by a moment."""
+    path = folder / "data" / "out" / "billing.csv"
+    rows: list[list[str]] = []
+    while len(rows) < 4:
+        rows = list(csv.reader(path.read_text("utf-8").splitlines())) if path.exists() else []
+    return rows
+
+
+def test_records_are_read_charged_once_and_exported(tmp_path: Path) -> None:
+    server = Server(tmp_path, more=blocks()["records.yaml"])
+    try:
+        incoming = tmp_path / "data" / "in"
+        incoming.mkdir()
+        (incoming / "monday.csv").write_text(ROWS, encoding="utf-8")
+        assert server.call("ErSv1.RunReader", {"ID": "switch"}) == "OK"
+        assert server.money(RICH) == (CREDIT - 90 * SECOND_COST, 0)
+        assert [path.name for path in (tmp_path / "data" / "done").iterdir()] == ["monday.csv"]
+        server.call("SessionSv1.InitiateSession", call_of("InitSession", "10s"))
+        server.call("SessionSv1.TerminateSession", call_of("TerminateSession", "10s"))
+        server.call("SessionSv1.ProcessCDR", call_of("", "10s"))
+        assert exported(tmp_path) == [
+            ["account", "called", "seconds", "cost"],
+            [RICH, OTHER, "60", "0.03"],
+            [RICH, OTHER, "30", "0.015"],
+            [RICH, OTHER, "10", "0.005"],
+        ]
+        (incoming / "monday.csv").write_text(ROWS, encoding="utf-8")
+        server.killed()
+        assert server.call("ErSv1.RunReader", {"ID": "switch"}) == "OK"
+        assert server.money(RICH) == (CREDIT - 100 * SECOND_COST, 0), "a record that is there is charged once"
+    finally:
+        server.stop()
+
+
+SETTINGS = """
+identity: {{origin_host: ocs.example.org, origin_realm: example.org}}
+diameter: {{listen: []}}
+charging: {{tariffs: tariff}}
+sessions: {{default_tenant: acme.org, profiles: tariff}}
+rpc: {{jsonrpc: "127.0.0.1:{jsonrpc}", bidirectional: none, http: none}}
+log: {{format: json}}
+"""
+
+
+class Fraud(Server):
+    """A server on the folder of the page."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.jsonrpc = folder, free_port()
+        text = SETTINGS.format(jsonrpc=self.jsonrpc)
+        (folder / "ocs.yaml").write_text(text, encoding="utf-8")
+        (folder / "tariff").mkdir()
+        for name, content in page_blocks()[0].items():
+            (folder / "tariff" / name).write_text(content, encoding="utf-8")
+        self.process = self._started()
+
+
+def test_the_fraud_example_disables_the_account(tmp_path: Path) -> None:
+    server = Fraud(tmp_path)
+    try:
+        assert server.call("OcsV1.AccountShow", {"account": "acme.org:1001"})["standing"] == "ACTIVE"
+        spent = {"Tenant": "acme.org", "ID": "s2", "Event": {"Account": "1001", "Usage": "10m", "Cost": 60}}
+        assert server.call("StatSv1.ProcessEvent", spent) == ["SPENT"]
+        server.killed()
+        shown = server.call("OcsV1.AccountShow", {"account": "acme.org:1001"})
+        assert shown["standing"] == "BARRED"
+        history = server.call("OcsV1.AccountHistory", {"account": "acme.org:1001"})
+        assert "threshold FRAUD" in str(history), "who did it stays in its history"
+    finally:
+        server.stop()
