@@ -18,7 +18,7 @@ class BalanceSummary(msgspec.Struct, frozen=True):
     is_disabled: bool
 
 
-class Details(msgspec.Struct, frozen=True):
+class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who paid what of a run, with the account as the last debit left it."""
 
     charges: Charges

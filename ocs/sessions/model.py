@@ -41,7 +41,7 @@ class CgrEvent(msgspec.Struct, frozen=True):
     time: str | None = None
 
 
-class Run(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """One charged view of a session: its event after the charger's changes, and what the core keeps for it."""
 
     run_id: str
@@ -51,7 +51,7 @@ class Run(msgspec.Struct, frozen=True):
     next_debit_ns: int = 0
 
 
-class Session(msgspec.Struct, frozen=True):
+class Session(msgspec.Struct, frozen=True, omit_defaults=True):
     """An active session. `client` is the number of the connection that opened it, 0 for none that can be asked."""
 
     cgrid: str
@@ -66,7 +66,7 @@ class Session(msgspec.Struct, frozen=True):
     updated_ns: int = 0
 
 
-class Cdr(msgspec.Struct, frozen=True):
+class Cdr(msgspec.Struct, frozen=True, omit_defaults=True):
     """One record; cost is in nanos, -1 of the currency where it is not known."""
 
     cgrid: str

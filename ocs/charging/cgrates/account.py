@@ -10,7 +10,7 @@ import msgspec
 DEFAULT_ID = "*default"
 
 
-class Balance(msgspec.Struct, frozen=True):
+class Balance(msgspec.Struct, frozen=True, omit_defaults=True):
     """Credit of one kind; flags of a set tell inclusion (True) from exclusion (False)."""
 
     uid: str
@@ -36,7 +36,7 @@ class Balance(msgspec.Struct, frozen=True):
         return self.factors.get(factor_id, 1.0)
 
 
-class Account(msgspec.Struct, frozen=True):
+class Account(msgspec.Struct, frozen=True, omit_defaults=True):
     """Balances by kind in their order; `account_id` is `tenant:name`."""
 
     account_id: str

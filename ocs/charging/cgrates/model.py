@@ -59,7 +59,7 @@ class CallCost(msgspec.Struct, frozen=True):
     spans: tuple[RatedSpan, ...]
 
 
-class Payment(msgspec.Struct, frozen=True):
+class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who paid one step: units of a balance, money of a balance, both or nobody."""
 
     account_id: str = ""
@@ -72,7 +72,7 @@ class Payment(msgspec.Struct, frozen=True):
 UNPAID = Payment()
 
 
-class Steps(msgspec.Struct, frozen=True):
+class Steps(msgspec.Struct, frozen=True, omit_defaults=True):
     """`count` equal steps paid alike."""
 
     duration_ns: int
@@ -139,7 +139,7 @@ class MaxUsage(msgspec.Struct, frozen=True):
     accounts: Mapping[str, Account] = {}
 
 
-class Charge(msgspec.Struct, frozen=True):
+class Charge(msgspec.Struct, frozen=True, omit_defaults=True):
     """Equal parts of a session; `is_late` says that a later debit than the first one brought it."""
 
     match: Match
@@ -163,7 +163,7 @@ class Charge(msgspec.Struct, frozen=True):
 Charges = tuple[Charge, ...]
 
 
-class Run(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """One charged view of a session; `call` is the period of its last debit."""
 
     run_id: str

@@ -23,7 +23,7 @@ DEFAULT_USAGE: Mapping[str, int] = {ANY: 3 * HOUR_NS, "*voice": 3 * HOUR_NS, "*d
 DEFAULT_SUBJECT: Mapping[str, str] = {ANY: "*zero1ns", "*voice": "*zero1s"}
 
 
-class Timing(msgspec.Struct, frozen=True):
+class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
     """One row of Timings.csv; an empty tuple means any. Weekdays count 0 (Sunday) to 6."""
 
     tag: str
@@ -65,7 +65,7 @@ class Rate(msgspec.Struct, frozen=True):
         return found
 
 
-class RateInterval(msgspec.Struct, frozen=True):
+class RateInterval(msgspec.Struct, frozen=True, omit_defaults=True):
     """One price of a destination in a plan, with the hours at which it holds."""
 
     timing: Timing
