@@ -55,6 +55,7 @@ EXACT = (
 )
 COMPAT = (
     "ocs/cgrates/accounting.py",
+    "ocs/cgrates/objects/given.py",
     "ocs/charging/cgrates/authorize.py",
     "ocs/charging/cgrates/cdr.py",
     "ocs/charging/cgrates/cost.py",
@@ -71,6 +72,8 @@ COMPAT = (
     "ocs/charging/cgrates/usage.py",
     "ocs/rpc/dispatch.py",
     "ocs/rpc/later.py",
+    "ocs/rpc/tcp.py",
+    "ocs/sessions/pipeline.py",
     "ocs/sessions/service.py",
     "ocs/sessions/values.py",
 )

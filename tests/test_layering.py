@@ -302,6 +302,7 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.route_forms": COMPAT_PURE,
     "ocs.cgrates.stat_records": COMPAT_PURE,
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
+    "ocs.cgrates.listening": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
     "ocs.cgrates.program": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
     "ocs.cgrates.served": Row(allowed=("ocs.cgrates", "ocs.config.settings")),
     "ocs.cgrates.agents": Row(

@@ -9,7 +9,7 @@ from ocs.cgrates.cost_forms import event_cost_form
 from ocs.cgrates.cost_reader import told_details
 from ocs.cgrates.details import BalanceSummary, Details, Money
 from ocs.cgrates.objects.numbers import number, real
-from ocs.cgrates.state import State
+from ocs.cgrates.state import NO_CALLS, State
 from ocs.charging.cgrates import cdr, event_cost, model, session
 from ocs.charging.cgrates.account import Account, Balance, all_balances
 from ocs.charging.cgrates.authorize import authorize, default_usage
@@ -235,7 +235,9 @@ class CgratesAccounting:
         """Takes over the accounts of a step; its runs in the pipeline's form."""
         for key, account in stepped.context.snapshot.accounts.items():
             if self._state.accounts.get(key) is not account:
-                self._state.put_accounts({key: account}, _calls(runs))
+                self._state.put_accounts(
+                    {key: account}, _calls(runs) if self._state.watches_accounts else NO_CALLS
+                )
         after = tuple(
             msgspec.structs.replace(run, money=Money(money, run.money.first))
             for run, money in zip(runs, stepped.runs, strict=True)

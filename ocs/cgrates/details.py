@@ -7,7 +7,7 @@ from ocs.charging.cgrates.call import Call
 from ocs.charging.cgrates.model import Charges
 
 
-class BalanceSummary(msgspec.Struct, frozen=True):
+class BalanceSummary(msgspec.Struct, frozen=True, gc=False):
     """A balance beside a cost: what it held after the debit."""
 
     uid: str
@@ -18,7 +18,7 @@ class BalanceSummary(msgspec.Struct, frozen=True):
     is_disabled: bool
 
 
-class Details(msgspec.Struct, frozen=True, omit_defaults=True):
+class Details(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Who paid what of a run, with the account as the last debit left it."""
 
     charges: Charges
@@ -31,7 +31,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     is_disabled: bool = False
 
 
-class Money(msgspec.Struct, frozen=True):
+class Money(msgspec.Struct, frozen=True, gc=False):
     """What is kept of a run: its state in the core, and the period of its first event."""
 
     run: model.Run

@@ -12,7 +12,7 @@ import structlog
 
 from ocs.cgrates import config, program, tariff
 from ocs.cgrates.kinds import Kind
-from ocs.cgrates.program import StartError
+from ocs.cgrates.listening import StartError
 from ocs.cgrates.runtime import Runtime
 from ocs.config.settings import Endpoint, Settings
 

@@ -15,7 +15,7 @@ from ocs.cgrates.journal import Entry, Journal, JournalError, NoJournal
 from ocs.cgrates.kinds import PROFILE_KINDS, TARIFF_KINDS, TYPES, Kind
 from ocs.cgrates.live_tariff import LiveTariff
 from ocs.cgrates.profile_records import put_record, remove_record
-from ocs.charging.cgrates.account import Account, Snapshot, all_balances
+from ocs.charging.cgrates.account import Account, Snapshot
 from ocs.charging.cgrates.call import Call
 from ocs.charging.cgrates.plan import Tariff
 from ocs.charging.cgrates.triggers import Watch
@@ -67,6 +67,11 @@ class State:
         """The tariff as it is now; its maps change with the records, so keep none of them over an await."""
         return self._live.tariff
 
+    @property
+    def watches_accounts(self) -> bool:
+        """Whether somebody is told of accounts that change."""
+        return bool(self.watches) or self.tells_all_accounts
+
     def snapshot(self, *account_ids: str) -> Snapshot:
         """What requests on some accounts may touch: they, and the members of the groups their balances are in."""
         accounts: dict[str, Account] = {}
@@ -76,9 +81,10 @@ class State:
             if account is None:
                 continue
             accounts[account_id] = account
-            for _, balance in all_balances(account):
-                for group in balance.shared_groups:
-                    members[group] = self.members.get(group, ())
+            for balances in account.balances.values():
+                for balance in balances:
+                    for group in balance.shared_groups:
+                        members[group] = self.members.get(group, ())
         for names in members.values():
             accounts |= {name: self.accounts[name] for name in names if name in self.accounts}
         return Snapshot(accounts, members)
@@ -120,8 +126,7 @@ class State:
 
         Triggers and counters of the accounts follow at once, as part of the same step.
         """
-        is_watched = self.watches or self.tells_all_accounts
-        before = {key: self.accounts.get(key) for key in accounts} if is_watched else {}
+        before = {key: self.accounts.get(key) for key in accounts} if self.watches_accounts else {}
         for key, account in accounts.items():
             if account is None:
                 self.delete(Kind.ACCOUNT, key)
@@ -140,7 +145,8 @@ class State:
 
     def put_session(self, session: Session) -> None:
         """Adds or replaces an active session."""
-        self.put(Kind.SESSION, session.cgrid, session)
+        self.sessions[session.cgrid] = session
+        self._changed(Kind.SESSION, session.cgrid, session)
         if self.passive:
             self.delete(Kind.PASSIVE_SESSION, session.cgrid)
 
@@ -304,7 +310,7 @@ def encode_record(record: Any) -> bytes:
 def entries_of(pending: Mapping[tuple[Kind, str], Any]) -> list[Entry]:
     """Records as the journal takes them."""
     return [
-        (kind.value, key, None if record is None else encode_record(record))
+        (kind._value_, key, None if record is None else encode_record(record))  # `value` is a function
         for (kind, key), record in pending.items()
     ]
 

@@ -25,7 +25,8 @@ def serve(arguments: argparse.Namespace) -> int:
     from ocs.cgrates import program
 
     data_dir = Path(arguments.data_dir) if arguments.data_dir else None
-    leave(program.run(Path(arguments.config_path), data_dir))
+    unencrypted = arguments.unencrypted_network_access
+    leave(program.run(Path(arguments.config_path), data_dir, unencrypted=unencrypted))
     raise AssertionError("the process has ended")
 
 

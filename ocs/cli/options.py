@@ -62,6 +62,11 @@ def cgrates(commands: Commands) -> None:
         help="*stdout logs to standard output (default: standard error)",
     )
     engine.add_argument(
+        "-unencrypted_network_access",
+        action="store_true",
+        help="let other machines call without TLS, and without a key as long as there is none",
+    )
+    engine.add_argument(
         "-check_config", action="store_true", help="show what is wrong or has no effect, and end"
     )
 

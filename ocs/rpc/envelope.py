@@ -206,7 +206,7 @@ class Reply(msgspec.Struct, frozen=True):
     error: str | None
 
 
-class _Incoming(msgspec.Struct):
+class _Incoming(msgspec.Struct, gc=False):
     """A request or reply with its members as they are nearly always written."""
 
     method: str = ""
@@ -310,13 +310,13 @@ def _params(value: object, is_v2: bool) -> object:
     return value
 
 
-class _Answer(msgspec.Struct):
+class _Answer(msgspec.Struct, gc=False):
     id: object
     result: object
     error: str | None
 
 
-class _Result(msgspec.Struct):
+class _Result(msgspec.Struct, gc=False):
     jsonrpc: str
     id: object
     result: object

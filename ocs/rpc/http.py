@@ -103,12 +103,15 @@ class HttpService:
             self.idle_since_ns[protocol] = self._monotonic_ns()
 
     def _caller(self, request: web.Request) -> Caller:
-        """Who asks; an HTTP error where that is nobody who may."""
-        if self._paths.users and request.path not in OPEN_PATHS and not _is_user(request, self._paths.users):
-            raise _unauthorized("user and password are needed")
+        """Who asks; an HTTP error where that is nobody who may. A user of the configuration may do everything."""
         transport = request.transport
         host, port = ((transport and transport.get_extra_info("peername")) or ("", 0))[:2]
         caller = self._dispatcher.gate.arrived(str(host), int(port))
+        if self._paths.users and request.path not in OPEN_PATHS:
+            name = _user_of(request, self._paths.users)
+            if name is None:
+                raise _unauthorized("user and password are needed")
+            caller = Caller(caller.peer, name)
         key = None if self._paths.users else _key_of(request)
         if key is not None and not self._dispatcher.gate.by_key(caller, key):
             raise _unauthorized("the key is not known")
@@ -224,12 +227,12 @@ def _key_of(request: web.Request) -> str | None:
             return None
 
 
-def _is_user(request: web.Request, users: dict[str, str]) -> bool:
-    """Whether a request shows a user's password; takes as long whether or not the user is known."""
+def _user_of(request: web.Request, users: dict[str, str]) -> str | None:
+    """The user whose password a request shows; takes as long whether or not the user is known."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     name, password = _basic(value) if scheme.casefold() == "basic" else ("", "")
     is_right = hmac.compare_digest(users.get(name, "").encode(), password.encode("utf-8", "surrogatepass"))
-    return is_right and name in users
+    return name if is_right and name in users else None
 
 
 def _basic(value: str) -> tuple[str, str]:

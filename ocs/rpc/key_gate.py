@@ -1,7 +1,6 @@
 """The gate of the servers: this machine may do everything, everybody else shows a key.
 
-`ocs cgrates` listens where its configuration says, as the incumbent does, so others need a key there only once
-there is one.
+Where `ocs cgrates` was told to let the network in, others need a key only once there is one.
 """
 
 import structlog

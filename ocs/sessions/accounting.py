@@ -19,7 +19,7 @@ Money = Any
 UNLIMITED = -1
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """What an update says: `wanted` more, `last_used` of the last grant, or a running `total`."""
 
     wanted: int
@@ -27,7 +27,7 @@ class Report(msgspec.Struct, frozen=True):
     total: int | None = None
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """A usage, -1 for no limit; or a refusal. `is_low`: the account is at its low-balance mark."""
 
     usage: int = 0
@@ -35,14 +35,14 @@ class Outcome(msgspec.Struct, frozen=True):
     is_low: bool = False
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """The runs after a step, and its outcome."""
 
     runs: tuple[Run, ...]
     outcome: Outcome
 
 
-class Rated(msgspec.Struct, frozen=True):
+class Rated(msgspec.Struct, frozen=True, gc=False):
     """The cost of one run for its record; where it cannot be told, -1 of the currency and why.
 
     `details` is the core's own: who paid what, as the record keeps it.

@@ -4,11 +4,12 @@
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from ocs.sessions.values import NO_MOMENT, Event, Moment
+from ocs.sessions.values import NO_MOMENT, REMEMBERED, Event, Moment
 
 # Members of an event that have a place of their own in a CDR; all others are extra fields.
 MAIN_FIELDS = frozenset(
@@ -31,7 +32,7 @@ MAIN_FIELDS = frozenset(
 NOT_EXTRA = MAIN_FIELDS | {"LastUsed", "TotalUsage", "EventName"}
 
 
-class CgrEvent(msgspec.Struct, frozen=True):
+class CgrEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as a method gets it: whose, its members, and options of the call."""
 
     tenant: str
@@ -41,7 +42,7 @@ class CgrEvent(msgspec.Struct, frozen=True):
     time: str | None = None
 
 
-class Run(msgspec.Struct, frozen=True, omit_defaults=True):
+class Run(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One charged view of a session: its event after the charger's changes, and what the core keeps for it."""
 
     run_id: str
@@ -51,7 +52,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     next_debit_ns: int = 0
 
 
-class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+class Session(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An active session. `client` is the number of the connection that opened it, 0 for none that can be asked."""
 
     cgrid: str
@@ -66,7 +67,7 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
     updated_ns: int = 0
 
 
-class Cdr(msgspec.Struct, frozen=True, omit_defaults=True):
+class Cdr(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One record; cost is in nanos, -1 of the currency where it is not known."""
 
     cgrid: str
@@ -113,7 +114,11 @@ def cgrid_of(event: Event) -> str:
     named = event.get("CGRID")
     if named:
         return str(named)
-    joined = f"{event.get('OriginID') or ''}{event.get('OriginHost') or ''}"
+    return _digest(f"{event.get('OriginID') or ''}{event.get('OriginHost') or ''}")
+
+
+@lru_cache(REMEMBERED)
+def _digest(joined: str) -> str:
     return hashlib.sha1(joined.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 

@@ -13,7 +13,7 @@ from ocs.sessions.model import CgrEvent
 from ocs.sessions.values import Event
 
 
-class Forked(msgspec.Struct, frozen=True):
+class Forked(msgspec.Struct, frozen=True, gc=False):
     """One charger's view of an event."""
 
     run_id: str
@@ -54,7 +54,7 @@ class Routed(msgspec.Struct, frozen=True):
     digest: str
 
 
-class RouteOptions(msgspec.Struct, frozen=True):
+class RouteOptions(msgspec.Struct, frozen=True, gc=False):
     """What a caller wants of routes; `max_cost` is a number or `*event_cost`."""
 
     max_cost: str = ""

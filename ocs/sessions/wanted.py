@@ -5,7 +5,7 @@ import msgspec
 from ocs.sessions.surroundings import Address, Altered, Routed, RouteOptions
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """The flags of a request. `charges` is its own step: max usage, init, update, terminate or debit."""
 
     charges: bool = False
@@ -27,7 +27,7 @@ class Wanted(msgspec.Struct, frozen=True):
         return not (self.charges or self.attributes or self.resources or self.ips or self.routes)
 
 
-class Answer(msgspec.Struct):
+class Answer(msgspec.Struct, gc=False):
     """What was done; None where it was not asked for."""
 
     attributes: Altered | None = None

@@ -7,9 +7,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-import structlog
 
-from ocs.cgrates import config, program
+from ocs.cgrates import config, listening
+from ocs.cgrates.listening import Access
 from ocs.config.settings import Endpoint
 from ocs.rpc.caller import NOTHING, Role
 from ocs.rpc.front import Listeners
@@ -29,9 +29,10 @@ def settings(**sections: Any) -> config.Settings:
 
 
 def test_without_a_certificate_nothing_listens_inside_tls() -> None:
-    found = program.listeners(settings(listen={"rpc_json_tls": "127.0.0.1:4022", "birpc_json_tls": ":4024"}))
+    listen = {"rpc_json_tls": "127.0.0.1:4022", "birpc_json_tls": ":4024"}
+    found = listening.listeners(settings(listen=listen), Access())
     assert (found.jsonrpc_tls, found.bidirectional_tls, found.http_tls) == (None, None, None)
-    assert program.server_tls(settings()) is None
+    assert listening.server_tls(settings()) is None
 
 
 def test_certificate_opens_the_twins(tmp_path: Path) -> None:
@@ -50,11 +51,11 @@ def test_certificate_opens_the_twins(tmp_path: Path) -> None:
         bidirectional_tls=Endpoint("127.0.0.1", 4024),
         http_tls=Endpoint("127.0.0.1", 4280),
     )
-    assert program.listeners(found) == expected
+    assert listening.listeners(found, Access()) == expected
 
     async def body() -> None:
         twins = Listeners(jsonrpc_tls=HERE, bidirectional_tls=HERE)
-        async with opened(twins, tls=program.server_tls(found)) as door:
+        async with opened(twins, tls=listening.server_tls(found)) as door:
             for listener in ("jsonrpc_tls", "bidirectional_tls"):
                 wire = await door.connect(listener, ssl=trusting())
                 assert (await wire.call("Echo", {"x": 1}))["result"] == {"x": 1}
@@ -65,8 +66,8 @@ def test_certificate_opens_the_twins(tmp_path: Path) -> None:
 
 def test_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     tls = {"server_certificate": str(tmp_path / "none.pem"), "server_key": str(tmp_path / "none.key")}
-    with pytest.raises(program.StartError, match=r"tls\.server_certificate: .*none\.pem cannot be used"):
-        program.server_tls(settings(tls=tls))
+    with pytest.raises(listening.StartError, match=r"tls\.server_certificate: .*none\.pem cannot be used"):
+        listening.server_tls(settings(tls=tls))
 
 
 def test_users_of_http_need_their_password() -> None:
@@ -76,7 +77,7 @@ def test_users_of_http_need_their_password() -> None:
         "json_rpc_url": "/rpc",
         "ws_url": "/socket",
     }
-    paths = program.http_paths(settings(http=http))
+    paths = listening.http_paths(settings(http=http))
 
     async def body() -> None:
         async with opened(Listeners(http=HERE), paths=paths) as door, aiohttp.ClientSession() as client:
@@ -112,26 +113,15 @@ def test_users_of_http_need_their_password() -> None:
     ],
 )
 def test_users_that_cannot_be_used_are_named(http: dict[str, Any], said: str) -> None:
-    with pytest.raises(program.StartError, match=said):
-        program.http_paths(settings(http=http))
+    with pytest.raises(listening.StartError, match=said):
+        listening.http_paths(settings(http=http))
 
 
-@pytest.mark.parametrize(
-    ("address", "warns"),
-    [(":4012", False), ("127.0.0.1:4012", False), ("0.0.0.0:4012", True), ("[::]:4012", True)],
-)
-def test_address_that_others_reach_is_warned_about(address: str, warns: bool) -> None:
-    listen = {"rpc_json": address, "birpc_json": "", "http": ""}
-    with structlog.testing.capture_logs() as lines:
-        program.listeners(settings(listen=listen))
-    assert ("listener.open_to_others" in [line["event"] for line in lines]) is warns
-
-
-def test_others_need_a_key_once_there_is_one(tmp_path: Path) -> None:
-    gate = program.key_gate(tmp_path)
+def test_others_who_are_let_in_need_a_key_once_there_is_one(tmp_path: Path) -> None:
+    gate = listening.key_gate(tmp_path, listening.key_file(tmp_path), unencrypted=True)
     assert Role.ADMINISTER in gate.arrived("10.0.0.1", 1).roles
     key, text = make("portal", (Role.READ,), bytes(ID_OCTETS + SECRET_OCTETS), 1)
-    change_keys(tmp_path / program.KEYS, lambda keys: keys.update({key.id: key}))
+    change_keys(tmp_path / listening.KEYS, lambda keys: keys.update({key.id: key}))
     assert gate.refresh()
     other = gate.arrived("10.0.0.1", 1)
     assert other.roles is NOTHING
@@ -141,16 +131,16 @@ def test_others_need_a_key_once_there_is_one(tmp_path: Path) -> None:
 
 
 def test_administrative_calls_are_on_record_where_there_is_a_data_folder(tmp_path: Path) -> None:
-    gate = program.key_gate(tmp_path)
+    gate = listening.key_gate(tmp_path, listening.key_file(tmp_path))
     gate.audit(
         gate.arrived("127.0.0.1", 1), "APIerSv1.SetBalance", {"Account": "15550100001", "Value": 10}, None
     )
-    [line] = (tmp_path / program.AUDIT).read_text(encoding="utf-8").splitlines()
+    [line] = (tmp_path / listening.AUDIT).read_text(encoding="utf-8").splitlines()
     assert '"Account":"********001","Value":"10"' in line
-    assert type(program.key_gate(None)) is OpenGate
+    assert type(listening.key_gate(None, None)) is OpenGate
 
 
 def test_damaged_keys_stop_the_start(tmp_path: Path) -> None:
-    (tmp_path / program.KEYS).write_text("nonsense", encoding="utf-8")
-    with pytest.raises(program.StartError, match=r"keys\.jsonl:1:1: is not a key"):
-        program.key_gate(tmp_path)
+    (tmp_path / listening.KEYS).write_text("nonsense", encoding="utf-8")
+    with pytest.raises(listening.StartError, match=r"keys\.jsonl:1:1: is not a key"):
+        listening.key_file(tmp_path)

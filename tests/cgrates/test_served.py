@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from ocs.cgrates import served
-from ocs.cgrates.program import StartError
+from ocs.cgrates.listening import StartError
 from ocs.cgrates.runtime import Runtime
 from ocs.config.settings import ChargingSettings, Endpoint, IdentitySettings, RpcSettings, Settings
 from tests.cgrates.engine import write_folder

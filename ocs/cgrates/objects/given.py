@@ -199,6 +199,14 @@ class Given:
         return value
 
 
+class Flat(Given):
+    """Parameters that are an event themselves."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(value)
+        self.event: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
+
+
 def moment_ns(text: str, now_ns: int) -> int | None:
     """A moment in ns since 1970, None for one that never comes; raises an error naming the text."""
     text = text.strip()

@@ -10,7 +10,7 @@ import msgspec
 DEFAULT_ID = "*default"
 
 
-class Balance(msgspec.Struct, frozen=True, omit_defaults=True):
+class Balance(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Credit of one kind; flags of a set tell inclusion (True) from exclusion (False)."""
 
     uid: str
@@ -36,7 +36,7 @@ class Balance(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.factors.get(factor_id, 1.0)
 
 
-class Account(msgspec.Struct, frozen=True, omit_defaults=True):
+class Account(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Balances by kind in their order; `account_id` is `tenant:name`."""
 
     account_id: str
@@ -45,7 +45,7 @@ class Account(msgspec.Struct, frozen=True, omit_defaults=True):
     is_disabled: bool = False
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """The accounts a request may touch, and the members of the shared groups they are in."""
 
     accounts: Mapping[str, Account]

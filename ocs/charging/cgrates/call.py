@@ -34,7 +34,7 @@ class Refusal(StrEnum):
     NO_INTERVAL = "timespan with no rate interval assigned"
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A period to rate. Voice lasts ns; other kinds write their units as if they were ns."""
 
     tenant: str

@@ -12,7 +12,7 @@ from ocs.charging.cgrates.call import DYNAPREPAID, PREPAID, Call, Refusal
 from ocs.charging.cgrates.plan import RateInterval, Settings, Tariff
 
 
-class Match(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True, gc=False):
     """Why a price applies."""
 
     destination_id: str
@@ -21,7 +21,7 @@ class Match(msgspec.Struct, frozen=True):
     subject: str  # profile key, or the id of the balance that gave free units
 
 
-class Matched(msgspec.Struct, frozen=True):
+class Matched(msgspec.Struct, frozen=True, gc=False):
     """The candidates that price a call, and the moment at which another activation cuts it."""
 
     match: Match
@@ -29,7 +29,7 @@ class Matched(msgspec.Struct, frozen=True):
     cut_ns: int | None = None
 
 
-class Increments(msgspec.Struct, frozen=True):
+class Increments(msgspec.Struct, frozen=True, gc=False):
     """`count` equal steps of a span."""
 
     duration_ns: int
@@ -37,7 +37,7 @@ class Increments(msgspec.Struct, frozen=True):
     count: int = 1
 
 
-class RatedSpan(msgspec.Struct, frozen=True):
+class RatedSpan(msgspec.Struct, frozen=True, gc=False):
     """Part of a call with its price; `factor` equal neighbours are one span (times are UTC)."""
 
     start_ns: int
@@ -51,7 +51,7 @@ class RatedSpan(msgspec.Struct, frozen=True):
     whole_nanos: int = 0  # cost of one part before it is divided into increments
 
 
-class CallCost(msgspec.Struct, frozen=True):
+class CallCost(msgspec.Struct, frozen=True, gc=False):
     """A rated call."""
 
     cost_nanos: int
@@ -59,7 +59,7 @@ class CallCost(msgspec.Struct, frozen=True):
     spans: tuple[RatedSpan, ...]
 
 
-class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
+class Payment(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Who paid one step: units of a balance, money of a balance, both or nobody."""
 
     account_id: str = ""
@@ -72,7 +72,7 @@ class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
 UNPAID = Payment()
 
 
-class Steps(msgspec.Struct, frozen=True, omit_defaults=True):
+class Steps(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """`count` equal steps paid alike."""
 
     duration_ns: int
@@ -81,7 +81,7 @@ class Steps(msgspec.Struct, frozen=True, omit_defaults=True):
     payment: Payment = UNPAID
 
 
-class PaidSpan(msgspec.Struct, frozen=True):
+class PaidSpan(msgspec.Struct, frozen=True, gc=False):
     """Part of a call with its payments; `factor` equal neighbours are one span (times are UTC)."""
 
     start_ns: int
@@ -96,7 +96,7 @@ class PaidSpan(msgspec.Struct, frozen=True):
     rounding_nanos: int = 0  # correction of the first step's payer
 
 
-class PaidCall(msgspec.Struct, frozen=True):
+class PaidCall(msgspec.Struct, frozen=True, gc=False):
     """The outcome of a debit."""
 
     cost_nanos: int = 0
@@ -109,7 +109,7 @@ class PaidCall(msgspec.Struct, frozen=True):
         return self.spans[-1].end_ns if self.spans else None
 
 
-class Spent(msgspec.Struct, frozen=True):
+class Spent(msgspec.Struct, frozen=True, gc=False):
     """What a debit covered; `owes_fee` says that the connect fee went below zero.
 
     `is_final` says of a dry run that a real one would take the very same steps.
@@ -121,14 +121,14 @@ class Spent(msgspec.Struct, frozen=True):
     is_final: bool = False
 
 
-class Debited(msgspec.Struct, frozen=True):
+class Debited(msgspec.Struct, frozen=True, gc=False):
     """A paid call and the accounts it changed."""
 
     paid: PaidCall
     accounts: Mapping[str, Account] = {}
 
 
-class MaxUsage(msgspec.Struct, frozen=True):
+class MaxUsage(msgspec.Struct, frozen=True, gc=False):
     """How much of a call an account can pay; -1 where it may go below zero.
 
     `accounts` is not empty in one case only: a dry run asked to round books the correction, although nothing else
@@ -139,7 +139,7 @@ class MaxUsage(msgspec.Struct, frozen=True):
     accounts: Mapping[str, Account] = {}
 
 
-class Charge(msgspec.Struct, frozen=True, omit_defaults=True):
+class Charge(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Equal parts of a session; `is_late` says that a later debit than the first one brought it."""
 
     match: Match
@@ -163,7 +163,7 @@ class Charge(msgspec.Struct, frozen=True, omit_defaults=True):
 Charges = tuple[Charge, ...]
 
 
-class Run(msgspec.Struct, frozen=True, omit_defaults=True):
+class Run(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One charged view of a session; `call` is the period of its last debit."""
 
     run_id: str
@@ -180,7 +180,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.request_type in (PREPAID, DYNAPREPAID)
 
 
-class Context(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """What every step reads: accounts, tariff, settings and the present time."""
 
     snapshot: Snapshot
@@ -196,7 +196,7 @@ class Context(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, snapshot=merged)
 
 
-class Stepped(msgspec.Struct, frozen=True):
+class Stepped(msgspec.Struct, frozen=True, gc=False):
     """A step of a session: the runs after it, the context after it, and the usage granted or why not."""
 
     runs: tuple[Run, ...]
@@ -204,7 +204,7 @@ class Stepped(msgspec.Struct, frozen=True):
     outcome: int | Refusal
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """What an update says: `wanted_ns` more, `last_used_ns` of the last grant, or a running total."""
 
     wanted_ns: int
@@ -212,7 +212,7 @@ class Report(msgspec.Struct, frozen=True):
     total_ns: int | None = None
 
 
-class RatedCdr(msgspec.Struct, frozen=True):
+class RatedCdr(msgspec.Struct, frozen=True, gc=False):
     """Cost of one run; a refusal leaves cost -1 and its word."""
 
     usage_ns: int

@@ -23,7 +23,7 @@ DEFAULT_USAGE: Mapping[str, int] = {ANY: 3 * HOUR_NS, "*voice": 3 * HOUR_NS, "*d
 DEFAULT_SUBJECT: Mapping[str, str] = {ANY: "*zero1ns", "*voice": "*zero1s"}
 
 
-class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
+class Timing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One row of Timings.csv; an empty tuple means any. Weekdays count 0 (Sunday) to 6."""
 
     tag: str
@@ -39,7 +39,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, tag="") == msgspec.structs.replace(other, tag="")
 
 
-class Slot(msgspec.Struct, frozen=True):
+class Slot(msgspec.Struct, frozen=True, gc=False):
     """Price from a position inside the call on; zero unit and increment count as one second."""
 
     start_ns: int
@@ -48,7 +48,7 @@ class Slot(msgspec.Struct, frozen=True):
     increment_ns: int
 
 
-class Rate(msgspec.Struct, frozen=True):
+class Rate(msgspec.Struct, frozen=True, gc=False):
     """All rows of one tag in Rates.csv; the fee is the one of the first row."""
 
     tag: str
@@ -65,7 +65,7 @@ class Rate(msgspec.Struct, frozen=True):
         return found
 
 
-class RateInterval(msgspec.Struct, frozen=True, omit_defaults=True):
+class RateInterval(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One price of a destination in a plan, with the hours at which it holds."""
 
     timing: Timing

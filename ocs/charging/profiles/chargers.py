@@ -13,7 +13,7 @@ RUN_ID = "RunID"
 CONTEXT = "*chargers"
 
 
-class Run(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True, gc=False):
     """One run: its charger, its event, and what attributes did to it."""
 
     charger_id: str

@@ -1,8 +1,6 @@
 """SMGenericV1: sessions as older clients ask for them, with a flat event and whole seconds."""
 
-from typing import Any
-
-from ocs.cgrates.objects.given import Given
+from ocs.cgrates.objects.given import Flat
 from ocs.cgrates.runtime import Runtime
 from ocs.rpc.caller import Caller, Role
 from ocs.rpc.methods.cgrates.method import method
@@ -26,14 +24,6 @@ def register(registry: Registry) -> None:
         ("ProcessCDR", process_cdr),
     ):
         method(registry, f"SMGenericV1.{name}", Role.CHARGE, Flat)(function)
-
-
-class Flat(Given):
-    """Parameters that are the event itself."""
-
-    def __init__(self, value: object) -> None:
-        super().__init__(value)
-        self.event: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
 
 
 def _event(runtime: Runtime, params: Flat) -> CgrEvent:

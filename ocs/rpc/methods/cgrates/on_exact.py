@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from ocs.cgrates.objects.given import Given
+from ocs.cgrates.objects.given import Flat, Given
 from ocs.cgrates.runtime import Runtime
 from ocs.rpc.caller import Caller, Role
 from ocs.rpc.later import Later
@@ -137,7 +137,7 @@ def events_of(runtime: Runtime, name: str, params: object) -> tuple[CgrEvent, ..
         return ()
     if name in OF_RECORDS:
         return tuple([runtime.cdrs.event(cdr) for cdr in cdrs.found_by(runtime, params)])
-    if isinstance(params, generic_sessions.Flat):
+    if isinstance(params, Flat):
         return (CgrEvent(values.text(params.event.get("Tenant")) or runtime.tenant, params.event),)
     if "CGREvents" in params:
         return tuple([sessions.bare_event(runtime, one) for one in params.rows("CGREvents")])
