@@ -10,9 +10,17 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from itertools import count
 
-from ocs.charging import onetime
+from ocs.charging import engine, onetime
 from ocs.charging.account import Account, Balance, Terms
-from ocs.charging.events import ChargingEvent, EventKind, RequestedUnits, Result, Unit, UsageReport
+from ocs.charging.events import (
+    ChargingEvent,
+    EventKind,
+    RequestedUnits,
+    Result,
+    Unit,
+    UsageReport,
+    UsedUnits,
+)
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.rating import Rate, Slot, affordable, cost, price
 from ocs.charging.tariff.catalogue import Catalogue
@@ -43,6 +51,7 @@ def main() -> None:
     flatness()
     look_ups()
     events()
+    lengths()
     debits()
     prefixes()
     imports()
@@ -128,6 +137,30 @@ def decider(
     event = ChargingEvent(EventKind.EVENT, "bench", "s", 1, service, reports=(report,), account="default:1")
     assert onetime.decide(account, event, catalogue, policy, NOW_NS).answer.result is Result.SUCCESS
     return lambda: onetime.decide(account, event, catalogue, policy, NOW_NS)
+
+
+def lengths() -> None:
+    """One more report of a session after many: told as what was used since the last one, and as a total."""
+    catalogue = Catalogue(two_slots())
+    for title, is_total in (("since the last report", False), ("since the session began", True)):
+        rows = [(f"after {number:,}", one_more(catalogue, number, is_total)) for number in (1, 100, 10_000)]
+        group(f"report of data used {title}", *rows)
+
+
+def one_more(catalogue: Catalogue, number: int, is_total: bool) -> Callable[[], object]:
+    account = Account("default:1", "standard", (Balance("main", Unit.MONEY, 10**15),), version=1)
+    policy = ChargingPolicy()
+
+    def report(each: int) -> ChargingEvent:
+        kind = EventKind.UPDATE if each else EventKind.INITIAL
+        used = (UsedUnits(Unit.OCTETS, 5_000 * (each if is_total else 1), is_total=is_total),) if each else ()
+        reports = (UsageReport(1, (), RequestedUnits(Unit.OCTETS, 10_000), used),)
+        return ChargingEvent(kind, "bench", "s", each, "data", reports=reports, account="default:1")
+
+    for each in range(number + 1):
+        account = engine.decide(account, report(each), catalogue, policy, NOW_NS).account
+    event = report(number + 1)
+    return lambda: engine.decide(account, event, catalogue, policy, NOW_NS)
 
 
 def debits() -> None:

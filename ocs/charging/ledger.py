@@ -15,6 +15,7 @@ from ocs.charging.money import MOST_NANOS
 
 FOREVER_NS = 1 << 62
 MOST = 1 << 63  # more than any balance
+FEW = 8  # holds that are looked up one by one
 MAIN = "main"  # the money balance that is made when something must be charged and there is none
 DEBIT: Final = EntryKind.DEBIT  # before Python 3.12 looking a member up in its class is slow
 MONEY: Final = Unit.MONEY
@@ -77,8 +78,9 @@ class Ledger:
 
     def release(self, holds: tuple[Hold, ...]) -> None:
         """Give back what was set aside."""
+        places = self._places() if len(holds) > FEW else None
         for hold in holds:
-            index = self._index(hold.balance_id)
+            index = self._index(hold.balance_id) if places is None else places[hold.balance_id]
             self._reserved[index] -= hold.amount
             self._changed = True
             expires_at_ns = self._balances[index].expires_at_ns
@@ -410,6 +412,9 @@ class Ledger:
         self.entries.append(
             Entry(kind, balance.id, balance.unit, amount, after, rating_group, unit, units, rule, rated_from)
         )
+
+    def _places(self) -> dict[str, int]:
+        return {balance.id: index for index, balance in enumerate(self._balances)}
 
     def _index(self, balance_id: str) -> int:
         for index, balance in enumerate(self._balances):

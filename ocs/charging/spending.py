@@ -188,9 +188,15 @@ class Spending:
 
     def _draw_free(self, source: Source, wanted: int) -> int:
         """Units of a `*zero` balance, in started increments of its own; the rest of one is used first."""
+        if source.increment == 1 and source.denominator == 1:
+            units = min(wanted, source.free() // source.numerator)
+            if units <= 0:
+                return 0
+            self.is_rated = True
+            self._take(source, units * source.numerator, units, BUNDLE, 0)
+            return units
         increment, name = source.increment, source.name
-        is_simple = increment == 1 and source.denominator == 1
-        before = self._drawn[name].units if not is_simple and name in self._drawn else 0
+        before = self._drawn[name].units if name in self._drawn else 0
         taken = source.amount(-(-before // increment) * increment)
         most = source.units(taken + max(source.free(), 0)) // increment * increment - before
         units = min(wanted, max(most, 0))
@@ -199,8 +205,7 @@ class Spending:
         self.is_rated = True
         after = before + units
         self._take(source, source.amount(-(-after // increment) * increment) - taken, units, BUNDLE, 0)
-        if not is_simple:
-            self._drawn[name] = Drawn(name, after)
+        self._drawn[name] = Drawn(name, after)
         return units
 
     # --- money

@@ -6,7 +6,7 @@ shared group stand together in the place of the first one of the account's own, 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from ocs.charging.account import Account, Balance, Hold, SharedGroup, Standing, Strategy, Terms
@@ -21,6 +21,12 @@ NOT = "!"
 ZERO = "*zero"
 POINT = 1_000_000_000  # nanos of a generic point
 NO_TERMS = Terms()
+KNOWN_SUBJECTS = 1_000
+# Before Python 3.12 looking a member up in its class is slow.
+MONEY: Final = Unit.MONEY
+GENERIC: Final = Unit.GENERIC
+
+_increments: dict[str, int | None] = {}  # of subjects seen before
 
 
 class Demand(NamedTuple):
@@ -140,7 +146,9 @@ class _Reader:
         """Sources of money or of units."""
         ranked: list[tuple[int, int, Source, SharedGroup | None]] = []
         for index, balance in enumerate(self._own.ledger.all_balances()):
-            precision = self._precision(self._own, balance, is_money)
+            if is_money != (balance.unit is MONEY):
+                continue
+            precision = self._precision(self._own, balance)
             if precision is not None:
                 group = self._group_of(balance)
                 source = self._source(self._own, index, balance, group)
@@ -169,7 +177,7 @@ class _Reader:
             for index, balance in enumerate(owner.ledger.all_balances()):
                 if group.name not in (balance.terms or NO_TERMS).shared_groups:
                     continue
-                if self._precision(owner, balance, is_money) is not None:
+                if is_money == (balance.unit is MONEY) and self._precision(owner, balance) is not None:
                     found.append(self._source(owner, index, balance, group))
         return found
 
@@ -194,12 +202,11 @@ class _Reader:
             (self._groups[name] for name in balance.terms.shared_groups if name in self._groups), None
         )
 
-    def _precision(self, owner: Owner, balance: Balance, is_money: bool) -> int | None:
+    def _precision(self, owner: Owner, balance: Balance) -> int | None:
         """How long the prefix is by which a balance meets the demand; None where it does not."""
         demand = self._demand
-        if is_money != (balance.unit is Unit.MONEY):
-            return None
-        if not is_money and balance.unit is not demand.unit and balance.unit is not Unit.GENERIC:
+        unit = balance.unit
+        if unit is not MONEY and unit is not demand.unit and unit is not GENERIC:
             return None
         if not owner.ledger.may_pay(balance, demand.service, demand.rating_group, demand.held):
             return None
@@ -215,7 +222,7 @@ class _Reader:
         subject = terms.subject or ("" if group is None else group.subject)
         source = Source(owner.key, owner.ledger, index, balance, subject)
         increment = zero_increment(subject)
-        if increment is None and balance.unit is not Unit.MONEY and subject in ("", ANY):
+        if increment is None and balance.unit is not MONEY and subject in ("", ANY):
             increment = 1
         if increment is not None or subject == ANY:
             source.plan, source.increment = "", increment or 0
@@ -223,9 +230,10 @@ class _Reader:
         for factor in terms.factors:
             if factor.service == self._demand.factor:
                 source.numerator, source.denominator = factor.numerator, factor.denominator
-        if balance.unit is Unit.GENERIC:
+        if balance.unit is GENERIC:
             source.numerator *= POINT
-        source.timings = tuple(self._timings(terms.timings))
+        if terms.timings:
+            source.timings = tuple(self._timings(terms.timings))
         return source
 
     def _timings(self, names: tuple[str, ...]) -> Iterator[tuple[Window, bool]]:
@@ -261,6 +269,14 @@ def zero_increment(subject: str) -> int | None:
     """The increment of `*zero60s` in ns, or of `*zero1kB` in octets; None where the subject is a plan."""
     if not subject.startswith(ZERO):
         return None
+    if subject not in _increments:
+        if len(_increments) >= KNOWN_SUBJECTS:
+            _increments.clear()
+        _increments[subject] = _read_increment(subject)
+    return _increments[subject]
+
+
+def _read_increment(subject: str) -> int | None:
     try:
         units, _ = quantity(subject[len(ZERO) :])
     except ValueError:
