@@ -17,7 +17,7 @@ from ocs.agents.diameter.control import (
     control_result,
     re_auth_request,
 )
-from ocs.agents.diameter.listening import listen
+from ocs.agents.diameter.listening import Listening, listen
 from ocs.agents.diameter.mapping.answer import AnswerWriter
 from ocs.agents.diameter.mapping.credit_control import Client, note_state
 from ocs.agents.diameter.mapping.options import gy_options
@@ -105,7 +105,7 @@ class DiameterAgent:
         self._identifiers = RecordingIdentifiers(int(time.time()), secrets.randbits(52))
         self._codec_limits, self._timers = _codec_limits(settings), _timers(settings)
         self._longest_answer_s = self._timers.answer_ns / SECOND + WATCH_GRACE_S
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[Listening] = []
         self._connections: set[PeerProtocol] = set()
         self._open: dict[str, PeerProtocol] = {}
         self._per_address: dict[str, int] = {}

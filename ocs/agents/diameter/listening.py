@@ -3,9 +3,12 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Sequence
 from socket import htonl
 from struct import pack
+from typing import Any, Protocol
 
+from ocs.agents.diameter.associations import AssociationServer
 from ocs.agents.diameter.peer import Factory
 from ocs.config.settings import Listener
 
@@ -21,12 +24,27 @@ class ListenError(Exception):
     """A listener that cannot be opened, in words for the operator."""
 
 
-async def listen(loop: asyncio.AbstractEventLoop, listener: Listener, factory: Factory) -> asyncio.Server:
+class Listening(Protocol):
+    """A listener that is open."""
+
+    @property
+    def sockets(self) -> Sequence[Any]:
+        """Its sockets."""
+        ...
+
+    def close(self) -> None:
+        """Accept no more."""
+        ...
+
+
+async def listen(loop: asyncio.AbstractEventLoop, listener: Listener, factory: Factory) -> Listening:
     """Open one listener; raises ListenError."""
     where = f"diameter {listener.transport} {listener.address}:{listener.port}"
     try:
         if listener.transport == "sctp":
-            return await loop.create_server(factory, sock=_sctp_socket(listener), backlog=BACKLOG)
+            opened = _sctp_socket(listener)
+            opened.listen(BACKLOG)
+            return AssociationServer(loop, opened, factory)
         context = _tls_context(listener) if listener.transport == "tls" else None
         return await loop.create_server(
             factory,
