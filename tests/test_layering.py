@@ -321,6 +321,21 @@ TABLE: dict[str, Row] = {
         denied=("ocs.sessions.service",),
         pure=True,
     ),
+    "ocs.cgrates.agents.templates": Row(allowed=("ocs.charging.profiles",), pure=True),
+    "ocs.cgrates.agents.radius_section": Row(
+        allowed=(
+            *("ocs.cgrates.agents.sections", "ocs.cgrates.agents.templates", "ocs.charging.profiles"),
+            *("ocs.config.settings", "ocs.sessions.flags"),
+        ),
+        pure=True,
+    ),
+    "ocs.cgrates.agents.radius": Row(
+        allowed=(
+            *("ocs.agents.radius", "ocs.agents.voice.recent", *BORDER[:2], "ocs.charging.profiles"),
+            *("ocs.cgrates", "ocs.sessions", "ocs.config.shipped"),
+        ),
+        denied=("ocs.cgrates.program",),
+    ),
     "ocs.cgrates.agents.sections": Row(
         allowed=("ocs.charging.cgrates.values", "ocs.config.settings"), pure=True
     ),

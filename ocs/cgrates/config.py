@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ocs.cgrates import jsonc
+from ocs.cgrates.agents.radius_section import RadiusAgentSection, plan_of
 from ocs.cgrates.agents.sections import FreeswitchAgentSection, KamailioAgentSection, SectionError, check
 from ocs.cgrates.exports import ExporterSettings
 from ocs.cgrates.readers import ReaderSettings
@@ -203,6 +204,7 @@ class Settings(msgspec.Struct, frozen=True):
     stor_db: DataDb = DataDb()
     freeswitch_agent: FreeswitchAgentSection = FreeswitchAgentSection()
     kamailio_agent: KamailioAgentSection = KamailioAgentSection()
+    radius_agent: RadiusAgentSection = RadiusAgentSection()
     raw: dict[str, Any] = {}
 
     @property
@@ -250,6 +252,8 @@ def read(merged: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"general.rounding_decimals: 0 to {HIGHEST_DECIMALS}")
     try:
         check(settings.freeswitch_agent, settings.kamailio_agent)
+        if settings.radius_agent.enabled:
+            plan_of(settings.radius_agent, merged.get("templates"))
     except SectionError as error:
         raise ConfigError(f"configuration: {error}") from None
     return settings
@@ -327,14 +331,12 @@ MEANINGS: Mapping[str, str] = {
     "suretax": "no connection to SureTax",
     "configs": "the files of the configuration are not served over HTTP",
     "diameter_agent": "`ocs serve` speaks Diameter (section diameter of ocs.yaml); request processors are not read",
-    "radius_agent": "RADIUS is not spoken here; `ocs serve` does, where its ocs.yaml has a section for it",
     "http_agent": "requests of other forms than the API's are not taken over HTTP",
     "dns_agent": "DNS is not spoken",
     "sip_agent": "SIP redirects are not answered; Kamailio and OpenSIPS ask this server instead",
     "asterisk_agent": "Asterisk's ARI is not spoken",
     "janus_agent": "Janus is not spoken to",
     "prometheus_agent": "`ocs serve` has /metrics; there is none here",
-    "templates": "there are no request processors that would use them",
     "ees.cache": "exporters are kept open while the server runs",
     "ees.exporters": "exporters have no such key here",
     "ers.readers": "readers have no such key here",
@@ -370,6 +372,7 @@ LISTED: Mapping[str, type[msgspec.Struct]] = {
     "ees.exporters": ExporterSettings,
     "ers.readers": ReaderSettings,
 }
+READ_WHOLE = ("templates",)  # every key is a name
 QUIET_KEYS = frozenset(
     f"{section}.{key}"
     for section in ("attributes", "chargers", "resources", "routes", "stats", "thresholds", "filters", "ips")
@@ -389,6 +392,8 @@ UNKNOWN = "not known here: it has no effect"
 def _unsupported(merged: Mapping[str, Any]) -> Iterator[Unsupported]:
     known = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
     for section, content in merged.items():
+        if section in READ_WHOLE:
+            continue
         kind = known.get(section)
         names = READ_ELSEWHERE.get(section, frozenset())
         if kind is not None:

@@ -36,7 +36,7 @@ MESSAGE_OCTETS = 16 << 20
 FINISH_S = 0.05  # a successor starts right after the signal
 GC_THRESHOLDS = (50_000, 20, 100)
 FILE = "cgrates.db"
-AGENT_SECTIONS = ("freeswitch_agent", "kamailio_agent")
+AGENT_SECTIONS = ("freeswitch_agent", "kamailio_agent", "radius_agent")
 
 
 Prepare = Callable[[Runtime], Awaitable[None]]
@@ -103,7 +103,7 @@ async def serve(
         await prepare(runtime)
         await _open(front)
         if agents is not None:
-            await agents.start()
+            await _start(agents)
         log.info("server.ready", records=records, **front.addresses)
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -138,6 +138,13 @@ def _agents(runtime: Runtime) -> "VoiceAgents | None":
         return VoiceAgents(runtime)
     except SectionError as error:
         raise StartError(f"configuration: {error}") from error
+
+
+async def _start(agents: "VoiceAgents") -> None:
+    try:
+        await agents.start()
+    except OSError as error:
+        raise StartError(f"cannot listen: {error}") from error
 
 
 async def _open(front: FrontDoor) -> None:

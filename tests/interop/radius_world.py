@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Protocol
 
 from tests.interop.programs import Program, filled, free_ports
 from tests.interop.server import TEMPLATES, Server
@@ -10,6 +11,14 @@ from tests.interop.server import TEMPLATES, Server
 HERE = Path(__file__).parent / "radius"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "radius"
 SECRET = "s3cret-of-the-tests"
+
+
+class Ports(Protocol):
+    """Where a server listens, and where it sends Disconnect-Requests."""
+
+    auth_port: int
+    acct_port: int
+    coa_port: int
 
 
 class RadiusServer(Server):
@@ -69,7 +78,7 @@ def radclient(port: int, command: str, *packets: str, secret: str = SECRET, time
 class FreeRadius:
     """FreeRADIUS as a proxy in front of a server, and as its access server."""
 
-    def __init__(self, folder: Path, server: RadiusServer) -> None:
+    def __init__(self, folder: Path, server: Ports) -> None:
         self.folder = folder
         self.auth_port, self.acct_port = free_ports(2)
         values = {
@@ -99,7 +108,7 @@ class FreeRadius:
 class SipProxy:
     """Kamailio with the example configuration, and a callee behind it."""
 
-    def __init__(self, folder: Path, server: RadiusServer) -> None:
+    def __init__(self, folder: Path, server: Ports) -> None:
         self.folder = folder
         self.sip_port, callee_port = free_ports(2)
         (folder / "servers").write_text(f"127.0.0.1 {SECRET}\n")

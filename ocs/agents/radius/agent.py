@@ -2,34 +2,31 @@
 
 import asyncio
 import contextlib
-import socket
 from pathlib import Path
 from typing import Protocol
 
-import asyncio_dgram
 import msgspec
 import structlog
-from asyncio_dgram.aio import DatagramServer
 
 from ocs.agents.radius.access import AccessFlow, Properties
 from ocs.agents.radius.accounting import AccountingFlow
 from ocs.agents.radius.dynamic import DynamicAuthorization
-from ocs.agents.radius.exchange import Address, Exchange, RequestDoor
+from ocs.agents.radius.exchange import Exchange, RequestDoor
 from ocs.agents.radius.loading import load_clients
 from ocs.agents.radius.mapping.clients import Client, Clients
 from ocs.agents.radius.mapping.report import nas_name
 from ocs.agents.radius.mapping.session import NasSession
 from ocs.agents.radius.metrics import RadiusMetrics
+from ocs.agents.radius.port import Port
 from ocs.agents.radius.wire import codes
 from ocs.charging.control import ControlResult, SessionAddress
 from ocs.charging.service import ChargingService
-from ocs.config.settings import Endpoint, RadiusSettings
+from ocs.config.settings import RadiusSettings
 
 log = structlog.get_logger()
 
 DRAIN_S = 5.0
-FLUSH_S = 1.0
-SENT_AT_MOST = 10_000  # answers that wait for the socket
+HEARD_AT_MOST = 10_000
 CAUSE_UNKNOWN = "unknown to its access server"
 
 
@@ -47,78 +44,6 @@ class NasInfo(msgspec.Struct):
     answers: int = 0
     in_flight: int = 0
     is_suspected: bool = False
-
-
-class Port:
-    """One UDP port; answers wait in a queue for its socket."""
-
-    def __init__(self, door: RequestDoor, endpoint: Endpoint, code: int) -> None:
-        self.endpoint = endpoint
-        self._door = door
-        self._code = code
-        self._outgoing: asyncio.Queue[tuple[bytes, Address]] = asyncio.Queue(SENT_AT_MOST)
-        self._stream: DatagramServer | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def open(self, receive_buffer: int) -> None:
-        """Bind and begin to take packets. Raises OSError."""
-        family = socket.AF_INET6 if ":" in self.endpoint.address else socket.AF_INET
-        plain = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            plain.setblocking(False)
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            plain.bind((self.endpoint.address, self.endpoint.port))
-        except OSError as error:
-            plain.close()
-            place = f"{self.endpoint.address}:{self.endpoint.port}"
-            raise OSError(error.errno, f"udp {place}: {error.strerror}") from error
-        stream = await asyncio_dgram.from_socket(plain)
-        assert isinstance(stream, DatagramServer), "it is connected to nobody"
-        self._stream = stream
-        loop = asyncio.get_running_loop()
-        self._tasks = [
-            loop.create_task(self._receive(stream)),
-            loop.create_task(self._send(stream)),
-        ]
-
-    async def close(self) -> None:
-        """Let go of the socket, with what waits for it sent."""
-        if self._stream is None:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_S):
-                await self._outgoing.join()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._stream.close()
-        self._stream = None
-
-    async def _receive(self, stream: DatagramServer) -> None:
-        while True:
-            try:
-                datagram, address = await stream.recv()
-                assert isinstance(address, tuple), "the socket is one of IP"
-            except OSError as error:  # somebody did not wait for an answer
-                log.debug("radius.socket_error", error=str(error))
-                continue
-            host, port = address[:2]
-            self._door.received(datagram, (str(host), int(port)), self._code, self.send)
-
-    def send(self, octets: bytes, address: Address) -> None:
-        """Queue an answer; one too many is lost, as on a network."""
-        if not self._outgoing.full():
-            self._outgoing.put_nowait((octets, address))
-
-    async def _send(self, stream: DatagramServer) -> None:
-        while True:
-            octets, address = await self._outgoing.get()
-            try:
-                await stream.send(octets, address)
-            except OSError as error:
-                log.debug("radius.socket_error", error=str(error))
-            finally:
-                self._outgoing.task_done()
 
 
 class Asks(Protocol):
@@ -213,7 +138,7 @@ class RadiusAgent:
         name = f"{exchange.client.name}/{nas_name(exchange.packet, exchange.address[0])}"
         heard = self._heard.get(name)
         if heard is None:
-            if len(self._heard) >= SENT_AT_MOST:
+            if len(self._heard) >= HEARD_AT_MOST:
                 del self._heard[next(iter(self._heard))]
             profile = exchange.client.settings.profile
             heard = NasInfo(name, exchange.address[0], "RADIUS", profile, self._service.now_ns())

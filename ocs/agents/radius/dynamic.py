@@ -50,7 +50,7 @@ class DynamicAuthorization:
         if not client.settings.disconnect:
             return ControlResult.REFUSED
         said = [(codes.REPLY_MESSAGE, cause.encode("utf-8", "replace")[:253])]
-        result = await self._ask(client, session, codes.DISCONNECT_REQUEST, said)
+        result = await self._about(client, session, codes.DISCONNECT_REQUEST, said)
         self._metrics.radius_disconnected(result.name.lower())
         return result
 
@@ -60,17 +60,23 @@ class DynamicAuthorization:
         """Have an access server apply other attributes to a session."""
         if not client.settings.disconnect:
             return ControlResult.REFUSED
-        return await self._ask(client, session, codes.COA_REQUEST, attributes)
+        return await self._about(client, session, codes.COA_REQUEST, attributes)
 
-    async def _ask(
+    async def _about(
         self, client: Client, session: NasSession, code: int, attributes: Sequence[Attribute]
     ) -> ControlResult:
         address = client.settings.disconnect_address or session.origin
         if not address:
             return ControlResult.REFUSED
-        asked = [*identifying(session, int(time.time())), *attributes]
-        octets = encode_request(code, secrets.randbelow(256), asked, client.secret)
         place = (address, client.settings.disconnect_port)
+        asked = [*identifying(session, int(time.time())), *attributes]
+        return await self.ask(client, place, code, asked, session.session_id)
+
+    async def ask(
+        self, client: Client, place: tuple[str, int], code: int, asked: Sequence[Attribute], name: str
+    ) -> ControlResult:
+        """Send a request with these attributes about the session of that name; what its answer says."""
+        octets = encode_request(code, secrets.randbelow(256), asked, client.secret)
         async with self._room:
             try:
                 answer = await self._exchanged(place, octets, client)
@@ -78,13 +84,13 @@ class DynamicAuthorization:
                 log.warning("radius.access_server_unreachable", peer=client.name, error=str(error))
                 return ControlResult.NO_ANSWER
         if answer is None:
-            log.warning("radius.access_server_silent", peer=client.name, session=session.session_id)
+            log.warning("radius.access_server_silent", peer=client.name, session=name)
             return ControlResult.NO_ANSWER
         result, cause = outcome(answer)
         log.info(
             "radius.access_server_answered",
             peer=client.name,
-            session=session.session_id,
+            session=name,
             result=result.name.lower(),
             error_cause=cause,
         )

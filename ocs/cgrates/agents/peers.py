@@ -1,6 +1,6 @@
 """Agents as connections that the event pipeline can ask about their sessions."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ocs.charging.control import ControlResult, SessionAddress
@@ -78,7 +78,7 @@ class AgentClient:
 class AllClients:
     """The connections of the front door and the agents."""
 
-    def __init__(self, front: Clients, agents: list[AgentClient]) -> None:
+    def __init__(self, front: Clients, agents: Sequence[Client]) -> None:
         self._front = front
         self._agents = {agent.peer: agent for agent in agents}
 

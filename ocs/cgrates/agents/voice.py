@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,11 +20,15 @@ from ocs.charging.events import EventKind, Result
 from ocs.config.settings import FreeswitchSettings, KamailioSettings
 from ocs.sessions.clients import Clients
 
+if TYPE_CHECKING:
+    from ocs.cgrates.agents.radius import RadiusFront
+
 __all__ = ["SectionError", "VoiceAgents"]
 
 log = structlog.get_logger()
 
 VOICE = "*voice"
+RADIUS_NUMBER = FIRST_NUMBER - 1
 DRAIN_S = 1.0
 
 
@@ -35,7 +40,7 @@ class Unmeasured:
 
 
 class VoiceAgents:
-    """Both agents, each with a door of its own. Raises SectionError for a configuration that cannot be used."""
+    """All agents, those of voice each with a door of its own. Raises SectionError for what cannot be used."""
 
     def __init__(self, runtime: Runtime, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._runtime = runtime
@@ -58,6 +63,7 @@ class VoiceAgents:
             proxies, self._kamailio_door, Unmeasured(), runtime.wall_ns, monotonic_ns, says_all=True
         )
         self.clients: list[AgentClient] = []
+        self.radius = self._radius()
         self._know(_names(switches), self.freeswitch, self._freeswitch_door)
         self._know(_names(proxies), self.kamailio, self._kamailio_door)
 
@@ -67,9 +73,18 @@ class VoiceAgents:
             door.clients[name] = client
             self.clients.append(client)
 
+    def _radius(self) -> "RadiusFront | None":
+        """The RADIUS agent; what it needs is not imported where it is off."""
+        section = self._runtime.settings.radius_agent
+        if not section.enabled:
+            return None
+        from ocs.cgrates.agents.radius import RadiusFront
+
+        return RadiusFront(self._runtime, section, RADIUS_NUMBER)
+
     def beside(self, front: Clients) -> AllClients:
         """All who can be asked about their sessions."""
-        return AllClients(front, self.clients)
+        return AllClients(front, [*self.clients, *([self.radius] if self.radius is not None else [])])
 
     async def take_over(self) -> None:
         """Goes on with what there was when the server ended; promises of switches that are gone are void."""
@@ -85,6 +100,8 @@ class VoiceAgents:
         await self.take_over()
         await self.freeswitch.start()
         await self.kamailio.start()
+        if self.radius is not None:
+            await self.radius.start()
         if self.clients:
             log.info("agents.started", peers=[client.name for client in self.clients])
 
@@ -96,6 +113,8 @@ class VoiceAgents:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await asyncio.gather(self.freeswitch.drain(), self.kamailio.drain())
+        if self.radius is not None:
+            await self.radius.stop()
 
 
 def _names(settings: FreeswitchSettings | KamailioSettings) -> list[str]:
