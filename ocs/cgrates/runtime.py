@@ -71,6 +71,7 @@ class Runtime(Tasks):
         super().__init__()
         self.settings = settings
         self.state = state or State()
+        self.state.now_ns = wall_ns
         self.wall_ns = wall_ns
         self.new_id = new_id
         self.arithmetic = config.arithmetic(settings)

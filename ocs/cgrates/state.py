@@ -5,6 +5,7 @@ transaction; `durable` returns when all of it is. Records are never changed in p
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,6 +48,8 @@ class State:
             None  # told the accounts before a change, and why it was made
         )
         self.tells_all_accounts = False  # also of accounts without triggers and counters
+        self.now_ns: Callable[[], int] = time.time_ns
+        self.updated: dict[str, int] = {}  # when accounts were put last
         self.failure: JournalError | None = None
         self.book = ProfileBook()
         self._journal = journal or NoJournal()
@@ -97,6 +100,8 @@ class State:
         if kind in TARIFF_KINDS:
             self._live.change(kind, key, table.get(key), record)
         table[key] = record
+        if kind is Kind.ACCOUNT:
+            self.updated[key] = self.now_ns()
         self._changed(kind, key, record)
 
     def delete(self, kind: Kind, key: str) -> bool:
@@ -106,6 +111,8 @@ class State:
             return False
         if kind in TARIFF_KINDS:
             self._live.change(kind, key, old, None)
+        elif kind is Kind.ACCOUNT:
+            self.updated.pop(key, None)
         self._changed(kind, key, None)
         return True
 
@@ -199,6 +206,8 @@ class State:
             try:
                 kind = Kind(kind_name)
                 record = self.tables[kind][key] = decoders[kind](value)
+                if kind is Kind.ACCOUNT:
+                    self.updated[key] = _stamp_of(value).updated_ns
                 if kind in TARIFF_KINDS:
                     self._live.change(kind, key, None, record)
             except (ValueError, msgspec.MsgspecError) as error:
@@ -255,7 +264,7 @@ class State:
                 self._under_way, self._waiters = self._waiters, []
                 self._is_committing = True
                 try:
-                    await self._journal.append(entries_of(pending))
+                    await self._journal.append(entries_of(pending, self.updated))
                 except (
                     Exception
                 ) as error:  # also a record that cannot be written: waiting for it would never end
@@ -307,12 +316,24 @@ def encode_record(record: Any) -> bytes:
         return _encode(_unicode(msgspec.to_builtins(record, enc_hook=_builtin)))
 
 
-def entries_of(pending: Mapping[tuple[Kind, str], Any]) -> list[Entry]:
-    """Records as the journal takes them."""
-    return [
-        (kind._value_, key, None if record is None else encode_record(record))  # `value` is a function
-        for (kind, key), record in pending.items()
-    ]
+class _Stamp(msgspec.Struct, frozen=True):
+    """What the record of an account has beside it."""
+
+    updated_ns: int = 0
+
+
+_stamp_of = msgspec.json.Decoder(_Stamp).decode
+
+
+def entries_of(pending: Mapping[tuple[Kind, str], Any], updated: Mapping[str, int] = {}) -> list[Entry]:
+    """Records as the journal takes them; those of accounts with the time of their last change."""
+    entries = []
+    for (kind, key), record in pending.items():
+        value = None if record is None else encode_record(record)
+        if value is not None and kind is Kind.ACCOUNT and key in updated:
+            value = b'%b,"updated_ns":%d}' % (value[:-1], updated[key])
+        entries.append((kind._value_, key, value))  # `value` is a function
+    return entries
 
 
 def _unicode(value: Any) -> Any:

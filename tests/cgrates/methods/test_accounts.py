@@ -1,7 +1,11 @@
 """Accounts and their balances over the wire."""
 
+from pathlib import Path
+
 import pytest
 
+from ocs.cgrates.journal import SqliteJournal
+from ocs.cgrates.state import State
 from tests.cgrates.methods.api import Api
 
 MAIN = {"ID": "main", "Weight": 10, "ExpiryTime": "*unlimited"}
@@ -164,3 +168,27 @@ def test_version_1_shows_the_old_structure(api: Api) -> None:
 )
 def test_what_is_missing_is_named(api: Api, method: str, params: dict[str, object], error: str) -> None:
     assert api.error(method, **params) == error
+
+
+def test_an_account_tells_when_it_was_changed_last(timed: Api) -> None:
+    timed("APIerSv1.AddBalance", Account="1001", BalanceType="*monetary", Value=1)
+    assert timed.account()["UpdateTime"] == "2026-06-15T12:00:00Z"
+    timed.wait(5 * 10**9)
+    timed("APIerSv1.AddBalance", Account="1001", BalanceType="*monetary", Value=1)
+    timed.wait(5 * 10**9)
+    assert timed.account()["UpdateTime"] == "2026-06-15T12:00:05Z"
+    assert timed("APIerSv1.GetAccount", Account="1001")["UpdateTime"] == "2026-06-15T12:00:05Z"
+
+
+def test_the_time_of_the_last_change_survives_a_restart(tmp_path: Path) -> None:
+    first = Api(None, State(SqliteJournal(tmp_path / "cgrates.db")))
+    first("APIerSv1.AddBalance", Account="1001", BalanceType="*monetary", Value=1)
+    first.runner.run(first.runtime.stop())
+    first.close()
+    kept = State(SqliteJournal(tmp_path / "cgrates.db"))
+    kept.load()
+    second = Api(None, kept)
+    assert second.account()["UpdateTime"] == "2026-06-15T12:00:00Z"
+    assert second.balances()["*monetary"][0][1] == 1
+    second.runner.run(second.runtime.stop())
+    second.close()

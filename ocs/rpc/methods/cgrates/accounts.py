@@ -109,12 +109,13 @@ def _found(runtime: Runtime, given: Given) -> Account:
 
 def _view(runtime: Runtime, account: Account) -> dict[str, Any]:
     watch = watching.watch_of(runtime.state, account.account_id)
-    return account_view(account, trigger_views(watch), counters_view(watch))
+    updated_ns = runtime.state.updated.get(account.account_id)
+    return account_view(account, trigger_views(watch), counters_view(watch), updated_ns)
 
 
 def _old_view(runtime: Runtime, account: Account) -> dict[str, Any]:
     watch = watching.watch_of(runtime.state, account.account_id)
-    return old_account_view(account, trigger_views(watch))
+    return old_account_view(account, trigger_views(watch), runtime.state.updated.get(account.account_id))
 
 
 @TABLE.method("APIerSv2.GetAccount", role=Role.READ)

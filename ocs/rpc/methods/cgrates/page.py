@@ -19,7 +19,6 @@ Different on purpose:
 
 - `LoadTariffPlanFromFolder` uses a folder as a whole or not at all: a rating or accounting cell that cannot be used
   is an error with its file, line and column. What is due `*asap` has run when the answer comes.
-- `GetAccount` shows no time of the last change: `UpdateTime` is the time before all others.
 - Runs of action plans that fall into a time at which the server is down are left out, as there.
 - Actions that reach outside: `*log`, `*cdrlog`, `*http_post` and its like (`general.poster_attempts`), `*export`,
   `*alter_sessions`, `*force_disconnect_sessions`, `*reset_threshold`, `*reset_stat_queue` and `*cgr_rpc` to
