@@ -218,7 +218,9 @@ class ExactRuntime(Runtime):
         service.on_notices = self.outside.put
         if of_all_records(told):
             service.on_records.append(self._export_records)
-        self.sessions.settings = msgspec.structs.replace(self.sessions.settings, ends_once=True)
+        self.sessions.settings = msgspec.structs.replace(
+            self.sessions.settings, ends_once=True, repeat_window_ns=settings.repeat_window_ns
+        )
         state.opened = self.restored
         state.keep_open = self._keep_open
         self._keeping: asyncio.Task[None] | None = None

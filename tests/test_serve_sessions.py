@@ -148,6 +148,54 @@ def test_a_call_is_charged_to_the_nano_at_every_step(server: Server) -> None:
         assert (told["cost_nanos"], told["is_complete"]) == (75 * SECOND_COST, True)
 
 
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Server]:
+    """A server that knows a request again however long it takes to start."""
+    made = Server(tmp_path, "repeat_window: 1h")
+    yield made
+    made.stop()
+
+
+def test_a_request_that_comes_again_is_answered_as_it_was(patient: Server) -> None:
+    server = patient
+    begin, more = call_of("InitSession", "60s"), call_of("UpdateSession", "60s", LastUsed="50s")
+    for _ in range(2):
+        assert server.call("SessionSv1.InitiateSession", begin) == {"MaxUsage": 60 * S}
+        assert server.money() == (CREDIT, 60 * SECOND_COST)
+    server.killed()
+    assert server.call("SessionSv1.InitiateSession", begin) == {"MaxUsage": 60 * S}
+    for _ in range(3):
+        assert server.call("SessionSv1.UpdateSession", more) == {"MaxUsage": 60 * S}
+        assert server.money() == (CREDIT, 110 * SECOND_COST)
+    server.killed()
+    assert server.call("SessionSv1.UpdateSession", more) == {"MaxUsage": 60 * S}
+    assert server.money() == (CREDIT, 110 * SECOND_COST)
+    other = {**more, "ID": "another"}
+    assert server.call("SessionSv1.UpdateSession", other) == {"MaxUsage": 60 * S}
+    assert server.money() == (CREDIT, 160 * SECOND_COST)
+    nameless = {**more, "ID": ""}
+    for held in (210, 260):
+        server.call("SessionSv1.UpdateSession", nameless)
+        assert server.money() == (CREDIT, held * SECOND_COST)
+    assert server.call("SessionSv1.UpdateSession", more) == {"MaxUsage": 60 * S}, (
+        "it is not the last any more"
+    )
+    assert server.money() == (CREDIT, 310 * SECOND_COST)
+    assert server.refusal("SessionSv1.InitiateSession", begin) == "EXISTS"
+
+
+def test_requests_are_never_taken_for_one_another_where_the_window_is_shut(tmp_path: Path) -> None:
+    server = Server(tmp_path, "repeat_window: 0s")
+    try:
+        server.call("SessionSv1.InitiateSession", call_of("InitSession", "60s"))
+        for held in (120, 180):
+            server.call("SessionSv1.UpdateSession", call_of("UpdateSession", "60s"))
+            assert server.money() == (CREDIT, held * SECOND_COST)
+        assert server.refusal("SessionSv1.InitiateSession", call_of("InitSession", "60s")) == "EXISTS"
+    finally:
+        server.stop()
+
+
 def test_a_record_without_a_session_and_a_message_are_debited_once(server: Server) -> None:
     sms = call_of("Debit", "1", "sms-1", ToR="*sms")
     for _ in range(2):

@@ -449,10 +449,7 @@ RequestTypeName = Literal["*rated", "*prepaid", "*postpaid", "*pseudoprepaid", "
 
 
 class SessionSettings(msgspec.Struct, frozen=True):
-    """The session API (SessionSv1, CDRsV1); 0 switches an interval or lifetime off.
-
-    The accounts of tenant `default` are those of `default_tenant` as well.
-    """
+    """The session API; 0 switches an interval off; tenant `default` has the accounts of `default_tenant` too."""
 
     default_tenant: Annotated[str, Text(64)] = "cgrates.org"
     default_category: Annotated[str, Text(64)] = "call"
@@ -465,6 +462,7 @@ class SessionSettings(msgspec.Struct, frozen=True):
     sync_interval_ns: Annotated[int, Duration(0, DAY)] = 0
     reply_timeout_ns: Annotated[int, Duration(10 * MS, MINUTE)] = 2 * SECOND
     record_retention_ns: Annotated[int, Duration(HOUR, 3_650 * DAY)] = 30 * DAY
+    repeat_window_ns: Annotated[int, Duration(0, HOUR)] = 10 * SECOND
     profiles: Annotated[str, Folder()] | None = None
 
 

@@ -52,6 +52,15 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     next_debit_ns: int = 0
 
 
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """The last request of a session by its digest, and what it was answered."""
+
+    digest: str
+    usage: int
+    refusal: str
+    at_ns: int
+
+
 class Session(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An active session. `client` is the number of the connection that opened it, 0 for none that can be asked."""
 
@@ -65,6 +74,7 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     peer: str = ""
     is_chargeable: bool = True
     updated_ns: int = 0
+    told: Told | None = None
 
 
 class Cdr(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -120,6 +130,16 @@ def cgrid_of(event: Event) -> str:
 @lru_cache(REMEMBERED)
 def _digest(joined: str) -> str:
     return hashlib.sha1(joined.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def digest_of(event: CgrEvent) -> str:
+    """What two requests share that are one and the same: everything, their id with it."""
+    members = (event.event_id, event.time, event.tenant, event.event, event.options)
+    try:
+        said = msgspec.json.encode(members, enc_hook=str, order="deterministic")
+    except UnicodeEncodeError:  # a text that is no Unicode, which a client may send
+        said = repr(members).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(said, digest_size=12).hexdigest()
 
 
 def with_cgrid(event: CgrEvent) -> CgrEvent:

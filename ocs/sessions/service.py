@@ -13,7 +13,7 @@ from ocs.sessions import values
 from ocs.sessions.accounting import Accounting, Outcome, Report
 from ocs.sessions.clients import Client, Clients
 from ocs.sessions.errors import EXISTS, NOT_FOUND, ServiceError, missing, wrapped
-from ocs.sessions.model import CgrEvent, Run, Session, cgrid_of
+from ocs.sessions.model import CgrEvent, Run, Session, Told, cgrid_of, digest_of
 from ocs.sessions.records import Records
 from ocs.sessions.settings import SessionSettings
 from ocs.sessions.surroundings import Surroundings
@@ -88,6 +88,9 @@ class SessionService:
 
     def initiate(self, event: CgrEvent, *, forces: bool = False, client: Client | None = None) -> int:
         """Opens a session and debits its first period; -1 where a debit loop takes over."""
+        before = self._answered(self.records.sessions.get(cgrid_of(event.event)), event)
+        if before is not None:
+            return self._granted(before)
         session = self._opened(event, forces=forces, client=client)
         if session.debit_interval_ns:
             return -1
@@ -100,6 +103,9 @@ class SessionService:
     def update(self, event: CgrEvent, *, forces: bool = False, client: Client | None = None) -> int:
         """Settles the last grant of a session and grants more; an unknown one is opened first."""
         session = self._session_of(event)
+        before = self._answered(session, event)
+        if before is not None:
+            return self._granted(before)
         if session is None:
             session = self._opened(event, forces=forces, client=client)
         else:
@@ -162,8 +168,21 @@ class SessionService:
         step = self.accounting.update(
             session.runs, self._report(event.event), is_paused=not session.is_chargeable
         )
-        self.records.put_session(msgspec.structs.replace(session, runs=step.runs, updated_ns=self.wall_ns()))
+        now_ns = self.wall_ns()
+        told = None
+        if self.settings.repeat_window_ns:
+            told = Told(digest_of(event), step.outcome.usage, step.outcome.refusal, now_ns)
+        self.records.put_session(
+            msgspec.structs.replace(session, runs=step.runs, updated_ns=now_ns, told=told)
+        )
         return step.outcome
+
+    def _answered(self, session: Session | None, event: CgrEvent) -> Outcome | None:
+        """What a request was answered that comes again; None for one that is new."""
+        told = session.told if session is not None else None
+        if told is None or self.wall_ns() - told.at_ns > self.settings.repeat_window_ns:
+            return None
+        return Outcome(told.usage, told.refusal) if told.digest == digest_of(event) else None
 
     def _whole(self, event: CgrEvent, usage: int | None, *, forces: bool) -> int:
         """Opens, updates and ends a session at once. Raises Refused."""

@@ -30,4 +30,5 @@ class SessionSettings(msgspec.Struct, frozen=True):
     store_cdrs: bool = True
     has_cdrs: bool = True
     has_chargers: bool = True
+    repeat_window_ns: int = 0  # how long a request that comes again is answered as it was, by its id
     ends_once: bool = False  # an end or message that is told again is answered, and not charged again

@@ -13,9 +13,7 @@ from ocs.diameter.message import Message
 
 SECOND_NS: Final = 1_000_000_000
 LARGEST_OCTETS: Final = (1 << 64) - 1
-MOST_OCTETS_USED: Final = (
-    1 << 53
-)  # nine petabytes: no report of a session is larger, nor is a count of events
+MOST_OCTETS_USED: Final = 1 << 53  # nine petabytes: no report of a session is larger, nor is a count of events
 MOST_UNITS_USED: Final = 1 << 40
 VODAFONE_REPORTING_REASON: Final = 12645 << 32 | 261
 
@@ -48,9 +46,7 @@ class Measured(msgspec.Struct, gc=False):
     used: tuple[UsedUnits, ...] = ()
     reason: ReportingReason | None = None
     is_contradicting: bool = False  # the total is not the sum of its parts
-    impossible: bytes = (
-        b""  # the Used-Service-Unit as it goes into Failed-AVP, where no session can have used it
-    )
+    impossible: bytes = b""  # the Used-Service-Unit as it goes into Failed-AVP, where no session can have used it
 
 
 def reporting_reason(frame: bytes, avp: RawAvp) -> ReportingReason | None:
