@@ -33,6 +33,7 @@ from ocs.exact_acting import ThresholdActions
 from ocs.exact_exchange import of_all_records, sections
 from ocs.exact_outside import Outside
 from ocs.exact_records import event_of
+from ocs.exact_sources import ExactSources
 from ocs.sessions.clients import ClientError
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent, Run, Session
@@ -210,6 +211,7 @@ class ExactRuntime(Runtime):
             },
         )
         super().__init__(engine_settings(settings, told, folder), state, service.now_ns, charging=self.exact)
+        self.surroundings.sources = ExactSources(service, self.exact, self.surroundings)
         self._threshold_actions = ThresholdActions(service, self.exact, self.spawn)
         acting = actions or ActionSettings()
         outbox = self.exchange.exports.outbox

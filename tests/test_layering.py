@@ -226,6 +226,13 @@ TABLE: dict[str, Row] = {
         allowed=("ocs.cgrates", "ocs.charging.actions.model", "ocs.config.exchange", "ocs.exporting"),
         denied=("ocs.cgrates.program",),
     ),
+    "ocs.exact_sources": Row(
+        allowed=(
+            *("ocs.charging.door", "ocs.charging.events", "ocs.charging.profiles", "ocs.charging.rating"),
+            *("ocs.charging.service", "ocs.charging.tariff.model", "ocs.cgrates.surroundings"),
+            *("ocs.exact_accounting", "ocs.sessions"),
+        )
+    ),
     "ocs.exact_records": Row(
         allowed=("ocs.charging.entry", "ocs.exact_accounting", "ocs.sessions"), pure=False
     ),
@@ -260,7 +267,7 @@ TABLE: dict[str, Row] = {
             "ocs.config.exchange",
             "ocs.config.settings",
             *("ocs.exact_accounting", "ocs.exact_acting", "ocs.exact_exchange", "ocs.exact_outside"),
-            "ocs.exact_records",
+            *("ocs.exact_records", "ocs.exact_sources"),
             "ocs.sessions",
         ),
         denied=("ocs.cgrates.program", *STORES),

@@ -19,7 +19,7 @@ from ocs.charging.cgrates.plan import Settings
 from ocs.charging.cgrates.timings import is_active
 from ocs.charging.profiles import attributes, chargers, filters, resources, routes, stats, thresholds
 from ocs.charging.profiles.model import NONE
-from ocs.charging.profiles.routes import Decision
+from ocs.charging.profiles.routes import Decision, Sources
 from ocs.charging.profiles.stats import Change as ItemChange
 from ocs.charging.profiles.thresholds import Fired
 from ocs.charging.profiles.view import ABSENT, View, walk
@@ -46,7 +46,7 @@ class ProfileSurroundings:
         self.stats_book = stats.StatBook(state.book.stats, state.book.filters)
         self.thresholds_book = thresholds.ThresholdBook(state.book.thresholds)
         self.addresses = Addresses(state, self.passes, now_ns)
-        self._sources = StateSources(state, settings, self)
+        self.sources: Sources = StateSources(state, settings, self)
         self.fire: Fire = _logged
         self.attribute_runs = 1
         self.telling: frozenset[Kind] = frozenset()  # kinds whose changes go to thresholds
@@ -192,7 +192,7 @@ class ProfileSurroundings:
             profile_count=attributes.number_in(event.options, "*rouProfileCount", 1),
         )
         try:
-            return routes.routes_for(book.routes, book.filters, self.view(event), self._sources, wanted)
+            return routes.routes_for(book.routes, book.filters, self.view(event), self.sources, wanted)
         except routes.RouteFailed as error:
             raise ServiceError(str(error)) from None
 
@@ -200,7 +200,7 @@ class ProfileSurroundings:
         if not text:
             return None
         if text == EVENT_COST:
-            return self._sources.event_cost(self.view(event))
+            return self.sources.event_cost(self.view(event))
         try:
             return Decimal(text)
         except ArithmeticError:

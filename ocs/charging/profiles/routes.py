@@ -52,6 +52,10 @@ class Sources(Protocol):
         """The cheapest of a route's rating plans or accounts; None where none has a price. Raises RouteFailed."""
         ...
 
+    def event_cost(self, view: View) -> Decimal:
+        """What the event itself costs. Raises RouteFailed."""
+        ...
+
     def metrics(self, tenant: str, stat_id: str) -> Mapping[str, Number]:
         """The metrics of a queue, -1 for one without data."""
         ...

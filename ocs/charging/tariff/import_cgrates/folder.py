@@ -90,6 +90,7 @@ def _join(cells: Cells, rows: Rows, options: ImportOptions, progress: Progress) 
     progress("plans", 4, stages)
     single = list(plans.of_profiles())
     joint = list(plans.of_subjects(cells, {plan.name for plan in single}))
+    routed = list(plans.of_routes(rows.get("Routes.csv", ()), {plan.name for plan in (*single, *joint)}))
     progress("accounts", 5, stages)
     names = Names(prefixes, {tag: opening.window is not None for tag, opening in timings.items()})
     plan_names = frozenset(plan.name for plan in (*joint, *single))
@@ -98,7 +99,7 @@ def _join(cells: Cells, rows: Rows, options: ImportOptions, progress: Progress) 
     used |= accounting.destinations()
     tariff = Tariff(
         options.currency,
-        (*joint, *single),
+        (*joint, *single, *routed),
         {name: found for name, found in prefixes.items() if name in used},
         {},
         rates,

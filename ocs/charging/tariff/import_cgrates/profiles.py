@@ -4,11 +4,11 @@ A profile becomes the plan `tenant:category:subject`. As an account has one plan
 profiles are also put together in a plan `tenant:subject`, each with the services its category stands for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ocs.charging.cgrates import values
-from ocs.charging.cgrates.csv_folder import Row
+from ocs.charging.cgrates.csv_folder import COLUMNS, Row
 from ocs.charging.tariff.import_cgrates.cells import Cells
 from ocs.charging.tariff.import_cgrates.plans import UNITS, RatingPlan, rules
 from ocs.charging.tariff.import_cgrates.rates import ANY
@@ -135,6 +135,14 @@ class Plans:
             else:
                 fallbacks = [plan for key in keys for plan in self._profiles[key].fallbacks]
                 yield Plan(name, _together([self._versions(key) for key in keys]), tuple(fallbacks))
+
+    def of_routes(self, rows: Iterable[Row], taken: Collection[str]) -> Iterator[Plan]:
+        """A plan for every rating plan that a carrier is said to charge by, under its own name."""
+        column = COLUMNS["Routes.csv"].index("RouteRatingPlanIDs")
+        named = dict.fromkeys(name for row in rows for name in values.words(row.cells[column]))
+        for name in named:
+            if name in self._known and name not in taken:
+                yield Plan(name, (PlanVersion(self._rules_of(name, ANY)),))
 
     def _versions(self, key: Key) -> tuple[PlanVersion, ...]:
         """The versions of a profile; before its first one the profile of `*any` holds."""
