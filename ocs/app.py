@@ -144,7 +144,7 @@ async def _serve_until(
     sessions.use_clients(voice.beside(FrontClients(rpc.clients)))
     rpc.context.tariffs = tariffs
     manager = ServiceManager()
-    rpc.context.reloader = _reloader(path, settings, service, agent, manager)
+    rpc.context.reloader = _reloader(path, settings, service, agent, manager, sessions)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
@@ -180,7 +180,12 @@ async def _serve_until(
 
 
 def _reloader(
-    path: Path, settings: Settings, service: ChargingService, agent: DiameterAgent, manager: ServiceManager
+    path: Path,
+    settings: Settings,
+    service: ChargingService,
+    agent: DiameterAgent,
+    manager: ServiceManager,
+    sessions: ExactRuntime,
 ) -> Reloader:
     """Reads the settings again on SIGHUP and when asked to."""
 
@@ -190,7 +195,17 @@ def _reloader(
     def logging(changed: Settings) -> None:
         set_level(changed.log)
 
-    reloader = Reloader(path, settings, (agent.reconfigure, charging, logging))
+    def profiles(changed: Settings, is_dry_run: bool) -> list[str]:
+        folder = changed.sessions.profiles
+        if folder is None:
+            return []
+        forget = sessions.surroundings.forget
+        problems = exact_profiles.reload(sessions.state, Path(folder), forget, is_dry_run=is_dry_run)
+        if not (problems or is_dry_run):
+            sessions.spawn(sessions.durable())
+        return [str(problem) for problem in problems]
+
+    reloader = Reloader(path, settings, (agent.reconfigure, charging, logging), profiles)
 
     def hung_up() -> None:
         manager.reloading()
@@ -248,7 +263,8 @@ def _sessions(settings: Settings, service: ChargingService, store: OpenStore, da
     except ConfigError as error:
         raise StartError(f"records: {error}") from error
     if settings.sessions.profiles is not None:
-        problems = exact_profiles.load(sessions.state, Path(settings.sessions.profiles))
+        folder = Path(settings.sessions.profiles)
+        problems = exact_profiles.load(sessions.state, folder, sessions.surroundings.forget)
         if problems:
             raise StartError("\n".join(map(str, problems)))
     service.session_control[CLIENT] = sessions

@@ -29,6 +29,7 @@ TAKEN_OVER: Final = frozenset(
 )
 
 Apply = Callable[[Settings], None]
+Look = Callable[[Settings, bool], list[str]]
 
 
 class ReloadRefused(Exception):
@@ -50,9 +51,13 @@ class Reloaded(msgspec.Struct, frozen=True):
 class Reloader:
     """Knows the file, the settings in force, and who takes over new ones."""
 
-    def __init__(self, path: Path, settings: Settings, parts: tuple[Apply, ...]) -> None:
+    def __init__(
+        self, path: Path, settings: Settings, parts: tuple[Apply, ...], profiles: Look | None = None
+    ) -> None:
+        """`profiles` reads their folder again, or only looks whether it could; its problems."""
         self._path = path
         self._parts = parts
+        self._profiles = profiles
         self.settings = settings
 
     def reload(self, is_dry_run: bool = False) -> Reloaded:
@@ -61,6 +66,9 @@ class Reloader:
             wanted = config.load(self._path)
         except config.ConfigError as error:
             raise ReloadRefused([str(problem) for problem in error.problems]) from error
+        problems = [] if self._profiles is None else self._profiles(self.settings, is_dry_run)
+        if problems:
+            raise ReloadRefused(problems)
         changed: list[str] = []
         needs_restart: list[str] = []
         for key in differences(self.settings, wanted):

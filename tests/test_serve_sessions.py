@@ -413,6 +413,37 @@ def test_profiles_of_a_folder_say_who_pays_and_what_there_is_room_for(tmp_path: 
         server.stop()
 
 
+def test_a_profile_that_leaves_the_folder_is_unloaded_and_those_of_the_api_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    file = folder / "profiles.yaml"
+    file.write_text(PROFILES, encoding="utf-8")
+    server = Server(tmp_path, "profiles: profiles")
+    lines, own = {"Tenant": "cgrates.org", "ID": "LINES"}, {"Tenant": "cgrates.org", "ID": "OWN", "Limit": 1}
+    try:
+        assert server.call("APIerSv1.SetResourceProfile", own) == "OK"
+        usage = {
+            "Tenant": "cgrates.org",
+            "Event": {"Account": "x"},
+            "APIOpts": {"*rsUsageID": "u", "*rsUnits": 1},
+        }
+        assert server.call("ResourceSv1.AllocateResources", usage) == "one line"
+        file.write_text(PROFILES.partition("resources:")[0] + "thresholds: [{id: A, max_hitz: 1}]", "utf-8")
+        assert "profiles.yaml:13:22: thresholds[0].max_hitz" in str(server.refusal("OcsV1.Reload", {}))
+        assert len(server.call("ResourceSv1.GetResource", lines)["Usages"]) == 1, "a mistake changes nothing"
+        file.write_text(PROFILES.partition("resources:")[0], encoding="utf-8")
+        server.call("OcsV1.Reload", {})
+        assert server.refusal("ResourceSv1.GetResource", lines) == "NOT_FOUND"
+        server.killed()
+        assert server.refusal("ResourceSv1.GetResource", lines) == "NOT_FOUND"
+        assert server.call("ResourceSv1.GetResource", own)["ID"] == "OWN"
+        file.write_text(PROFILES, encoding="utf-8")
+        server.call("OcsV1.Reload", {})
+        assert not server.call("ResourceSv1.GetResource", lines)["Usages"], "what it had kept is gone"
+    finally:
+        server.stop()
+
+
 def test_a_mistake_in_a_profile_is_told_with_its_place_by_check_and_serve(tmp_path: Path) -> None:
     folder = tmp_path / "profiles"
     folder.mkdir()

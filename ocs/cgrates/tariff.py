@@ -120,6 +120,19 @@ def put(state: State, compiled: Compiled, now_ns: int) -> Loaded:
     return Loaded(tuple(asap), tuple(bad_profiles))
 
 
+def profiles_of(compiled: Compiled) -> set[tuple[str, str]]:
+    """Kinds and keys of the filters and profiles in files."""
+    found = {
+        (kind.value, f"{row.cells[0]}:{row.cells[1]}")
+        for file, kind in PROFILE_FILES.items()
+        for row in compiled.rows.get(file, ())
+    }
+    for profiles in compiled.profiles:
+        for name in Profiles.__struct_fields__:
+            found |= {(YAML_KINDS[name].value, f"{each.tenant}:{each.id}") for each in getattr(profiles, name)}
+    return found
+
+
 def load(state: State, files: list[tuple[str, str]], now_ns: int = 0) -> Loaded:
     """Puts the content of files into the state. Raises TariffError."""
     return put(state, compile_files(files, state.tariff.timings), now_ns)
