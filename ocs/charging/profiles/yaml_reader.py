@@ -4,14 +4,16 @@ Members have the names of the API in small letters: `filter_ids`, `usage_ttl`, `
 """
 
 import re
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
 from ocs.charging.cgrates import values as cells
 from ocs.charging.profiles.api import ACTIVE, FLAG, MEMBERS, WORDS, Member
+from ocs.charging.profiles.book import ProfileBook
 from ocs.charging.profiles.csv_reader import Profiles
-from ocs.charging.profiles.filters import Filter, compile_filter, parse_inline
+from ocs.charging.profiles.filters import Filter, compile_filter, is_inline, parse_inline
 from ocs.charging.profiles.model import (
     AttributeProfile,
     ChargerProfile,
@@ -47,8 +49,9 @@ def read_yaml(text: str, file: str, tenant: str = TENANT) -> tuple[Profiles | No
     if "tenant" in members:
         tenant = members["tenant"].text() or tenant
     filters = tuple(_filters(members["filters"], tenant)) if "filters" in members else ()
+    book = _book_of(filters)
     found: dict[str, Any] = {
-        name: tuple(_profile(item, kind, tenant) for item in members[name].items())
+        name: tuple(_profile(item, kind, tenant, book) for item in members[name].items())
         for name, kind in SECTIONS.items()
         if name in members
     }
@@ -70,11 +73,47 @@ def _filters(field: Field, tenant: str) -> list[Filter]:
     return found
 
 
-def _profile(field: Field, kind: type[P], tenant: str) -> P:
-    return _struct(field, kind, {"tenant": tenant, "id": ""})
+def _book_of(filters: tuple[Filter, ...]) -> ProfileBook:
+    book = ProfileBook()
+    for each in filters:
+        with suppress(ValueError):  # told with its own place
+            book.put_filter(each)
+    return book
+
+
+def _profile(field: Field, kind: type[P], tenant: str, book: ProfileBook) -> P:
+    """A profile, tried in a book as the server will put it there."""
+    made = _struct(field, kind, {"tenant": tenant, "id": ""})
+    try:
+        book.put(_with_known(made, tenant, book))
+    except ValueError as error:
+        field.problem(str(error))
+    return made
 
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+
+def _with_known(found: S, tenant: str, book: ProfileBook) -> S:
+    """A profile or a part of one without the filters that are of another file, or of the API."""
+    changes: dict[str, Any] = {}
+    for name in found.__struct_fields__:
+        value = getattr(found, name)
+        if name == "filter_ids":
+            changes[name] = tuple([each for each in value if _is_known(each, tenant, book)])
+        elif isinstance(value, tuple) and value and isinstance(value[0], msgspec.Struct):
+            changes[name] = tuple([_with_known(part, tenant, book) for part in value])
+    return msgspec.structs.replace(found, **changes)
+
+
+def _is_known(filter_id: str, tenant: str, book: ProfileBook) -> bool:
+    if is_inline(filter_id):
+        return True
+    try:
+        book.filters.rules(tenant, (filter_id,))
+    except ValueError:
+        return False
+    return True
 
 
 def _struct(field: Field, kind: type[S], fields: dict[str, Any]) -> S:

@@ -1,5 +1,11 @@
 """Profiles from YAML: the names of the API in small letters, every problem at its place."""
 
+import re
+from pathlib import Path
+
+import pytest
+
+from ocs.charging.profiles.book import ProfileBook
 from ocs.charging.profiles.filters import Filter, FilterRule
 from ocs.charging.profiles.model import AttributeRule, ChargerProfile, Metric, Route
 from ocs.charging.profiles.yaml_reader import read_yaml
@@ -87,3 +93,39 @@ routes:
         'p.yaml:5:5: resources[0].usage_tl: is not known here - did you mean "usage_ttl"?',
         "p.yaml:8:14: routes[0].routes[0]: id is missing",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ('resources:\n  - {id: A, filter_ids: ["*strong:~*req.A:1"]}', (2, 5), "*strong"),
+        ('attributes:\n  - id: A\n    attributes: [{path: "*req.A", value: "~*req.B:s/(/x/"}]', (2, 5), "("),
+        ('routes:\n  - {id: OK}\n  - {id: A, sorting: "*best"}', (3, 5), "*best"),
+        ('stats:\n  - {id: A, metrics: [{metric_id: "*nothing"}]}', (2, 5), "*nothing"),
+        ('thresholds:\n  - {id: A, min_sleep: soon}', (2, 24), "duration"),
+        ('routes:\n  - {id: A, routes: [{id: gw, filter_ids: ["*strange:~*req.A:x"]}]}', (2, 5), "*strange"),
+        ('chargers:\n  - {id: A, run: x}', (2, 13), "run"),
+        ('filters: {F: ["*regex:~*req.A:("]}', (1, 14), "("),
+    ],
+)  # fmt: skip
+def test_what_the_server_could_not_use_has_its_place(text: str, place: tuple[int, int], message: str) -> None:
+    found, problems = read_yaml(text, "profiles.yaml")
+    assert found is None
+    assert (problems[0].line, problems[0].column) == place
+    assert message in f"{problems[0].path} {problems[0].message}"
+
+
+def test_a_filter_of_somebody_else_is_no_mistake_here() -> None:
+    found, problems = read_yaml("resources: [{id: A, filter_ids: [OF_THE_API]}]", "profiles.yaml")
+    assert found is not None, problems
+
+
+def test_the_example_of_the_page_has_every_kind_and_can_be_used() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "profiles.md"
+    text = re.findall(
+        r"^```yaml file=all.yaml\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )[0]
+    found, problems = read_yaml(text, "all.yaml")
+    assert found is not None, problems
+    assert all(getattr(found, name) for name in found.__struct_fields__)
+    assert ProfileBook().load(found) == []
