@@ -1,11 +1,12 @@
 """What surrounds an authorisation: attributes, resources, maximum usage, routes; with 10 and with 10 000 profiles.
 
-Run with `python -m bench.authorize`. Processor time of one core. The first rows are the rules alone; `pipeline` is
-the method behind the wire with three carriers rated and sorted by cost (`by_weight`: by weight), `request` the same
-with its JSON in and out, without a socket. The last column is the ratio to 10 profiles.
+Run with `python -m bench.authorize`, for `ocs serve` with `--exact`. Processor time of one core. The first rows are
+the rules alone; `pipeline` is the method behind the wire with three carriers rated and sorted by cost (`by_weight`:
+by weight), `request` the same with its JSON in and out, without a socket. The last column is the ratio to 10 profiles.
 """
 
 import asyncio
+import sys
 import timeit
 from collections.abc import Callable
 from time import process_time
@@ -15,8 +16,10 @@ import msgspec
 
 from ocs.cgrates import config, tariff
 from ocs.cgrates.runtime import Runtime
+from ocs.charging import acts
 from ocs.charging.cgrates.account import Account, Balance
 from ocs.charging.cgrates.call import MONETARY
+from ocs.charging.decision import Change
 from ocs.charging.profiles.model import (
     AttributeProfile,
     AttributeRule,
@@ -28,10 +31,18 @@ from ocs.charging.profiles.model import (
 )
 from ocs.charging.profiles.resources import Request
 from ocs.charging.profiles.view import View
+from ocs.charging.quota import ChargingPolicy
+from ocs.charging.service import ChargingService
+from ocs.charging.store.memory import MemoryStore
+from ocs.charging.tariff.catalogue import Catalogue
+from ocs.charging.tariff.import_cgrates.folder import ImportOptions, read_cgrates
+from ocs.config.settings import SessionSettings
+from ocs.exact_sessions import ExactRuntime
 from ocs.rpc.caller import Caller
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
-from ocs.rpc.methods.cgrates import CGRATES
+from ocs.rpc.methods.cgrates import CGRATES, on_exact
+from ocs.rpc.registry import Registry
 from ocs.sessions.model import CgrEvent
 from ocs.sessions.surroundings import RouteOptions
 from ocs.sessions.wanted import Wanted
@@ -49,6 +60,7 @@ TARIFF = {
     "RatingPlans.csv": "RP,DR,*any,10\nRP0,DR,*any,10\nRP1,DR,*any,10\nRP2,DR,*any,10\n",
     "RatingProfiles.csv": f"{TENANT},call,*any,2014-01-14T00:00:00Z,RP,\n",
 }
+ROUTES = f"{TENANT},R,,,*lc,,gw,,,RP0;RP1;RP2,,,0,false,,0\n"
 ON = ["*internal"]
 CONFIGURATION: dict[str, Any] = {
     "rals": {"enabled": True},
@@ -75,12 +87,14 @@ EVENT: dict[str, Any] = {
 
 def main() -> None:
     """Measures each part and the bundle, inside a running loop as the server has one."""
-    asyncio.run(_measure())
+    asyncio.run(_measure("--exact" in sys.argv[1:]))
 
 
-async def _measure() -> None:
+async def _measure(is_exact: bool) -> None:
     print(f"{'':<28}{'profiles':>10}{'us':>10}{'per second':>14}{'ratio':>8}")
-    worlds = [World(count) for count in COUNTS]
+    worlds = [ExactWorld(count) if is_exact else World(count) for count in COUNTS]
+    for world in worlds:
+        await world.ready()
     for name in (
         "attributes",
         "chargers",
@@ -110,23 +124,33 @@ class World:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.runtime = Runtime(config.read(CONFIGURATION), wall_ns=lambda: NOW_NS)
+        self.runtime = self._runtime()
         self.book = self.runtime.state.book
-        tariff.load(self.runtime.state, list(TARIFF.items()))
         for number in range(count):
             self._put(f"{number:05d}")
-        account = f"{TENANT}:00007"
-        self.runtime.state.put_accounts(
-            {account: Account(account, {MONETARY: (Balance("b", value_nanos=10**12),)})}
-        )
         self.event = CgrEvent(TENANT, EVENT, {}, "e")
         self.weighed = CgrEvent(TENANT, {**EVENT, "Trunk": "00007"}, {}, "e")
         self.wanted = Wanted(charges=True, attributes=True, resources=True, routes=True)
-        self.dispatcher = Dispatcher(CGRATES, self.runtime, EnvelopeLimits())
+        self.dispatcher = Dispatcher(self._methods(), self.runtime, EnvelopeLimits())
         self.caller = Caller("127.0.0.1:1")
         flags = dict.fromkeys(("GetMaxUsage", "GetAttributes", "AuthorizeResources", "GetRoutes"), True)
         request = {"method": "SessionSv1.AuthorizeEvent", "id": 1, "params": [{**flags, "Event": EVENT}]}
         self.frame = msgspec.json.encode(request)
+
+    def _runtime(self) -> Runtime:
+        runtime = Runtime(config.read(CONFIGURATION), wall_ns=lambda: NOW_NS)
+        tariff.load(runtime.state, list(TARIFF.items()))
+        account = f"{TENANT}:00007"
+        runtime.state.put_accounts(
+            {account: Account(account, {MONETARY: (Balance("b", value_nanos=10**12),)})}
+        )
+        return runtime
+
+    def _methods(self) -> Registry:
+        return CGRATES
+
+    async def ready(self) -> None:
+        """Have what an authorisation needs in memory."""
 
     def _put(self, name: str) -> None:
         account = f"*string:~*req.Account:{name}"
@@ -194,6 +218,57 @@ class World:
     def request(self) -> object:
         """The same as a request and its answer."""
         return self.dispatcher.start(self.frame, self.caller)
+
+
+class ExactWorld(World):
+    """The same in front of the exact core, as on `ocs serve`."""
+
+    def _runtime(self) -> Runtime:
+        found, findings = read_cgrates([*TARIFF.items(), ("Routes.csv", ROUTES)], ImportOptions())
+        assert found is not None, findings
+        self.store = MemoryStore()
+        self.service = ChargingService(
+            self.store, Catalogue(found), ChargingPolicy(), Uncounted(), None, lambda: NOW_NS
+        )
+        return ExactRuntime(self.service, self.store, SessionSettings())
+
+    def _methods(self) -> Registry:
+        registry = Registry()
+        on_exact.register(registry, self.runtime, self.runtime)
+        return registry
+
+    async def ready(self) -> None:
+        """Open the account, and bring it into memory."""
+        new = acts.NewAccount(f"{TENANT}:00007", f"{TENANT}:*any", (), (acts.TopUp(10**12),))
+        account, posting = acts.create(new, acts.Act("bench", NOW_NS, "bench"))
+        assert posting is not None
+        await self.service.create(Change(account, (posting,)))
+        await self.runtime.make_ready((self.event,))
+
+
+class Uncounted:
+    """Nobody counts."""
+
+    def duplicate_answered(self) -> None:
+        """A repeat was answered."""
+
+    def answer_forgotten(self) -> None:
+        """A kept answer made room."""
+
+    def request_shed(self) -> None:
+        """An event was turned away."""
+
+    def debited(self, service: str, amount_nanos: int) -> None:
+        """Money was taken."""
+
+    def session_expired(self) -> None:
+        """A session was silent for too long."""
+
+    def sessions_open(self, count: int) -> None:
+        """So many are open."""
+
+    def queue_depth(self, waiting: int) -> None:
+        """So many wait."""
 
 
 if __name__ == "__main__":
