@@ -2,7 +2,8 @@
 
 Run with `python -m bench.authorize`, for `ocs serve` with `--exact`. Processor time of one core. The first rows are
 the rules alone; `pipeline` is the method behind the wire with three carriers rated and sorted by cost (`by_weight`:
-by weight), `request` the same with its JSON in and out, without a socket. The last column is the ratio to 10 profiles.
+by weight), `request` the same with its JSON in and out, without a socket. The last column is the ratio to 10
+profiles.
 """
 
 import asyncio

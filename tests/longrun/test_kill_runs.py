@@ -1,4 +1,4 @@
-"""`ocs cgrates` killed in the middle of sessions with three runs and a resource, again and again.
+"""`ocs cgrates` and `ocs serve` killed in the middle of sessions with three runs and a resource, again and again.
 
 Three accounts pay the same for every run, so their balances stay equal whatever moment the server dies at; every
 active session holds its resource, and nothing else does.
@@ -32,6 +32,16 @@ FOLDER = {
     ),
     "Resources.csv": "cgrates.org,CHANNELS,,,-1,-1,ok,false,true,10,*none\n",
 }
+
+
+SERVE = """
+identity: {{origin_host: ocs.example.org, origin_realm: example.org}}
+diameter: {{listen: []}}
+charging: {{tariffs: tariff, accounts: accounts.yaml}}
+sessions: {{profiles: tariff}}
+rpc: {{jsonrpc: "127.0.0.1:{port}", bidirectional: none, http: none}}
+log: {{format: json}}
+"""
 
 
 def configuration(port: int) -> dict[str, Any]:
@@ -146,16 +156,27 @@ class World:
     def check(self, link: Link) -> None:
         """What must hold at any moment."""
         balances = [self.balance(link, name) for name in ACCOUNTS]
-        assert len(set(balances)) == 1, f"a run was charged without its siblings: {balances}"
+        assert all(each == balances[0] for each in balances), (
+            f"a run was charged without its siblings: {balances}"
+        )
         held = set(link.call("ResourceSv1.GetResource", {"ID": "CHANNELS"})["Usages"])
         active = link.call("SessionSv1.GetActiveSessions", {}) or []
         assert held == {each["OriginID"] for each in active}
         assert len(active) == len(ACCOUNTS) * len(held), "every active session has all its runs"
 
-    def balance(self, link: Link, name: str) -> float:
+    def balance(self, link: Link, name: str) -> object:
         account = link.call("APIerSv2.GetAccount", {"Account": name})
         value: float = account["BalanceMap"]["*monetary"][0]["Value"]
         return round(value, 6)
+
+    def fill(self, link: Link) -> None:
+        """Loads the tariff and gives every account its money."""
+        folder = {"FolderPath": str(self.folder / "tariff")}
+        assert link.call("APIerSv1.LoadTariffPlanFromFolder", folder) == "OK"
+        for name in ACCOUNTS:
+            balance = {"ID": "main", "Weight": 10}
+            request = {"Account": name, "BalanceType": "*monetary", "Value": 100_000, "Balance": balance}
+            assert link.call("APIerSv1.SetBalance", request) == "OK"
 
     def end_all(self, link: Link) -> None:
         """Ends what is active; nothing is held any more."""
@@ -166,25 +187,50 @@ class World:
         self.check(link)
 
 
+class ExactWorld(World):
+    """The same on `ocs serve`: what is held is the same for every run too."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        super().__init__(folder, seed)
+        accounts = [
+            f'- {{tenant: cgrates.org, key: {name}, plan: "cgrates.org:*any", balances: [{{money: "100000.00"}}]}}'
+            for name in ACCOUNTS
+        ]
+        (folder / "accounts.yaml").write_text("accounts:\n" + "\n".join(accounts), encoding="utf-8")
+        (folder / "ocs.yaml").write_text(SERVE.format(port=self.port), encoding="utf-8")
+        (folder / "data").mkdir()
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "ocs", "serve", "--config", str(self.folder / "ocs.yaml")]
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [*command, "--data-dir", str(self.folder / "data")],
+                cwd=ROOT,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+
+    def balance(self, link: Link, name: str) -> object:
+        account = link.call("OcsV1.AccountShow", {"account": f"cgrates.org:{name}"})
+        return [(each["posted"]["nanos"], each["reserved"]["nanos"]) for each in account["balances"]]
+
+    def fill(self, link: Link) -> None:
+        """The accounts are there from the start."""
+
+
 def prepare(world: World) -> None:
     """Loads the tariff and fills the accounts."""
     server = world.start()
     link = Link(world.port)
-    assert (
-        link.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(world.folder / "tariff")}) == "OK"
-    )
-    for name in ACCOUNTS:
-        balance = {"ID": "main", "Weight": 10}
-        request = {"Account": name, "BalanceType": "*monetary", "Value": 100_000, "Balance": balance}
-        assert link.call("APIerSv1.SetBalance", request) == "OK"
+    world.fill(link)
     link.close()
     server.kill()
     server.wait(PATIENCE_S)
 
 
-def kill_and_check(folder: Path, kills: int, seed: int) -> int:
+def kill_and_check(world: World, kills: int) -> int:
     """Kills a server as often as told, and looks at it each time; the sessions there were."""
-    world = World(folder, seed)
     prepare(world)
     for _ in range(kills):
         server = world.start()
@@ -209,10 +255,20 @@ def kill_and_check(folder: Path, kills: int, seed: int) -> int:
 
 
 def test_no_run_is_charged_without_its_siblings_and_no_resource_leaks(tmp_path: Path) -> None:
-    assert kill_and_check(tmp_path, kills=3, seed=1) > 3
+    assert kill_and_check(World(tmp_path, 1), kills=3) > 3
+
+
+def test_nor_on_the_exact_core(tmp_path: Path) -> None:
+    assert kill_and_check(ExactWorld(tmp_path, 1), kills=3) > 3
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_the_same_a_hundred_times(tmp_path: Path) -> None:
-    assert kill_and_check(tmp_path, kills=100, seed=2) > 100
+    assert kill_and_check(World(tmp_path, 2), kills=100) > 100
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_same_a_hundred_times_on_the_exact_core(tmp_path: Path) -> None:
+    assert kill_and_check(ExactWorld(tmp_path, 2), kills=100) > 100
