@@ -19,7 +19,7 @@ from ocs.charging.cgrates.plan import Settings
 from ocs.charging.cgrates.timings import is_active
 from ocs.charging.profiles import attributes, chargers, filters, resources, routes, stats, thresholds
 from ocs.charging.profiles.model import NONE
-from ocs.charging.profiles.routes import Decision, Sources
+from ocs.charging.profiles.routes import Decision, PricedSources
 from ocs.charging.profiles.stats import Change as ItemChange
 from ocs.charging.profiles.thresholds import Fired
 from ocs.charging.profiles.view import ABSENT, View, walk
@@ -46,7 +46,7 @@ class ProfileSurroundings:
         self.stats_book = stats.StatBook(state.book.stats, state.book.filters)
         self.thresholds_book = thresholds.ThresholdBook(state.book.thresholds)
         self.addresses = Addresses(state, self.passes, now_ns)
-        self.sources: Sources = StateSources(state, settings, self)
+        self.sources: PricedSources = StateSources(state, settings, self)
         self.fire: Fire = _logged
         self.attribute_runs = 1
         self.telling: frozenset[Kind] = frozenset()  # kinds whose changes go to thresholds

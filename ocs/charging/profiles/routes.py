@@ -52,16 +52,20 @@ class Sources(Protocol):
         """The cheapest of a route's rating plans or accounts; None where none has a price. Raises RouteFailed."""
         ...
 
-    def event_cost(self, view: View) -> Decimal:
-        """What the event itself costs. Raises RouteFailed."""
-        ...
-
     def metrics(self, tenant: str, stat_id: str) -> Mapping[str, Number]:
         """The metrics of a queue, -1 for one without data."""
         ...
 
     def usage(self, tenant: str, resource_id: str) -> Number:
         """Units in use of a resource."""
+        ...
+
+
+class PricedSources(Sources, Protocol):
+    """Sources that know what an event costs besides any route."""
+
+    def event_cost(self, view: View) -> Decimal:
+        """What the event itself costs. Raises RouteFailed."""
         ...
 
 

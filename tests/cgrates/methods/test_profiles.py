@@ -97,7 +97,7 @@ def fill(api: Api) -> None:
     words = {
         "ResourceProfile": "Stored",
         "StatQueueProfile": "Stored",
-        "ThresholdProfile": "",
+        "ThresholdProfile": "Async",
         "IPProfile": "Stored",
     }
     for name in ("P1", "P1X"):
