@@ -5,7 +5,6 @@ from the event loop's thread only; the families are built when somebody asks. Ev
 set, anything else is counted as `other`: the number of series is bounded whatever peers send.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -14,10 +13,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ocs.charging.events import EventKind, Result
+from ocs.counts import COMMANDS, LATENCY_BOUNDS_NS, AnswerCounts, Histogram
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 NANOS = 1_000_000_000
-COMMANDS = ("ccr", "rar", "asr", "radius", "freeswitch", "kamailio", "jsonrpc", "other")
 SERVICES = ("data", "voice", "sms", "mms", "generic", "other")
 REFUSALS = (
     "unknown",
@@ -46,45 +45,15 @@ DISCONNECTS = ("accepted", "unknown_session", "refused", "no_answer", "other")
 # RFC 6733 7.1 and RFC 8506 9: the codes a server answers to a message it could not use.
 DECODE_CODES = frozenset({3001, 3002, 3003, 3004, 3005, 3007, 3008, 3009, *range(5001, 5018), 5030, 5031})
 
-LATENCY_BOUNDS_NS = tuple(
-    milliseconds_x10 * 100_000
-    for milliseconds_x10 in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
-)
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)
-
-
-class Histogram:
-    """Observations of an int, counted by bucket; `bounds` are upper bounds, each included."""
-
-    __slots__ = ("_bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[int, ...]) -> None:
-        self._bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0
-
-    def observe(self, value: int) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.total += value
-
-    def buckets(self, scale: int) -> list[tuple[str, float]]:
-        """Return cumulative counts by upper bound, the bounds divided by `scale`."""
-        cumulative, rows = 0, []
-        bounds = [*(str(bound / scale) for bound in self._bounds), "+Inf"]
-        for bound, count in zip(bounds, self.counts, strict=True):
-            cumulative += count
-            rows.append((bound, float(cumulative)))
-        return rows
 
 
 class Metrics:
     """The facts of one server; each method records one."""
 
     def __init__(self) -> None:
-        self._answered = [0] * (len(COMMANDS) * _STRIDE)
-        self._commands = {command: index * _STRIDE for index, command in enumerate(COMMANDS)}
-        self._latency = {kind: Histogram(LATENCY_BOUNDS_NS) for kind in EventKind}
+        self._answered = AnswerCounts()
+        self.request_answered = self._answered.note  # at once, as it is called for every request
         self._debited = dict.fromkeys(SERVICES, 0)
         self._refunded = dict.fromkeys(SERVICES, 0)
         self._decode_errors: Counter[str] = Counter()
@@ -101,12 +70,6 @@ class Metrics:
         self._commit = Histogram(LATENCY_BOUNDS_NS)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Families(self))
-
-    def request_answered(self, kind: EventKind, result: Result, took_ns: int, command: str = "ccr") -> None:
-        """A charging request was answered `took_ns` after it came."""
-        base = self._commands.get(command, _OTHER_COMMAND)
-        self._answered[base + kind * _RESULTS + result] += 1
-        self._latency[kind].observe(took_ns)
 
     def duplicate_answered(self) -> None:
         """A repeat got the stored answer."""
@@ -189,7 +152,7 @@ class Metrics:
         """Build every metric family from the counts."""
         yield self._answered_family()
         latency = HistogramMetricFamily("ocs_answer_seconds", "Time to an answer.", labels=["kind"])
-        for kind, histogram in self._latency.items():
+        for kind, histogram in self._answered.latency.items():
             latency.add_metric([kind.name.lower()], histogram.buckets(NANOS), histogram.total / NANOS)
         yield latency
         yield from self._money_families()
@@ -201,10 +164,10 @@ class Metrics:
         family = CounterMetricFamily(
             "ocs_requests", "Charging requests answered.", labels=["command", "kind", "result"]
         )
-        for command, base in self._commands.items():
+        for command in COMMANDS:
             for kind in EventKind:
                 for result in Result:
-                    count = self._answered[base + kind * _RESULTS + result]
+                    count = self._answered.of(command, kind, result)
                     if count:
                         family.add_metric([command, kind.name.lower(), result.name.lower()], count)
         return family
@@ -263,8 +226,3 @@ def _labelled(name: str, documentation: str, label: str, counts: dict[str, int])
     for value, count in counts.items():
         family.add_metric([value], count)
     return family
-
-
-_RESULTS = max(Result) + 1
-_STRIDE = (max(EventKind) + 1) * _RESULTS
-_OTHER_COMMAND = (len(COMMANDS) - 1) * _STRIDE

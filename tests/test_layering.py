@@ -84,7 +84,8 @@ TABLE: dict[str, Row] = {
     "ocs.reload": Row(allowed=("ocs.config",)),
     "ocs.backup": Row(),
     "ocs.service_manager": Row(),
-    "ocs.metrics": Row(allowed=("ocs.charging.events",)),
+    "ocs.counts": Row(allowed=("ocs.charging.events",), pure=True),
+    "ocs.metrics": Row(allowed=("ocs.charging.events", "ocs.counts")),
     "ocs.exporting": Row(allowed=("ocs.charging.profiles",)),
     "ocs.exporting.records": Row(allowed=("ocs.charging.profiles",), pure=True),
     "ocs.diameter": Row(pure=True),
@@ -154,7 +155,9 @@ TABLE: dict[str, Row] = {
     "ocs.charging.scheduler": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.metering": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.memory": Row(allowed=("ocs.charging",), denied=STORES),
-    "ocs.charging.pending": Row(allowed=("ocs.charging.events", "ocs.charging.store"), pure=True),
+    "ocs.charging.pending": Row(
+        allowed=("ocs.charging.account", "ocs.charging.events", "ocs.charging.store"), pure=True
+    ),
     "ocs.agents": Row(),
     "ocs.agents.diameter": Row(allowed=(*BORDER, "ocs.diameter")),
     "ocs.agents.diameter.mapping": Row(

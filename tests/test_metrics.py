@@ -6,7 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ocs.charging.events import EventKind, Result
-from ocs.metrics import COMMANDS, Metrics
+from ocs.counts import COMMANDS
+from ocs.metrics import Metrics
 
 MS = 1_000_000
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from ocs.charging.events import FinalUnitAction, Unit
-from ocs.charging.quota import SECOND_NS
+from ocs.charging.quota import SECOND_NS, threshold_for, wanted_amount
 from ocs.config.settings import FinalUnit, IdentitySettings, QuotaRule, Settings
 from ocs.policy import MAXIMUM_EVENTS, charging_policy, service_limits
 from tests.support.charging import NOON_NS
@@ -44,20 +44,20 @@ def test_the_first_rule_that_fits_counts() -> None:
 
 def test_what_clients_ask_for_is_cut_to_the_rule_but_messages_are_not() -> None:
     rule = charging_policy(settings(*RULES)).rule("data", 10, "", "")
-    assert (rule.wanted(Unit.OCTETS, None), rule.wanted(Unit.OCTETS, 9_000)) == (5_000, 5_000)
-    assert (rule.wanted(Unit.OCTETS, 70), rule.wanted(Unit.EVENTS, 50)) == (70, 50)
-    assert rule.wanted(Unit.EVENTS, 5_000) == MAXIMUM_EVENTS
+    assert (wanted_amount(rule, Unit.OCTETS, None), wanted_amount(rule, Unit.OCTETS, 9_000)) == (5_000, 5_000)
+    assert (wanted_amount(rule, Unit.OCTETS, 70), wanted_amount(rule, Unit.EVENTS, 50)) == (70, 50)
+    assert wanted_amount(rule, Unit.EVENTS, 5_000) == MAXIMUM_EVENTS
 
 
 def test_thresholds_and_final_units() -> None:
     policy = charging_policy(settings(*RULES))
     rule = policy.rule("data", 10, "", "")
-    assert (rule.threshold_for(Unit.OCTETS, 5_000), rule.threshold_for(Unit.OCTETS, 500)) == (500, None)
+    assert (threshold_for(rule, Unit.OCTETS, 5_000), threshold_for(rule, Unit.OCTETS, 500)) == (500, None)
     assert rule.final_unit is not None
     assert rule.final_unit.action is FinalUnitAction.REDIRECT
     assert rule.final_unit.redirect_address == "https://pay.example"
     assert policy.rule("data", 1, "corporate", "").final_unit is None
-    assert policy.rule("data", 1, "corporate", "").threshold_for(Unit.TIME, 1) is None
+    assert threshold_for(policy.rule("data", 1, "corporate", ""), Unit.TIME, 1) is None
 
 
 def test_the_deadline_of_a_silent_session() -> None:

@@ -12,7 +12,7 @@ from ocs.charging.decision import Decision
 from ocs.charging.endings import without_promise
 from ocs.charging.events import ChargingAnswer, ChargingEvent, Grant, RequestType, Result, UsageReport
 from ocs.charging.full_turn import first_turn, given_back, with_others
-from ocs.charging.quota import ChargingPolicy
+from ocs.charging.quota import ChargingPolicy, wanted_amount
 from ocs.charging.session import find, merged_reports, refusal, with_session
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.model import Verdict
@@ -95,7 +95,7 @@ def _promised(turn: Turn, report: UsageReport) -> Grant:
     asked = report.requested.amount
     if asked is None:
         rule = turn.policy.rule(turn.service, rating_group, turn.context.apn, turn.event.profile)
-        asked = rule.wanted(unit, None)
+        asked = wanted_amount(rule, unit, None)
     quota = turn.quota(part, unit)
     amount, holds, is_rated = turn.reserve(part, unit, asked, line, quota)
     if not is_rated and not amount:

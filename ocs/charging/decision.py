@@ -50,6 +50,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     closed_keys: tuple[str, ...] = ()
     answered: tuple[EventAnswer, ...] = ()
     has_new_identities: bool = False
+    keeps_count: bool = False  # the account itself has as many open sessions as before, for certain
     others: tuple[Account, ...] = ()
     notices: tuple[Notice, ...] = ()  # what its actions tell outside; for whoever tells it, not for the store
 

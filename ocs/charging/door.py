@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from ocs.charging import onetime
-from ocs.charging.account import Account, session_key
+from ocs.charging.account import Account
 from ocs.charging.actions.triggers import Followed, others_of
 from ocs.charging.control import Ask, ControlResult, SessionControl
 from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
@@ -84,7 +84,7 @@ class Door(Memory):
             deliver(ChargingAnswer(Result.TOO_BUSY))
             return
         self.in_flight += 1
-        key = session_key(event.client, event.session_id)
+        key = pending.key
         if event.kind is not EventKind.EVENT and key not in self._waiting:
             account = self._accounts.get(self._known_account_key(key, event) or "")
             if account is None and self.loads_at_once:
@@ -162,7 +162,7 @@ class Door(Memory):
         followed: Followed | None = None
         if is_watched(account) or (decision.others and any(map(is_watched, decision.others))):
             decision, followed = self._followed(account, decision, event, now_ns)
-        self._remember(decision, event, now_ns)
+        self._remember(decision, pending.key, now_ns)
         self._undurable[account.key] = pending
         if decision.others:
             pending.others = tuple([one.key for one in decision.others])
@@ -190,7 +190,7 @@ class Door(Memory):
         before = self._undurable.get(pending.account_key)
         if not (decision.is_repeat or pending.is_verified or before is not None):
             pending.is_verified = True
-            self._wait(session_key(pending.event.client, pending.event.session_id), pending)
+            self._wait(pending.key, pending)
             return
         if decision.is_repeat:
             self.observer.duplicate_answered()
@@ -222,9 +222,10 @@ class Door(Memory):
             let_go(before, decision.account) if decision.cdrs or decision.closed_keys else (),
             answered,
             others=decision.others,
+            keeps_count=len(before.sessions) == len(decision.account.sessions),
         )
 
-    def _remember(self, decision: Decision, event: ChargingEvent, now_ns: int) -> None:
+    def _remember(self, decision: Decision, session: str, now_ns: int) -> None:
         """Memory follows the decision at once; the disk follows with the commit."""
         account = decision.account
         for changed in (account, *decision.others):
@@ -236,9 +237,8 @@ class Door(Memory):
         if decision.answered is not None:
             self._keep_answer(decision.answered)
         if decision.deadline_ns is not None:
-            key = session_key(event.client, event.session_id)
             deadline_ns = self._monotonic_ns() + decision.deadline_ns - now_ns
-            self.supervision.touch(key, account.key, deadline_ns)
+            self.supervision.touch(session, account.key, deadline_ns)
 
     def _keep_answer(self, answered: EventAnswer) -> None:
         if len(self._answers) >= self.limits.answers:
@@ -275,7 +275,7 @@ class Door(Memory):
         pending.answer = None
         pending.attempts += 1
         if isinstance(error, VersionConflict) and pending.attempts < ATTEMPTS:
-            self._wait(session_key(pending.event.client, pending.event.session_id), pending)
+            self._wait(pending.key, pending)
         else:
             self._finish(pending, ChargingAnswer(Result.TOO_BUSY))
 

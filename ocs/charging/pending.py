@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from ocs.charging.account import session_key
 from ocs.charging.events import ChargingAnswer, ChargingEvent
 from ocs.charging.store import StoreError
 
@@ -57,6 +58,7 @@ class Pending:
         "event",
         "followers",
         "is_verified",
+        "key",
         "others",
         "service",
     )
@@ -64,6 +66,7 @@ class Pending:
     def __init__(self, service: Committer, event: ChargingEvent, deliver: Deliver, arrived_ns: int) -> None:
         self.service = service
         self.event = event
+        self.key = session_key(event.client, event.session_id)
         self.deliver = deliver
         self.arrived_ns = arrived_ns
         self.account_key = ""

@@ -7,63 +7,18 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ocs.charging.events import FinalUnit, FinalUnitAction, Unit
+from ocs.charging.events import Unit
+from ocs.charging.quota_rule import SECOND_NS, QuotaMatch, QuotaRule, Supervision
 
-SECOND_NS = 1_000_000_000
-DEFAULT_AMOUNTS = {Unit.OCTETS: 10_000_000, Unit.TIME: 300 * SECOND_NS, Unit.EVENTS: 10}
-MAXIMUM_AMOUNTS = {Unit.OCTETS: 1_000_000_000, Unit.TIME: 3600 * SECOND_NS, Unit.EVENTS: 1000}
-
-
-class QuotaRule(msgspec.Struct, frozen=True):
-    """Sizes and timers of one grant; amounts in octets, ns and events.
-
-    A client that names an amount gets it, kept between `minimum` and `maximum`; one that does not, the default.
-    """
-
-    default: dict[Unit, int] = msgspec.field(default_factory=lambda: dict(DEFAULT_AMOUNTS))
-    minimum: dict[Unit, int] = {}
-    maximum: dict[Unit, int] = msgspec.field(default_factory=lambda: dict(MAXIMUM_AMOUNTS))
-    threshold: dict[Unit, int] = {}
-    validity_ns: int = 3600 * SECOND_NS
-    holding_time_ns: int | None = None
-    consumption_time_ns: int | None = None
-    final_unit: FinalUnit | None = FinalUnit(FinalUnitAction.TERMINATE)
-    triggers: tuple[int, ...] = ()
-    pool: int | None = None
-    last_validity_ns: int | None = None  # of the last units, where it is not `validity_ns`
-
-    def wanted(self, unit: Unit, requested: int | None) -> int:
-        """Units to grant where the balance affords them; asking for none leaves the amount to the server."""
-        if not requested:
-            return self.default.get(unit, 1)
-        return max(self.minimum.get(unit, 0), min(requested, self.maximum.get(unit, requested)))
-
-    def threshold_for(self, unit: Unit, granted: int) -> int | None:
-        """The report threshold, or None where it is not smaller than the grant."""
-        threshold = self.threshold.get(unit)
-        return threshold if threshold is not None and threshold < granted else None
-
-
-class QuotaMatch(msgspec.Struct, frozen=True):
-    """Which grants a rule is for; None or empty means any."""
-
-    rule: QuotaRule
-    service: str = ""
-    rating_groups: tuple[tuple[int, int], ...] = ()  # inclusive ranges
-    apn: str = ""
-    profile: str = ""
-
-
-class Supervision(msgspec.Struct, frozen=True):
-    """How long a silent session keeps its holds (Tcc, RFC 8506 13)."""
-
-    validity_factor: int = 2
-    grace_ns: int = 30 * SECOND_NS
-    maximum_ns: int = 86_400 * SECOND_NS
-    aborts: bool = False  # the client is told to end what was closed here
-    warns_before_ns: int = (
-        0  # of a session whose time the server counts: when its client is warned of the end
-    )
+__all__ = [
+    "SECOND_NS",
+    "ChargingPolicy",
+    "QuotaMatch",
+    "QuotaRule",
+    "Supervision",
+    "threshold_for",
+    "wanted_amount",
+]
 
 
 class ChargingPolicy:
@@ -147,6 +102,19 @@ class ChargingPolicy:
             (holding_time_ns or 0) + self.supervision.grace_ns,
         )
         return now_ns + min(patience_ns, self.supervision.maximum_ns)
+
+
+def wanted_amount(rule: QuotaRule, unit: Unit, requested: int | None) -> int:
+    """Units to grant where the balance affords them; asking for none leaves the amount to the server."""
+    if not requested:
+        return rule.default.get(unit, 1)
+    return max(rule.minimum.get(unit, 0), min(requested, rule.maximum.get(unit, requested)))
+
+
+def threshold_for(rule: QuotaRule, unit: Unit, granted: int) -> int | None:
+    """The report threshold, or None where it is not smaller than the grant."""
+    threshold = rule.threshold.get(unit)
+    return threshold if threshold is not None and threshold < granted else None
 
 
 def _within(rating_group: int | None, ranges: tuple[tuple[int, int], ...]) -> bool:

@@ -62,16 +62,19 @@ class Rate(msgspec.Struct, frozen=True):
     cap_nanos: int | None = None
     cap_strategy: CapStrategy = CapStrategy.FREE
     quantum: int = 1  # nanos the total is rounded to
-    divisor: int = 1  # common denominator x quantum
+    divisor: int = 1  # common denominator x quantum, in lowest terms with what it divides
     steps: tuple[Step, ...] = ()  # last slot first
 
     def __post_init__(self) -> None:
         _check(self)
         denominator = math.lcm(*(slot.per_units for slot in self.slots))
         quantum = 10 ** (DECIMALS - self.decimals)
+        divisor, steps = _lowest_terms(
+            denominator * quantum, _steps(self.connect_fee_nanos, self.slots, denominator)
+        )
         force_setattr(self, "quantum", quantum)
-        force_setattr(self, "divisor", denominator * quantum)
-        force_setattr(self, "steps", _steps(self.connect_fee_nanos, self.slots, denominator))
+        force_setattr(self, "divisor", divisor)
+        force_setattr(self, "steps", steps)
 
 
 def price(rate: Rate, units: int) -> int:
@@ -182,6 +185,14 @@ def _steps(connect_fee_nanos: int, slots: tuple[Slot, ...], denominator: int) ->
             steps.append(Step(start, end, slot.increment_units, per_increment, base))
             start, base = end, base + count * per_increment
     return tuple(reversed(steps))
+
+
+def _lowest_terms(divisor: int, steps: tuple[Step, ...]) -> tuple[int, tuple[Step, ...]]:
+    """The same prices with the smallest numbers: what fits a machine word is computed several times faster."""
+    common = math.gcd(divisor, *(step.per_increment for step in steps), *(step.base for step in steps))
+    return divisor // common, tuple(
+        step._replace(per_increment=step.per_increment // common, base=step.base // common) for step in steps
+    )
 
 
 def _check(rate: Rate) -> None:

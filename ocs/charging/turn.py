@@ -21,12 +21,12 @@ from ocs.charging.events import (
 from ocs.charging.ledger import Ledger
 from ocs.charging.money import MOST_NANOS
 from ocs.charging.priced import bounded, cheaper, is_free, rule_text, validity
-from ocs.charging.quota import ChargingPolicy, QuotaRule
+from ocs.charging.quota import ChargingPolicy, QuotaRule, threshold_for, wanted_amount
 from ocs.charging.rating import CapStrategy, affordable, cost, price
 from ocs.charging.session import ends_quota, gives_up
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.line import Line
-from ocs.charging.tariff.model import Priced, Query, Verdict
+from ocs.charging.tariff.model import Priced, Verdict
 from ocs.charging.totals import Payments, begun, note, since_ns
 from ocs.charging.wallet import Owner
 from ocs.charging.working import MOST_QUOTAS, MOST_UNITS, SERVICE_UNITS, Part, WorkingQuota, longest_ns
@@ -193,7 +193,7 @@ class Turn:
             return part.lines[unit]
         report = part.report
         services = report.service_identifiers
-        query = Query(
+        words = (  # of a Query
             self.service,
             unit,
             report.rating_group,
@@ -205,7 +205,7 @@ class Turn:
             context.rat,
             self.catalogue.facts(context.extra),
         )
-        line = self.catalogue.line(self.plan, query)
+        line = self.catalogue.line(self.plan, words)
         if is_current:
             part.lines[unit] = line
         return line
@@ -344,7 +344,7 @@ class Turn:
             return Grant(rating_group, services, Result.LIMIT_EXCEEDED, cost_nanos=nanos)
         unit, line = self.unit_and_line(part)
         asked = report.requested.amount
-        wanted = asked if self.event.slices_itself and asked is not None else rule.wanted(unit, asked)
+        wanted = asked if self.event.slices_itself and asked is not None else wanted_amount(rule, unit, asked)
         quota = self.quota(part, unit)
         priced = None if line is None else line.at(self.now_ns)
         if priced is not None and priced.verdict is not RATED:
@@ -389,7 +389,7 @@ class Turn:
             amount,
             validity_ns,
             final_unit,
-            None if is_final else rule.threshold_for(unit, amount),
+            None if is_final else threshold_for(rule, unit, amount),
             rule.holding_time_ns,
             change_at_ns,
             rule.triggers,

@@ -155,7 +155,6 @@ def break_down(rate: Rate, rated_from: int, units: int) -> Breakdown:
     fee_nanos = rate.connect_fee_nanos if units and not rated_from else 0
     slots: list[SlotUse] = []
     exact = Fraction(fee_nanos)
-    denominator = rate.divisor // rate.quantum
     for start, end, increment, per_increment, _ in reversed(rate.steps):
         last = until if end is None else min(until, end)
         first = max(rated_from, start)
@@ -163,7 +162,7 @@ def break_down(rate: Rate, rated_from: int, units: int) -> Breakdown:
             continue
         count = -((start - last) // increment) + (start - first) // increment
         if count:
-            amount = Fraction(count * per_increment, denominator)
+            amount = Fraction(count * per_increment * rate.quantum, rate.divisor)
             exact += amount
             slots.append(_slot_use(rate, start, count, increment, amount))
     before_nanos, after_nanos = price(rate, rated_from), price(rate, until)

@@ -15,7 +15,8 @@ from ocs.diameter.avps import MINIMUM_PAYLOADS
 from ocs.diameter.codes import AVP_MANDATORY, AVP_VENDOR, HEADER_OCTETS, AddressFamily, ResultCode
 from ocs.diameter.limits import DEFAULT_LIMITS
 
-RawAvp = tuple[int, int, int, int]
+# Always four. Compiled code takes a `tuple[int, int, int, int]` apart and makes it anew wherever it is passed on.
+RawAvp = tuple[int, ...]
 
 _HEAD: Final = Struct(">II")
 _VENDOR_HEAD: Final = Struct(">III")

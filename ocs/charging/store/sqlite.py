@@ -12,7 +12,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,12 @@ create index if not exists cdr_by_account on cdr (account, seq);
 create table if not exists record (
     number integer primary key, kind text not null, key text not null, value blob not null, unique (kind, key));
 """
+INSERT_ACCOUNT = "insert into account (version, sessions, last_posting, record, key) values (?, ?, ?, ?, ?)"
+# Setting `sessions` moves the account in its index too, which a turn of an open session has no need of.
+UPDATE_ACCOUNT = "update account set version = ?, last_posting = ?, record = ? where key = ? and version = ?"
+RECOUNT_ACCOUNT = (
+    "update account set version = ?, sessions = ?, last_posting = ?, record = ? where key = ? and version = ?"
+)
 PRAGMAS = (
     "journal_mode=wal",
     "synchronous=full",
@@ -96,7 +102,7 @@ class SqliteStore:
         self._restart_due = False
         self._committer = ThreadPoolExecutor(1, "commit")
         self._mover = ThreadPoolExecutor(1, "checkpoint")
-        self._encode = msgspec.msgpack.Encoder().encode
+        self._encoder = msgspec.msgpack.Encoder()
         self._decode_account = msgspec.msgpack.Decoder(Account).decode
         self._decode_posting = msgspec.msgpack.Decoder(Posting).decode
         self._decode_cdr = msgspec.msgpack.Decoder(Cdr).decode
@@ -209,6 +215,10 @@ class SqliteStore:
 
     # --- writing
 
+    def _encode(self, record: Account | Posting | Cdr | EventAnswer) -> bytearray:
+        """A record's stored form; sqlite3 asks an adapter about every `bytes`, and none about a `bytearray`."""
+        return bytearray(self._encoder.encode(record))
+
     def commit(self, change: Change, done: Done) -> None:
         """Queue a change for the next batch."""
         self._pending.append((change, done))
@@ -294,7 +304,7 @@ class SqliteStore:
     def _write(self, batch: list[Pending]) -> None:
         writer = self._writer
         writer.execute("begin immediate")
-        postings: list[tuple[int, str, int, bytes]] = []
+        postings: list[tuple[int, str, int, bytearray]] = []
         changes = [change for change, _ in batch if isinstance(change, Change)]
         for change in changes:
             for posting in change.postings:
@@ -319,31 +329,36 @@ class SqliteStore:
         """The last state of each account; its version must follow the one in the file."""
         first: dict[str, int] = {}
         last: dict[str, Account] = {}
+        recounted: set[str] = set()
         for change in changes:
             _follow(change.account, first, last)
+            if not change.keeps_count:
+                recounted.add(change.account.key)
             for other in change.others:
                 _follow(other, first, last)
-        updates: list[tuple[int, int, int, bytes, str, int]] = []
-        inserts: list[tuple[int, int, int, bytes, str, int]] = []
+                recounted.add(other.key)
+        updates: list[tuple[int, int, bytearray, str, int]] = []
+        recounts: list[tuple[int, int, int, bytearray, str, int]] = []
+        inserts: list[tuple[int, int, int, bytearray, str]] = []
         for key, account in last.items():
             seq = self._last_posting.get(key)
             if seq is None:
                 seq = self._last_posting[key] = self._previous_posting(key)
-            row = (account.version, len(account.sessions), seq, self._encode(account), key)
-            (updates if first[key] else inserts).append((*row, first[key]))
+            version, before, record = account.version, first[key], self._encode(account)
+            if not before:
+                inserts.append((version, len(account.sessions), seq, record, key))
+            elif key in recounted:
+                recounts.append((version, len(account.sessions), seq, record, key, before))
+            else:
+                updates.append((version, seq, record, key, before))
         if inserts:
-            self._writer.executemany(
-                "insert into account (version, sessions, last_posting, record, key) values (?, ?, ?, ?, ?)",
-                [row[:5] for row in inserts],
-            )
-        if updates:
-            cursor = self._writer.executemany(
-                "update account set version = ?, sessions = ?, last_posting = ?, record = ?"
-                " where key = ? and version = ?",
-                updates,
-            )
-            if cursor.rowcount != len(updates):
-                raise VersionConflict("an account is at another version")
+            self._writer.executemany(INSERT_ACCOUNT, inserts)
+        self._update(UPDATE_ACCOUNT, updates)
+        self._update(RECOUNT_ACCOUNT, recounts)
+
+    def _update(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows and self._writer.executemany(statement, rows).rowcount != len(rows):
+            raise VersionConflict("an account is at another version")
 
     def _write_rest(self, changes: list[Change]) -> None:
         """What only some changes have: sessions that come and go, CDRs, identities, kept answers."""

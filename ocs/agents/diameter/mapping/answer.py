@@ -5,7 +5,7 @@ seconds rounded down, events, exact money.
 """
 
 from collections.abc import Callable
-from struct import Struct
+from struct import Struct, pack
 from typing import Final
 
 from msgspec.structs import replace
@@ -73,6 +73,15 @@ _TYPE_AVPS: Final = {kind: _request_type(kind) for kind in EventKind}
 # Granted-Service-Unit holding CC-Total-Octets alone: the commonest grant, in one step.
 _volume_grant = Struct(">IIIIQ").pack
 _GRANT_HEAD: Final = (avps.GRANTED_SERVICE_UNIT, 0x40 << 24 | 24, avps.CC_TOTAL_OCTETS, 0x40 << 24 | 16)
+# The commonest service, in one step too: such a grant, Validity-Time, Rating-Group, Result-Code 2001.
+_VOLUME_SERVICE: Final = Struct(">24sQ8sI8sI12s")
+_volume_service = _VOLUME_SERVICE.pack
+_VOLUME_HEAD: Final = pack(
+    ">6I", avps.MULTIPLE_SERVICES_CREDIT_CONTROL, 0x40 << 24 | _VOLUME_SERVICE.size, *_GRANT_HEAD
+)
+_VALIDITY_HEAD: Final = _validity_time(0)[:8]
+_RATING_GROUP_HEAD: Final = _rating_group(0)[:8]
+_SUCCESS_AVP: Final = _result_code(ResultCode.SUCCESS)
 _POOL_UNITS: Final = {Unit.TIME: 0, Unit.MONEY: 1, Unit.OCTETS: 2, Unit.EVENTS: 5}  # CC-Unit-Type
 _THRESHOLDS: Final = {
     Unit.TIME: _time_threshold,
@@ -81,6 +90,7 @@ _THRESHOLDS: Final = {
 }
 # Members named for every answer; before Python 3.12 looking one up in its class is slow.
 _SUCCESS: Final = Result.SUCCESS
+_OCTETS: Final = Unit.OCTETS
 _INITIAL: Final = EventKind.INITIAL
 _UPDATE: Final = EventKind.UPDATE
 _EVENT: Final = EventKind.EVENT
@@ -231,6 +241,17 @@ class AnswerWriter:
     def _service_of(self, grant: Grant, request: CreditControlRequest, further: bytes) -> bytes:
         """One Multiple-Services-Credit-Control, naming the service exactly as it was asked."""
         rating_group = grant.rating_group
+        if rating_group is not None and not further and _is_plain_volume(grant, request):
+            amount, validity_s = min(grant.amount, LARGEST_U64), _whole_seconds(grant.validity_ns or 0)
+            return _volume_service(
+                _VOLUME_HEAD,
+                amount,
+                _VALIDITY_HEAD,
+                validity_s,
+                _RATING_GROUP_HEAD,
+                rating_group,
+                _SUCCESS_AVP,
+            )
         parts = self._units_of(grant, request)
         for identifier in grant.service_identifiers:
             parts.append(_service_identifier(identifier))
@@ -317,6 +338,8 @@ _FAILURE_HANDLING: dict[tuple[int, int, int], bytes] = {}
 
 def merged(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
     """Grants of one service and unit as one: the recipients of a message were asked for in one group."""
+    if _are_ascending(grants):
+        return grants
     together: dict[tuple[ServiceKey, Unit | None], Grant] = {}
     for grant in grants:
         key = _key(grant), grant.unit
@@ -327,6 +350,37 @@ def merged(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
             result = first.result if first.result is not _SUCCESS else grant.result
             together[key] = replace(first, amount=first.amount + grant.amount, result=result)
     return grants if len(together) == len(grants) else tuple(together.values())
+
+
+def _are_ascending(grants: tuple[Grant, ...]) -> bool:
+    """Whether each grant has a higher rating group than the one before: then no two are for one service."""
+    before = -1
+    for grant in grants:
+        rating_group = grant.rating_group
+        if rating_group is None or rating_group <= before:
+            return False
+        before = rating_group
+    return True
+
+
+def _is_plain_volume(grant: Grant, request: CreditControlRequest) -> bool:
+    """Whether a grant says no more than an amount of octets, how long it holds, and that all is well."""
+    profile = request.profile
+    return (
+        grant.unit is _OCTETS
+        and grant.result is _SUCCESS
+        and grant.validity_ns is not None
+        and profile.validity_ns is None
+        and profile.result_in_services
+        and not (grant.threshold or grant.triggers or grant.service_identifiers)
+        and grant.final_unit is None
+        and grant.holding_time_ns is None
+        and grant.consumption_time_ns is None
+        and grant.tariff_change_at_ns is None
+        and grant.pool is None
+        and request.splits is None
+        and not profile.splits_octets
+    )
 
 
 def _is_bare_final_unit(grant: Grant) -> bool:
@@ -343,8 +397,12 @@ def _key(grant: Grant) -> ServiceKey:
 
 
 def _seconds(encode: Callable[[int], bytes], duration_ns: int) -> bytes:
+    return encode(_whole_seconds(duration_ns))
+
+
+def _whole_seconds(duration_ns: int) -> int:
     """Whole seconds rounded down, so that the client never takes more than was granted."""
-    return encode(min(duration_ns // SECOND_NS, LARGEST_U32))
+    return min(duration_ns // SECOND_NS, LARGEST_U32)
 
 
 def _least(first: int | None, second: int | None) -> int | None:

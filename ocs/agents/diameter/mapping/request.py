@@ -79,7 +79,8 @@ _RATING_GROUP: Final = avps.RATING_GROUP
 _IDENTIFIER: Final = avps.SERVICE_IDENTIFIER
 _REQUESTED: Final = avps.REQUESTED_SERVICE_UNIT
 _USED: Final = avps.USED_SERVICE_UNIT
-_SUBSCRIPTIONS: Final = (avps.SUBSCRIPTION_ID, avps.SUBSCRIPTION_ID_EXTENSION)
+_SUBSCRIPTION: Final = avps.SUBSCRIPTION_ID
+_EXTENSION: Final = avps.SUBSCRIPTION_ID_EXTENSION
 _SERVICES_REMEMBERED: Final = 1_024
 MOST_IDENTIFIERS: Final = 64  # Service-Identifiers of one Multiple-Services-Credit-Control
 
@@ -404,7 +405,7 @@ def _sort(
         key = avp[0]
         if key == _SERVICE:
             services.append(avp)
-        elif key in _SUBSCRIPTIONS:
+        elif key in (_SUBSCRIPTION, _EXTENSION):
             subscriptions.append(avp)
         elif key in single:
             repeated.append(avp)
@@ -482,6 +483,6 @@ def _split(
 
 def _unknown(single: dict[int, RawAvp], known: frozenset[int]) -> int:
     """How many AVPs with the M bit are not in the grammar."""
-    if known.issuperset(single):
+    if single.keys() <= known:
         return 0
     return sum(1 for key, avp in single.items() if avp[1] & AVP_MANDATORY and key not in known)
