@@ -59,9 +59,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(ChargingAnswer)
 
 
-def encode_answer(answer: ChargingAnswer) -> bytes:
-    """The stored form of an answer."""
-    return _encoder.encode(answer)
+encode_answer = _encoder.encode
+"""The stored form of an answer."""
 
 
 def decode_answer(stored: bytes) -> ChargingAnswer:

@@ -39,8 +39,8 @@ _pack: Final = _HEADER.pack
 _VERSION_BITS: Final = VERSION << 24
 MAXIMUM_LENGTH: Final = 0xFFFFFC
 
-_session_id = octets_encoder(avps.SESSION_ID)
-_result_code = u32_encoder(avps.RESULT_CODE)
+_session_id: Final = octets_encoder(avps.SESSION_ID)
+_result_code: Final = u32_encoder(avps.RESULT_CODE)
 
 
 class Message:

@@ -46,36 +46,36 @@ SECOND_NS: Final = 1_000_000_000
 LARGEST_U32: Final = (1 << 32) - 1
 LARGEST_U64: Final = (1 << 64) - 1
 
-_result_code = u32_encoder(avps.RESULT_CODE)
-_request_type = u32_encoder(avps.CC_REQUEST_TYPE)
-_request_number = u32_encoder(avps.CC_REQUEST_NUMBER)
-_rating_group = u32_encoder(avps.RATING_GROUP)
-_service_identifier = u32_encoder(avps.SERVICE_IDENTIFIER)
-_validity_time = u32_encoder(avps.VALIDITY_TIME)
-_total_octets = u64_encoder(avps.CC_TOTAL_OCTETS)
-_input_octets = u64_encoder(avps.CC_INPUT_OCTETS)
-_output_octets = u64_encoder(avps.CC_OUTPUT_OCTETS)
-_specific_units = u64_encoder(avps.CC_SERVICE_SPECIFIC_UNITS)
-_cc_time = u32_encoder(avps.CC_TIME)
-_time_threshold = u32_encoder(avps.TIME_QUOTA_THRESHOLD)
-_volume_threshold = u32_encoder(avps.VOLUME_QUOTA_THRESHOLD)
-_unit_threshold = u32_encoder(avps.UNIT_QUOTA_THRESHOLD)
-_holding_time = u32_encoder(avps.QUOTA_HOLDING_TIME)
-_consumption_time = u32_encoder(avps.QUOTA_CONSUMPTION_TIME)
-_trigger_type = u32_encoder(avps.TRIGGER_TYPE)
-_service = octets_encoder(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
-_granted = octets_encoder(avps.GRANTED_SERVICE_UNIT)
+_result_code: Final = u32_encoder(avps.RESULT_CODE)
+_request_type: Final = u32_encoder(avps.CC_REQUEST_TYPE)
+_request_number: Final = u32_encoder(avps.CC_REQUEST_NUMBER)
+_rating_group: Final = u32_encoder(avps.RATING_GROUP)
+_service_identifier: Final = u32_encoder(avps.SERVICE_IDENTIFIER)
+_validity_time: Final = u32_encoder(avps.VALIDITY_TIME)
+_total_octets: Final = u64_encoder(avps.CC_TOTAL_OCTETS)
+_input_octets: Final = u64_encoder(avps.CC_INPUT_OCTETS)
+_output_octets: Final = u64_encoder(avps.CC_OUTPUT_OCTETS)
+_specific_units: Final = u64_encoder(avps.CC_SERVICE_SPECIFIC_UNITS)
+_cc_time: Final = u32_encoder(avps.CC_TIME)
+_time_threshold: Final = u32_encoder(avps.TIME_QUOTA_THRESHOLD)
+_volume_threshold: Final = u32_encoder(avps.VOLUME_QUOTA_THRESHOLD)
+_unit_threshold: Final = u32_encoder(avps.UNIT_QUOTA_THRESHOLD)
+_holding_time: Final = u32_encoder(avps.QUOTA_HOLDING_TIME)
+_consumption_time: Final = u32_encoder(avps.QUOTA_CONSUMPTION_TIME)
+_trigger_type: Final = u32_encoder(avps.TRIGGER_TYPE)
+_service: Final = octets_encoder(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
+_granted: Final = octets_encoder(avps.GRANTED_SERVICE_UNIT)
 
 _BEFORE_CHANGE: Final = encode_u32(avps.TARIFF_CHANGE_USAGE, 0)
 _AFTER_CHANGE: Final = encode_u32(avps.TARIFF_CHANGE_USAGE, 1)
 _CODE_AVPS: Final = {int(code): _result_code(code) for code in ResultCode}
 _TYPE_AVPS: Final = {kind: _request_type(kind) for kind in EventKind}
 # Granted-Service-Unit holding CC-Total-Octets alone: the commonest grant, in one step.
-_volume_grant = Struct(">IIIIQ").pack
+_volume_grant: Final = Struct(">IIIIQ").pack
 _GRANT_HEAD: Final = (avps.GRANTED_SERVICE_UNIT, 0x40 << 24 | 24, avps.CC_TOTAL_OCTETS, 0x40 << 24 | 16)
 # The commonest service, in one step too: such a grant, Validity-Time, Rating-Group, Result-Code 2001.
 _VOLUME_SERVICE: Final = Struct(">24sQ8sI8sI12s")
-_volume_service = _VOLUME_SERVICE.pack
+_volume_service: Final = _VOLUME_SERVICE.pack
 _VOLUME_HEAD: Final = pack(
     ">6I", avps.MULTIPLE_SERVICES_CREDIT_CONTROL, 0x40 << 24 | _VOLUME_SERVICE.size, *_GRANT_HEAD
 )

@@ -131,7 +131,7 @@ class GyReader:
         `origin` names the peer the message came from; a client without a profile of its own has that peer's.
         """
         frame = message.frame
-        single, services, subscriptions, repeated = _sort(message)
+        single, services, subscriptions, repeated, unknown = _sort(message)
         session_octets = _session_octets(message, single)
         kind = _kind(frame, single)
         number = decode_u32(
@@ -143,7 +143,7 @@ class GyReader:
         if profile.strict or self.options.strict:
             refuse_unknown(message)
         service = self._service(frame, single)
-        mapped = self._map_services(message, services, service)
+        mapped = self._map_services(message, services, service, unknown)
         root_level = self._root_report(message, single, repeated, service, mapped)
         context, further, recipients = self._context(message, single)
         identities = self._identities(message, subscriptions, profile)
@@ -189,7 +189,7 @@ class GyReader:
     ) -> None:
         """What only some requests have: proxies on their way, a client that counts its restarts."""
         request.contradictions, request.impossible = mapped.contradictions, mapped.impossible
-        request.ignored = mapped.ignored + _unknown(single, KNOWN_AT_ROOT)
+        request.ignored = mapped.ignored
         application = single.get(avps.AUTH_APPLICATION_ID)
         if application is not None and message.frame[application[2] : application[3]] != _GY:
             request.is_misnamed = decode_u32(message.frame, application) != CREDIT_CONTROL_APPLICATION
@@ -281,8 +281,9 @@ class GyReader:
         found = facts.context(), tuple(facts.identities), tuple(facts.recipients)
         return found if at_root else self._contexts.keep(octets, found)
 
-    def _map_services(self, message: Message, groups: list[RawAvp], service: str) -> _Services:
+    def _map_services(self, message: Message, groups: list[RawAvp], service: str, unknown: int) -> _Services:
         mapped = _Services()
+        mapped.ignored = unknown
         if len(groups) > self.options.services_per_request:
             raise invalid_value(message.frame, groups[self.options.services_per_request])
         for avp in groups:
@@ -395,8 +396,12 @@ class GyReader:
 
 def _sort(
     message: Message,
-) -> tuple[dict[int, RawAvp], list[RawAvp], list[RawAvp], list[RawAvp]]:
-    """The top level in one pass: first instances by key, services, Subscription-Ids, and what is repeated."""
+) -> tuple[dict[int, RawAvp], list[RawAvp], list[RawAvp], list[RawAvp], int]:
+    """The top level in one pass: first instances by key, services, Subscription-Ids, and what is repeated.
+
+    Also how many of the first instances have the M bit and are not in the grammar.
+    """
+    unknown = 0
     single: dict[int, RawAvp] = {}
     services: list[RawAvp] = []
     subscriptions: list[RawAvp] = []
@@ -411,9 +416,11 @@ def _sort(
             repeated.append(avp)
         else:
             single[key] = avp
+            if avp[1] & AVP_MANDATORY and key not in KNOWN_AT_ROOT:
+                unknown += 1
     if repeated:
         refuse_repeated(message.frame, single, repeated)
-    return single, services, subscriptions, repeated
+    return single, services, subscriptions, repeated, unknown
 
 
 def _missing(frame: bytes, key: int) -> NoReturn:
@@ -479,10 +486,3 @@ def _split(
     if mapped.splits is None:
         mapped.splits = {}
     mapped.splits[rating_group, identifiers] = split
-
-
-def _unknown(single: dict[int, RawAvp], known: frozenset[int]) -> int:
-    """How many AVPs with the M bit are not in the grammar."""
-    if single.keys() <= known:
-        return 0
-    return sum(1 for key, avp in single.items() if avp[1] & AVP_MANDATORY and key not in known)

@@ -8,7 +8,16 @@ from msgspec.structs import replace
 from ocs.agents.diameter.mapping.money import cc_money
 from ocs.charging.events import ReportingReason, RequestedUnits, TariffChange, Unit, UsedUnits
 from ocs.diameter import avps
-from ocs.diameter.avp import RawAvp, decode_i32, decode_time, invalid_value, scan_into, word, wrong_size
+from ocs.diameter.avp import (
+    RawAvp,
+    decode_i32,
+    decode_time,
+    encode_u64,
+    invalid_value,
+    scan_into,
+    word,
+    wrong_size,
+)
 from ocs.diameter.message import Message
 
 SECOND_NS: Final = 1_000_000_000
@@ -19,6 +28,7 @@ VODAFONE_REPORTING_REASON: Final = 12645 << 32 | 261
 
 _CC_TIME: Final = avps.CC_TIME
 _TOTAL: Final = avps.CC_TOTAL_OCTETS
+_TOTAL_HEAD: Final = encode_u64(_TOTAL, 0)[:8]
 _INPUT: Final = avps.CC_INPUT_OCTETS
 _OUTPUT: Final = avps.CC_OUTPUT_OCTETS
 _UNITS: Final = avps.CC_SERVICE_SPECIFIC_UNITS
@@ -40,13 +50,16 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     split: tuple[int, int] | None = None
 
 
-class Measured(msgspec.Struct, gc=False):
+class Measured:
     """One Used-Service-Unit; more than one unit where the client counts several at once."""
 
-    used: tuple[UsedUnits, ...] = ()
-    reason: ReportingReason | None = None
-    is_contradicting: bool = False  # the total is not the sum of its parts
-    impossible: bytes = b""  # the Used-Service-Unit as it goes into Failed-AVP, where no session can have used it
+    __slots__ = ("impossible", "is_contradicting", "reason", "used")
+
+    def __init__(self, used: tuple[UsedUnits, ...] = ()) -> None:
+        self.used = used
+        self.reason: ReportingReason | None = None
+        self.is_contradicting = False  # the total is not the sum of its parts
+        self.impossible = b""  # the AVP as it goes into Failed-AVP, where no session can have used it
 
 
 def reporting_reason(frame: bytes, avp: RawAvp) -> ReportingReason | None:
@@ -147,6 +160,10 @@ def measured(message: Message, avp: RawAvp, currency_code: int) -> Measured:
 
     How long a session has lasted the core knows; other amounts no session can have are found here.
     """
+    octets = _total_alone(message, avp)
+    if octets is not None and octets <= MOST_OCTETS_USED:
+        message.scanned_avps += 1
+        return Measured((UsedUnits(_OCTETS, octets),))
     amounts = Amounts(message, avp, currency_code)
     result = Measured()
     result.is_contradicting = amounts.is_contradicting
@@ -165,6 +182,16 @@ def measured(message: Message, avp: RawAvp, currency_code: int) -> Measured:
     counted = [(unit, amount) for unit, amount in present if amount] or present[:1]
     result.used = tuple([UsedUnits(unit, amount, change, at_ns) for unit, amount in counted])
     return result
+
+
+def _total_alone(message: Message, avp: RawAvp) -> int | None:
+    """CC-Total-Octets where nothing stands beside it, as most clients report; else None."""
+    frame, start = message.frame, avp[2]
+    if avp[3] - start != 16 or frame[start : start + 8] != _TOTAL_HEAD:
+        return None
+    if message.scanned_avps >= message.limits.avps:
+        return None
+    return word(frame, start + 8) << 32 | word(frame, start + 12)
 
 
 def tariff_change(frame: bytes, avp: RawAvp) -> TariffChange:
