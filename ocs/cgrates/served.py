@@ -1,7 +1,8 @@
 """`ocs serve` with `charging.rounding: cgrates`: the server of `ocs cgrates` under the settings of ocs.yaml.
 
 The tariff folder that `charging.tariffs` names is loaded when it is new or has changed; what its action plans run
-at once runs then, and not at every start. Gy and the switch agents of ocs.yaml charge by the exact core alone.
+at once runs then, and not at every start. The switches of ocs.yaml are served by the agents on the event pipeline;
+Gy and RADIUS charge by the exact core alone.
 """
 
 import hashlib
@@ -14,11 +15,19 @@ from ocs.cgrates import config, program, tariff
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.listening import StartError
 from ocs.cgrates.runtime import Runtime
-from ocs.config.settings import Endpoint, Settings
+from ocs.config.settings import Endpoint, Settings, Switch
 
 log = structlog.get_logger()
 
 INTERNAL = ["*internal"]
+INBOUND = "Call-Direction inbound"  # which the agent asks for by itself
+TAKEN = {
+    "freeswitch": (
+        *("switches", "subscribe_park", "event_filters", "extra_fields", "low_balance_announcement"),
+        *("empty_balance_context", "empty_balance_announcement", "transfer_extension"),
+    ),
+    "kamailio": ("connections",),
+}
 DIGEST = "tariff folder"  # key of the record that says which folder is loaded
 SESSION_PARTS = ("attributes", "resources", "routes", "thresholds", "stats", "chargers", "rals", "cdrs")
 
@@ -28,7 +37,7 @@ def run(settings: Settings, data_dir: Path) -> int:
     folder = Path(settings.charging.tariffs)
 
     async def prepare(runtime: Runtime) -> None:
-        log.warning("server.rounds_like_cgrates", left_out=["diameter", "freeswitch", "kamailio", "accounts"])
+        log.warning("server.rounds_like_cgrates", left_out=left_out(settings))
         await load_tariff(runtime, folder)
 
     return program.run_with(lambda: engine_settings(settings), data_dir, prepare)
@@ -37,8 +46,6 @@ def run(settings: Settings, data_dir: Path) -> int:
 def engine_settings(settings: Settings) -> config.Settings:
     """The settings in the incumbent's form, everything switched on. Raises StartError for what cannot be had."""
     rpc = settings.rpc
-    if rpc.jsonrpc_tls or rpc.bidirectional_tls or rpc.http_tls:
-        raise StartError("rpc: listeners inside TLS: not with charging.rounding: cgrates; use ocs cgrates")
     if not Path(settings.charging.tariffs).is_dir():
         raise StartError("charging.tariffs: with rounding: cgrates it is a CGRateS tariff folder")
     on: dict[str, Any] = {part: {"enabled": True} for part in (*SESSION_PARTS, "apiers", "schedulers")}
@@ -53,9 +60,82 @@ def engine_settings(settings: Settings) -> config.Settings:
                 "rpc_json": _address(rpc.jsonrpc),
                 "birpc_json": _address(rpc.bidirectional),
                 "http": _address(rpc.http),
+                "rpc_json_tls": _address(rpc.jsonrpc_tls),
+                "birpc_json_tls": _address(rpc.bidirectional_tls),
+                "http_tls": _address(rpc.http_tls),
             },
+            "tls": {
+                "server_certificate": rpc.certificate or "",
+                "server_key": rpc.key or "",
+                "ca_certificate": rpc.client_ca or "",
+            },
+            **_switches(settings),
         }
     )
+
+
+def left_out(settings: Settings) -> list[str]:
+    """What ocs.yaml says and this way of charging does not do."""
+    freeswitch, kamailio, defaults = settings.freeswitch, settings.kamailio, Settings(settings.identity)
+    found = ["diameter: Gy is not answered"]
+    found += ["radius: access servers are not answered"] if settings.radius.clients else []
+    found += ["charging.accounts: accounts are those of AccountActions.csv"] if settings.charging.accounts else []
+    for section, mine, default in (
+        ("freeswitch", freeswitch, defaults.freeswitch),
+        ("kamailio", kamailio, defaults.kamailio),
+        ("sessions", settings.sessions, defaults.sessions),
+        ("store", settings.store, defaults.store),
+        ("records", settings.records, defaults.records),
+        ("actions", settings.actions, defaults.actions),
+    ):
+        taken = TAKEN.get(section, ())
+        found += [
+            f"{section}.{name.removesuffix('_ns')}: has no effect"
+            for name in mine.__struct_fields__
+            if name not in taken and getattr(mine, name) != getattr(default, name)
+        ]
+    return found
+
+
+def _switches(settings: Settings) -> dict[str, Any]:
+    """The sections of the switch agents; records of calls are made when they end."""
+    freeswitch, kamailio = settings.freeswitch, settings.kamailio
+    found: dict[str, Any] = {}
+    if freeswitch.switches:
+        found["freeswitch_agent"] = {
+            "enabled": True,
+            "create_cdr": True,
+            "subscribe_park": freeswitch.subscribe_park,
+            "event_filters": [each for each in freeswitch.event_filters if each != INBOUND],
+            "extra_fields": list(freeswitch.extra_fields),
+            "low_balance_ann_file": freeswitch.low_balance_announcement or "",
+            "empty_balance_context": freeswitch.empty_balance_context or "",
+            "empty_balance_ann_file": freeswitch.empty_balance_announcement or "",
+            "sched_transfer_extension": freeswitch.transfer_extension or "",
+            "event_socket_conns": [
+                {"address": f"{each.host}:{each.port}", "alias": each.name or "", "password": _password(each)}
+                for each in freeswitch.switches
+            ],
+        }
+    if kamailio.connections:
+        found["kamailio_agent"] = {
+            "enabled": True,
+            "create_cdr": True,
+            "evapi_conns": [
+                {"address": f"{each.host}:{each.port}", "alias": each.name or ""}
+                for each in kamailio.connections
+            ],
+        }
+    return found
+
+
+def _password(switch: Switch) -> str:
+    if switch.password_file is None:
+        return switch.password or "ClueCon"
+    try:
+        return Path(switch.password_file).read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"freeswitch.switches: {switch.password_file} cannot be read: {error}") from error
 
 
 async def load_tariff(runtime: Runtime, folder: Path) -> None:

@@ -41,6 +41,7 @@ def check(arguments: argparse.Namespace) -> int:
     problems = config.check(arguments.config) or [
         *_profile_problems(arguments.config),
         *_radius_problems(arguments.config),
+        *_rounding_problems(arguments.config),
     ]
     if arguments.json:
         print(json.dumps([problem._asdict() for problem in problems], indent=2))
@@ -48,7 +49,38 @@ def check(arguments: argparse.Namespace) -> int:
     if problems:
         return _show(problems)
     print(f"{arguments.config}: no problems")
+    for note in _left_out(arguments.config):
+        print(f"{arguments.config}: with charging.rounding: cgrates: {note}")
     return 0
+
+
+def _rounding_problems(path: str) -> "list[Problem]":
+    """Why a server that is to round like CGRateS cannot be had with a configuration."""
+    from ocs import config
+
+    settings = config.load(path)
+    if settings.charging.rounding != "cgrates":
+        return []
+    from ocs.cgrates import program, served
+
+    try:
+        served.engine_settings(settings)
+    except program.StartError as error:
+        key, _, message = str(error).partition(": ")
+        return [config.Problem(path, 1, 1, key, message)]
+    return []
+
+
+def _left_out(path: str) -> list[str]:
+    """What a server that rounds like CGRateS does not do of a configuration."""
+    from ocs import config
+
+    settings = config.load(path)
+    if settings.charging.rounding != "cgrates":
+        return []
+    from ocs.cgrates import served
+
+    return served.left_out(settings)
 
 
 def _profile_problems(path: str) -> "list[Problem]":

@@ -7,9 +7,23 @@ import msgspec
 import pytest
 
 from ocs.cgrates import served
+from ocs.cgrates.agents.sections import Pace, freeswitch_settings
+from ocs.cgrates.agents.voice import VoiceAgents
 from ocs.cgrates.listening import StartError
 from ocs.cgrates.runtime import Runtime
-from ocs.config.settings import ChargingSettings, Endpoint, IdentitySettings, RpcSettings, Settings
+from ocs.config.settings import (
+    ChargingSettings,
+    Endpoint,
+    FreeswitchSettings,
+    IdentitySettings,
+    KamailioSettings,
+    Proxy,
+    RadiusClient,
+    RadiusSettings,
+    RpcSettings,
+    Settings,
+    Switch,
+)
 from tests.cgrates.engine import write_folder
 
 ACCOUNT = {
@@ -40,11 +54,52 @@ def test_a_file_of_tariffs_is_refused(tmp_path: Path) -> None:
         served.engine_settings(settings(tmp_path / "tariffs.yaml"))
 
 
-def test_what_cannot_be_had_is_refused(tmp_path: Path) -> None:
+def test_listeners_inside_tls_are_those_of_the_settings(tmp_path: Path) -> None:
     given = settings(tmp_path)
-    rpc = msgspec.structs.replace(given.rpc, http_tls=Endpoint("127.0.0.1", 2))
-    with pytest.raises(StartError, match="TLS"):
-        served.engine_settings(msgspec.structs.replace(given, rpc=rpc))
+    files = {"certificate": "server.pem", "key": "server.key", "client_ca": "clients.pem"}
+    rpc = msgspec.structs.replace(given.rpc, http_tls=Endpoint("127.0.0.1", 2), **files)
+    found = served.engine_settings(msgspec.structs.replace(given, rpc=rpc))
+    listen = found.listen
+    assert (listen.http_tls, listen.rpc_json_tls, listen.birpc_json_tls) == ("127.0.0.1:2", "", "")
+    assert (found.tls.server_certificate, found.tls.server_key, found.tls.ca_certificate) == tuple(files.values())
+    assert found.tls.server_policy == 4, "clients need a certificate where an authority is named"
+
+
+def test_switches_are_served_as_the_settings_say(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    switch = Switch("10.0.0.1", 8022, "fs1", password_file=str(tmp_path / "secret"))
+    freeswitch = FreeswitchSettings(
+        switches=(switch, Switch("10.0.0.2", password="other")),
+        event_filters=("Call-Direction inbound", "variable_x y"),
+        low_balance_announcement="low.wav",
+        max_call_ns=60 * 10**9,
+    )
+    kamailio = KamailioSettings(connections=(Proxy("10.0.0.3", name="proxy"),))
+    given = msgspec.structs.replace(settings(tmp_path), freeswitch=freeswitch, kamailio=kamailio)
+    runtime = Runtime(served.engine_settings(given))
+    agents = VoiceAgents(runtime)
+    assert [client.name for client in agents.clients] == ["fs1", "10.0.0.2:8021", "proxy"]
+    told = freeswitch_settings(runtime.settings.freeswitch_agent, Pace())
+    assert [each.password for each in told.switches] == ["s3cret", "other"]
+    assert told.event_filters == ("Call-Direction inbound", "variable_x y")
+    assert told.low_balance_announcement == "low.wav"
+    assert runtime.settings.freeswitch_agent.create_cdr is runtime.settings.kamailio_agent.create_cdr is True
+    assert served.left_out(given) == ["diameter: Gy is not answered", "freeswitch.max_call: has no effect"]
+    assert VoiceAgents(Runtime(served.engine_settings(settings(tmp_path)))).clients == []
+
+
+def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    charging = msgspec.structs.replace(given.charging, accounts="accounts.yaml")
+    sessions = msgspec.structs.replace(given.sessions, default_tenant="acme")
+    radius = RadiusSettings(clients=(RadiusClient("10.0.0.0/8", "nas"),))
+    given = msgspec.structs.replace(given, charging=charging, sessions=sessions, radius=radius)
+    assert served.left_out(given) == [
+        "diameter: Gy is not answered",
+        "radius: access servers are not answered",
+        "charging.accounts: accounts are those of AccountActions.csv",
+        "sessions.default_tenant: has no effect",
+    ]
 
 
 def test_a_folder_is_loaded_once_and_again_when_it_has_changed(tmp_path: Path) -> None:
