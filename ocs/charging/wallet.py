@@ -56,6 +56,7 @@ class Source:
         "increment",
         "index",
         "is_blocker",
+        "kept",
         "ledger",
         "numerator",
         "plan",
@@ -71,6 +72,7 @@ class Source:
         self.increment = 0
         self.numerator = self.denominator = 1
         self.is_blocker = False
+        self.kept = 0  # of what is free on it and not for this
         self.timings: tuple[tuple[Window, bool], ...] = ()
 
     @property
@@ -80,7 +82,7 @@ class Source:
 
     def free(self) -> int:
         """What may be taken from it now."""
-        return self.ledger.free_at(self.index)
+        return self.ledger.free_at(self.index) - self.kept
 
     def is_active(self, at_ns: int) -> bool:
         """Whether one of its timings is open, and none of those it excludes."""
@@ -154,7 +156,23 @@ class _Reader:
                 source = self._source(self._own, index, balance, group)
                 ranked.append((-precision, index, source, group))
         ranked.sort(key=lambda each: each[:2])
-        return list(self._with_shared(ranked, is_money))
+        found = list(self._with_shared(ranked, is_money))
+        promised = [hold for hold in self._demand.held if hold.account]
+        return [*self._promised(promised, found, is_money), *found] if promised else found
+
+    def _promised(self, holds: list[Hold], found: list[Source], is_money: bool) -> Iterator[Source]:
+        """Balances of members that something was held of, and that are not shared any more: they pay that much."""
+        known = {(source.account, source.balance.id) for source in found}
+        for hold in holds:
+            owner = self._others.get(hold.account)
+            if owner is None or (hold.account, hold.balance_id) in known:
+                continue
+            for index, balance in enumerate(owner.ledger.all_balances()):
+                if balance.id == hold.balance_id and is_money == (balance.unit is MONEY):
+                    source = self._source(owner, index, balance, self._group_of(balance))
+                    source.is_blocker = False
+                    source.kept = max(source.free() - hold.amount, 0)
+                    yield source
 
     def _with_shared(
         self, ranked: list[tuple[int, int, Source, SharedGroup | None]], is_money: bool

@@ -61,11 +61,12 @@ def _rounding_problems(path: str) -> "list[Problem]":
     settings = config.load(path)
     if settings.charging.rounding != "cgrates":
         return []
-    from ocs.cgrates import program, served
+    from ocs.cgrates import served
+    from ocs.cgrates.listening import StartError
 
     try:
         served.engine_settings(settings)
-    except program.StartError as error:
+    except StartError as error:
         key, _, message = str(error).partition(": ")
         return [config.Problem(path, 1, 1, key, message)]
     return []

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from ocs.charging import acts
 from ocs.charging.account import Account, Balance, Extras, SharedGroup, Standing, Strategy, Terms
 from ocs.charging.decision import Change
 from ocs.charging.events import Action, ChargingEvent, Result, Unit
@@ -55,6 +56,19 @@ def test_another_member_pays_and_what_is_held_there_is_lent() -> None:
     assert world.problems() == []
     assert world.moved() == {(B, "theirs"): -65}
     assert [(each.account, each.reason) for each in world.postings] == [(B, f"for {A}"), (B, "")]
+
+
+def test_what_a_member_was_promised_of_another_is_paid_there_though_it_shares_nothing_any_more() -> None:
+    world = family(member(A, shared("mine", 0), Balance("main", Unit.MONEY, 5)), member(B, shared("theirs", 100)))
+    world.take(A, data(initial, rg(10, 60)))
+    assert world.books() == "a.main 5, b.theirs 100-60"
+    account, _ = acts.remove_balance(world.accounts[A], "mine", acts.Act("r", world.now_ns, "ops"))
+    world.accounts[A] = account
+    world.take(A, data(update, 1, rg(10, used=50)))
+    assert world.books() == "a.main 5, b.theirs 50"
+    world.take(A, data(terminate, 2, rg(10, used=4)))
+    assert world.books() == "a.main 1, b.theirs 50", "nothing more than was promised"
+    assert world.problems() == []
 
 
 @pytest.mark.parametrize(
