@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ocs.charging.account import Account, session_key
+from ocs.charging.account import Account, Session, session_key
 from ocs.charging.acts import Act
 from ocs.charging.decision import Decision
 from ocs.charging.entry import Cdr, EntryKind, Posting
@@ -168,7 +168,12 @@ def _decided(turn: Turn, first: Cdr, act: Act, cost_nanos: int, before_nanos: in
         postings = tuple(_named(posting, act) for posting in turn.other_postings(key))
     if not turn.ledger.entries and not postings and cost_nanos == before_nanos:
         return Decision(account, answer)
-    changed = msgspec.structs.replace(account, balances=turn.ledger.balances(), version=account.version + 1)
+    changed = msgspec.structs.replace(
+        account,
+        balances=turn.ledger.balances(),
+        closed=tuple(_settled(session) if session.key == key else session for session in account.closed),
+        version=account.version + 1,
+    )
     posting = _named(Posting(account.key, key, None, act.id, act.at_ns, tuple(turn.ledger.entries)), act)
     cdr = Cdr(
         account.key,
@@ -190,6 +195,12 @@ def _decided(turn: Turn, first: Cdr, act: Act, cost_nanos: int, before_nanos: in
         others=others,
         other_postings=postings,
     )
+
+
+def _settled(session: Session) -> Session:
+    """A closed session whose client can correct nothing any more: what it paid is not what it was then."""
+    quotas = tuple(msgspec.structs.replace(quota, stretches=()) for quota in session.quotas)
+    return msgspec.structs.replace(session, quotas=quotas)
 
 
 def _named(posting: Posting, act: Act) -> Posting:

@@ -18,6 +18,7 @@ from ocs.charging.account import Account, Balance, Factor, Terms
 from ocs.charging.entry import EntryKind
 from ocs.charging.events import ChargingEvent, RequestType, Unit, UsageReport, UsedUnits
 from ocs.charging.rating import Rate, Slot
+from ocs.charging.rerate import Books, rerate
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.model import Choice, Plan, PlanVersion, Rule, Tariff, Verdict
 from tests.support.charging import (
@@ -92,6 +93,16 @@ def test_the_end_after_the_server_closed_the_session_gives_back_once() -> None:
     assert world.line(terminate("bye", seconds(15))) == "SUCCESS -=0 | main 85000"
     assert sum(cdr.cost_nanos for cdr in world.cdrs) == 15_000
     assert sum(total.used for cdr in world.cdrs for total in cdr.usage) == 15 * SECOND_NS
+
+
+def test_a_session_that_was_given_back_is_not_given_back_again_by_its_client() -> None:
+    world = World(money(100_000))
+    calling(world, 9, ends=20)
+    books = Books(tuple(world.cdrs), tuple(world.postings))
+    act = acts.Act("r", world.now_ns, "ops")
+    refunded = rerate(world.account, books, world.tariff, world.policy, act, is_refund=True)
+    world.account = refunded.account
+    assert world.line(terminate("bye", seconds(15))) == "SUCCESS -=0 | main 100000"
 
 
 def test_a_total_of_nothing_gives_the_connect_fee_back_too() -> None:
