@@ -20,7 +20,7 @@ from ocs.charging.events import (
     UsedUnits,
 )
 from tests.charging.cgrates.small import Price
-from tests.charging.exact.small import NANOS, Live, S, account, balance, catalogue
+from tests.charging.exact.small import NANOS, Live, S, account, balance, brute_tariff, catalogue
 
 FS_40CNT = Price("0.8 0.4/60s/30s@0s 0.2/60s/10s@60s")
 RT_10CNT = Price("0.2 0.1/60s/60s@0s 0.05/60s/1s@60s")
@@ -29,11 +29,19 @@ FREE = Price("0 0/1s/1s")
 FREE_DATA = Price("0 0/1/1")
 
 
+def slowly(price: Price, seconds: int) -> Fraction:
+    """What so many seconds cost, one after the other, in fractions."""
+    slow = brute_tariff(price)
+    for _ in range(seconds):
+        slow.step(slow.next_cost(owes_fee=slow.position == 0))
+    return slow.rounded()
+
+
 def test_the_surplus_of_a_reservation_comes_back() -> None:  # 71: 8.70001, then 8.8
     live = Live(catalogue(FS_40CNT), (account(balance("5", "one"), balance("5", "two")),))
     assert live.grant(90 * S) == 90 * S
-    assert live.money() == Fraction("8.7")
-    assert live.end(60 * S) == Fraction("1.2") * NANOS
+    assert live.money() == Fraction("8.7") == 10 - slowly(FS_40CNT, 90)
+    assert live.end(60 * S) == Fraction("1.2") * NANOS == slowly(FS_40CNT, 60) * NANOS
     assert live.money() == Fraction("8.8")
 
 
@@ -52,6 +60,8 @@ def test_priced_blocks_then_money() -> None:  # 73: 8.7399, then 8.79
     live = Live(tariff, (account(balance("8.8", "cash"), balance("90s", "bundle", subject="block")),))
     live.grant(90 * S)
     assert live.held("cash", "bundle") == [Fraction("8.74"), 30]
+    paid = slowly(Price("0 0.01/60s/60s"), 60) + slowly(Price("0 0.1/60s/1s"), 30)
+    assert Fraction("8.8") - paid == Fraction("8.74")
     live.end(60 * S)
     assert live.held("cash", "bundle") == [Fraction("8.79"), 30]
 
@@ -64,6 +74,8 @@ def test_every_grant_is_settled_by_what_was_used_of_it() -> None:  # 74: 7.39002
         found.append(live.money())
     live.end(60 * S)
     assert [*found, live.money()] == [Fraction(text) for text in ("7.39", "7.09", "6.59", "7.59")]
+    held = (120, 90 + 120, 90 + 150 + 120, 60)  # what was used of every grant before, and the next one
+    assert [*found, live.money()] == [Fraction("8.79") - slowly(FS_40CNT, seconds) for seconds in held]
 
 
 def test_nothing_was_used_of_the_last_grant() -> None:  # 75: 6.19002, 6.09003, 6.59
@@ -74,6 +86,7 @@ def test_nothing_was_used_of_the_last_grant() -> None:  # 75: 6.19002, 6.09003, 
         found.append(live.money())
     live.end(30 * S)
     assert [*found, live.money()] == [Fraction(text) for text in ("6.19", "6.09", "6.59")]
+    assert [*found, live.money()] == [Fraction("7.59") - slowly(FS_40CNT, seconds) for seconds in (120, 150, 30)]
 
 
 def test_a_session_that_fell_silent_costs_what_it_used() -> None:  # 76
@@ -81,6 +94,7 @@ def test_a_session_that_fell_silent_costs_what_it_used() -> None:  # 76
     live.grant(120 * S)
     live.grant(120 * S, 30 * S)
     assert live.end(150 * S + 50_000_000) == Fraction("1.5334") * NANOS
+    assert slowly(FS_40CNT, 151) == Fraction("1.5334"), "an increment of 10 s is begun either way"
     assert live.money() == Fraction("4.0566")
 
 
@@ -143,6 +157,7 @@ def test_a_session_is_rounded_once(
     live = Live(tariff, (account(balance("100", "cash")),), request_type=request_type)
     live.grant(10 * S)
     assert live.end(10 * S) == Fraction(cost) * NANOS
+    assert slowly(Price("0 0.033/1s/1s", rounding=rounding), 10) == Fraction(cost) == 100 - Fraction(left)
     assert live.money() == Fraction(left)
 
 
@@ -154,7 +169,7 @@ def test_a_session_without_use_gets_everything_back() -> None:  # 84, 85
     assert live.held("voice") == [5]
     live = Live(catalogue(RT_10CNT), (account(balance("10.65", "cash")),))
     live.grant(120 * S)
-    assert live.money() == Fraction("10.3")  # 10.3002
+    assert live.money() == Fraction("10.3") == Fraction("10.65") - slowly(RT_10CNT, 120)  # 10.3002
     live.end(0)
     assert live.money() == Fraction("10.65")
 
@@ -207,7 +222,7 @@ def test_a_pause_costs_nothing() -> (
     assert live.money() == 10
     live.take(EventKind.UPDATE, "s", wish)
     assert live.money() == Fraction("9.4")
-    assert live.end(60 * S) == Fraction("0.6") * NANOS
+    assert live.end(60 * S) == Fraction("0.6") * NANOS == slowly(Price("0.4 0.2/60s/60s"), 60) * NANOS
 
 
 @pytest.mark.parametrize(
