@@ -407,6 +407,7 @@ class RadiusClient(msgspec.Struct, frozen=True):
     debit_interval_ns: Annotated[int, Duration(0, HOUR)] | None = None
     volume_limits: tuple[Literal["mikrotik", "chillispot"], ...] = ()
     disconnect: bool = True
+    change_of_authorization: bool = False
     disconnect_address: Annotated[str, Address()] | None = None
     disconnect_port: Port = 3799
     dictionaries: tuple[Annotated[str, File()], ...] = ()

@@ -5,6 +5,7 @@ meanwhile, and where nothing more is granted. Reports of one session are decided
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -27,10 +28,13 @@ from ocs.config.settings import RadiusSettings
 
 log = structlog.get_logger()
 
-ENDED_KEPT = 100_000
+ENDED_KEPT = 20_000
+SWEEP_S = 60.0
+SWEPT_AT_ONCE = 1_000
 CAUSE_NAS_RESTARTED = "access server restarted"
 
 Cut = Callable[[Client, NasSession, str], None]  # tell the access server to end a session, and why
+Extend = Callable[[Client, NasSession, int], None]  # ... how many seconds it may last in all
 
 
 class Due:
@@ -57,7 +61,7 @@ class Due:
 
 
 class AccountingFlow:
-    """The sessions of all access servers; `cut` is called for one whose credit has ended."""
+    """The sessions of all access servers; `cut` is for one whose credit has ended, `extend` for one with more."""
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class AccountingFlow:
         service: ChargingService,
         metrics: RadiusMetrics,
         cut: Cut,
+        extend: Extend,
     ) -> None:
         self.sessions: dict[str, dict[str, NasSession]] = {}  # by access server and id
         self._settings = settings
@@ -73,6 +78,7 @@ class AccountingFlow:
         self._service = service
         self._metrics = metrics
         self._cut = cut
+        self._extend = extend
         self._ended: Recent[NasSession] = Recent(ENDED_KEPT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy: dict[str, list[Callable[[], None]]] = {}  # by key: reports behind one that waits
@@ -84,6 +90,7 @@ class AccountingFlow:
         for opened in found:
             session = NasSession(opened.client, opened.session_id, opened.opened_at_ns // SECOND_NS)
             if session.recall(opened.context.extra):
+                session.heard_ns = time.monotonic_ns()
                 self._put(session)
                 self._keep_open(session)
         return len(found)
@@ -94,6 +101,18 @@ class AccountingFlow:
         for sessions in self.sessions.values():
             for session in sessions.values():
                 stop_timer(session)
+
+    async def sweep(self) -> None:
+        """Forget, from time to time, sessions that the core has closed and nobody speaks of any more."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            before_ns = time.monotonic_ns() - self._settings.silence_ns
+            known = [session for sessions in self.sessions.values() for session in sessions.values()]
+            for number, session in enumerate(known, 1):
+                if session.heard_ns < before_ns and self._service.supervision.get(session.key) is None:
+                    self.forget(session)
+                if number % SWEPT_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     def find(self, client: str, session_id: str) -> NasSession | None:
         """A session by its names in the core."""
@@ -167,14 +186,18 @@ class AccountingFlow:
         self._charge(exchange.client, ended, exchange, report, is_end=True)
 
     def _learn(self, session: NasSession, exchange: Exchange, report: Report) -> None:
-        facts = facts_of(exchange.packet)
-        account = account_in_class(exchange.packet)
-        if account:
-            facts = (*facts, (ACCOUNT, account))
-            session.account = account
-        session.facts = tuple((dict(session.facts) | dict(facts)).items())
+        packet = exchange.packet
+        if report.status == codes.START or not session.is_known(packet.first(codes.FRAMED_IP_ADDRESS)):
+            facts = facts_of(packet)
+            account = account_in_class(packet)
+            if account:
+                facts = (*facts, (ACCOUNT, account))
+                session.account = account
+            session.facts = tuple((dict(session.facts) | dict(facts)).items())
+            session.address = packet.first(codes.FRAMED_IP_ADDRESS)
         session.user = report.user or session.user
         session.origin = exchange.address[0]
+        session.heard_ns = time.monotonic_ns()
         session.read(report)
 
     def _put(self, session: NasSession) -> None:
@@ -317,7 +340,11 @@ class AccountingFlow:
         grant = grant_of(answer)
         if grant is None:
             self._cut(due.client, session, reason(answer))
-        elif is_last_credit(answer) and grant.unit is Unit.TIME and not due.client.debit_interval_ns:
+            return
+        if due.report is None and grant.unit is Unit.TIME:
+            most_s = self._settings.max_session_ns // SECOND_NS
+            self._extend(due.client, session, min(session.seconds.total + grant.amount // SECOND_NS, most_s))
+        if is_last_credit(answer) and grant.unit is Unit.TIME and not due.client.debit_interval_ns:
             loop = asyncio.get_running_loop()
             passed_s = max(self._service.now_ns() // SECOND_NS - session.last_s, 0)
             left_s = max(grant.amount / SECOND_NS - passed_s, 0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from ocs.agents.radius.mapping.session import NasSession
 from ocs.agents.radius.metrics import RadiusMetrics
 from ocs.agents.radius.port import Port
 from ocs.agents.radius.wire import codes
+from ocs.agents.radius.wire.packet import Attribute
 from ocs.charging.control import ControlResult, SessionAddress
 from ocs.charging.service import ChargingService
 from ocs.config.settings import RadiusSettings
@@ -53,6 +55,12 @@ class Asks(Protocol):
         """Have a session ended."""
         ...
 
+    async def change(
+        self, client: Client, session: NasSession, attributes: Sequence[Attribute]
+    ) -> ControlResult:
+        """Have other attributes applied to a session."""
+        ...
+
 
 class RadiusAgent:
     """Serves access servers; without clients in the settings it does nothing."""
@@ -71,7 +79,8 @@ class RadiusAgent:
         self._clients = Clients(load_clients(settings, dictionaries) if settings.clients else ())
         self.dynamic: Asks = DynamicAuthorization(settings, metrics)
         self._access = AccessFlow(settings, service, properties, metrics)
-        self.accounting = AccountingFlow(settings, self._clients, service, metrics, self._cut)
+        self.accounting = AccountingFlow(settings, self._clients, service, metrics, self._cut, self._extend)
+        self._sweeping: asyncio.Task[None] | None = None
         self._heard: dict[str, NasInfo] = {}
         self._tasks: set[asyncio.Task[ControlResult]] = set()
         handlers = {
@@ -96,6 +105,7 @@ class RadiusAgent:
         if not self._ports:
             return
         sessions = await self.accounting.adopt()
+        self._sweeping = asyncio.get_running_loop().create_task(self.accounting.sweep())
         for port in self._ports:
             await port.open(self._settings.receive_buffer_octets)
         log.info(
@@ -109,6 +119,8 @@ class RadiusAgent:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await self.door.idle()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -153,6 +165,15 @@ class RadiusAgent:
         if session.is_being_cut:
             return
         task = asyncio.get_running_loop().create_task(self._end(client, session, cause))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _extend(self, client: Client, session: NasSession, seconds: int) -> None:
+        """A session has credit again: its access server is told its new end, where it takes that."""
+        if not client.settings.change_of_authorization:
+            return
+        timeout = codes.SESSION_TIMEOUT, seconds.to_bytes(4, "big")
+        task = asyncio.get_running_loop().create_task(self.dynamic.change(client, session, [timeout]))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -103,7 +103,7 @@ class Scope:
                 if not self.passes(field.filters):
                     continue
                 self._set(field)
-            except (ValueError, InvalidOperation) as error:
+            except (ValueError, ArithmeticError) as error:
                 raise TemplateError(f"{field.tag}: {error}") from None
             if field.blocks:
                 return

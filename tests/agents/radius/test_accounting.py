@@ -304,6 +304,19 @@ async def test_a_session_without_interims_may_be_silent_for_long() -> None:
     supervision.cancel()
 
 
+async def test_sessions_that_nobody_speaks_of_are_forgotten() -> None:
+    radius = await world(100_000, silence_ns=60 * SECOND)
+    sweeping = asyncio.create_task(radius.agent.accounting.sweep())
+    assert await radius.report(codes.START, user="stranger", session="lost")
+    await radius.start()
+    for sessions in radius.agent.accounting.sessions.values():
+        for session in sessions.values():
+            session.heard_ns -= 61 * SECOND
+    await asyncio.sleep(61)
+    assert list(radius.agent.accounting.sessions[NAME]) == ["s1"], "the core has it still"
+    sweeping.cancel()
+
+
 async def test_usage_of_nobody_is_told_and_answered() -> None:
     radius = await world()
     assert await radius.report(codes.STOP, *usage(10, 1_000), user="stranger")
@@ -319,13 +332,14 @@ async def test_the_account_that_an_access_accept_named_pays_whatever_the_user_is
 
 
 async def test_a_top_up_lets_a_session_that_was_told_its_end_go_on() -> None:
-    radius = await world(20_000, like(profile="voice", debit_interval_ns=0))
+    radius = await world(20_000, like(profile="voice", debit_interval_ns=0, change_of_authorization=True))
     await radius.start()
     await top_up(radius, 1_000_000)
     address = SessionAddress(NAME, "s1", NAS, "voice")
     assert await radius.agent.reauthorize(address) is ControlResult.ACCEPTED
     await asyncio.sleep(40)
     assert radius.nas.asked == []
+    assert radius.nas.changed == [("s1", [number(codes.SESSION_TIMEOUT, 300)])], "a quota of five minutes"
     assert await radius.report(codes.STOP)
     assert radius.posted() == 1_020_000 - 40_000
 

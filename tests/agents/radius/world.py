@@ -4,6 +4,7 @@ An octet costs one nano, a millisecond of a call another. The access server's cl
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
@@ -61,10 +62,17 @@ class AskedNas:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.changed: list[tuple[str, list[Attribute]]] = []
         self.says = ControlResult.ACCEPTED
 
     async def disconnect(self, client: Client, session: NasSession, cause: str) -> ControlResult:
         self.asked.append((session.session_id, cause))
+        return self.says
+
+    async def change(
+        self, client: Client, session: NasSession, attributes: Sequence[Attribute]
+    ) -> ControlResult:
+        self.changed.append((session.session_id, list(attributes)))
         return self.says
 
 

@@ -5,6 +5,7 @@ apart: two of them may use the same Acct-Session-Id, and a proxy sends for many.
 """
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from ocs.agents.radius.wire import codes
 from ocs.agents.radius.wire.packet import Malformed, Packet
 
-LONGEST_ID: Final = 253
+KEPT_NAMES: Final = 10_000  # of access servers
 GIGAWORD: Final = 1 << 32
 PLAUSIBLE_S: Final = (
     7 * 86_400
@@ -75,12 +76,21 @@ def decode_report(packet: Packet, source: str, now_s: int) -> Report:
 
 def nas_name(packet: Packet, source: str) -> str:
     """What an access server calls itself, else its address; never with a separator of session keys."""
-    name = packet.text(codes.NAS_IDENTIFIER)
-    if not name:
-        address = packet.first(codes.NAS_IP_ADDRESS) or packet.first(codes.NAS_IPV6_ADDRESS)
-        is_address = address is not None and len(address) in (4, 16)
-        name = str(ipaddress.ip_address(address)) if is_address and address is not None else source
-    return name.replace("|", "_").replace("/", "_")
+    name = packet.first(codes.NAS_IDENTIFIER)
+    if name:
+        return _named(name)
+    address = packet.first(codes.NAS_IP_ADDRESS) or packet.first(codes.NAS_IPV6_ADDRESS)
+    return source if address is None or len(address) not in (4, 16) else _numbered(address)
+
+
+@lru_cache(maxsize=KEPT_NAMES)
+def _named(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace").replace("|", "_").replace("/", "_")
+
+
+@lru_cache(maxsize=KEPT_NAMES)
+def _numbered(address: bytes) -> str:
+    return str(ipaddress.ip_address(address))
 
 
 def facts_of(packet: Packet) -> tuple[tuple[str, str], ...]:

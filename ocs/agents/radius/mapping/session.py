@@ -46,6 +46,7 @@ class NasSession:
 
     __slots__ = (
         "account",
+        "address",
         "asked",
         "charged_octets",
         "charged_s",
@@ -53,6 +54,7 @@ class NasSession:
         "facts",
         "has_gigawords",
         "has_interims",
+        "heard_ns",
         "is_being_cut",
         "is_open",
         "last_s",
@@ -76,6 +78,7 @@ class NasSession:
         self.last_s = started_s
         self.user = ""
         self.origin = ""
+        self.address: bytes | None = None  # the user's, which may come later than the Start
         self.facts: tuple[tuple[str, str], ...] = ()
         self.seconds, self.received, self.sent = Counter(), Counter(), Counter()
         self.account = ""  # the key of it, where the access server was told it
@@ -85,8 +88,13 @@ class NasSession:
         self.is_open = False  # the charging core has a session of it
         self.is_being_cut = False  # its access server is asked to end it
         self.has_gigawords = False
+        self.heard_ns = 0  # when a report of it came last
         self.has_interims = False
         self.timer: object | None = None
+
+    def is_known(self, address: bytes | None) -> bool:
+        """Whether its facts are there, with the address the user has now."""
+        return bool(self.facts) and (address is None or address == self.address)
 
     @property
     def key(self) -> str:
