@@ -19,6 +19,7 @@ import structlog
 from ocs import __version__, exact_profiles
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.diameter.listening import ListenError
+from ocs.agents.diameter.states import ClientStates
 from ocs.agents.radius.agent import RadiusAgent
 from ocs.agents.radius.loading import LoadError
 from ocs.cgrates.callbacks import FrontClients
@@ -135,7 +136,8 @@ async def _serve_until(
     nodes = _nodes(service, store, scheduler)
     sessions = _sessions(settings, service, store, data_dir)
     door = _diameter_door(settings, service, sessions)
-    agent = DiameterAgent(settings, door or service, metrics, store.born_s)
+    states = ClientStates(None if settings.store.kind == "memory" else data_dir / "origin_states.jsonl")
+    agent = DiameterAgent(settings, door or service, metrics, store.born_s, states)
     service.session_control = {"diameter": agent, **service.session_control}  # the first: it has no bounds
     voice = _voice(settings, service, metrics, sessions)
     freeswitch, kamailio = voice.freeswitch, voice.kamailio

@@ -69,6 +69,8 @@ class Door(Memory):
         self._waiting: dict[str, deque[Pending]] = {}  # by session: events until their account is in memory
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
+        self._adopted = asyncio.Event()  # the sessions of before the start are known
+        self._adopted.set()
 
     def now_ns(self) -> int:
         """The wall clock this service charges by."""

@@ -71,6 +71,7 @@ class ChargingService(ActingDoor):
 
     async def _adopt_open_sessions(self) -> None:
         """After a start: take the sessions the store knows of under supervision, page by page."""
+        self._adopted.clear()
         after: str | int | None = ""
         while after is not None:
             page = await self.store.read(StoreQuery(Table.SESSIONS, after=after, limit=200))
@@ -79,6 +80,7 @@ class ChargingService(ActingDoor):
                     self._watch(account)
             after = page.next_after
             await asyncio.sleep(0)
+        self._adopted.set()
 
     def keep_open(self, key: str, account_key: str, lifetime_ns: int) -> None:
         """Let a session be silent for so long from now: others watch over it."""
@@ -138,6 +140,7 @@ class ChargingService(ActingDoor):
 
     async def client_restarted(self, client: str) -> int:
         """A client has lost its sessions (Origin-State-Id rose, RFC 6733 8.16): close them, count them."""
+        await self._adopted.wait()
         closed = 0
         for key in self.supervision.keys_of(client):
             ref = self.supervision.get(key)

@@ -183,3 +183,33 @@ async def test_085_one_session_id_of_two_hosts_is_two_sessions(world: World) -> 
     assert await world.spent() == (EUR, EUR)
     assert (await relay.update(1, ASKING, host="one.example")).code == 5002
     assert (await relay.update(1, ASKING, host="two.example")).said == GRANTED
+
+
+@pytest.mark.parametrize("is_crash", [True, False])
+@served(durable=True)
+async def test_084_a_client_that_restarted_while_the_server_was_down_is_found_out(
+    world: World, is_crash: bool
+) -> None:
+    direct, relay = await world.open(state_id=7), await world.open("dra.example.net", applications=RELAY)
+    assert (await direct.initial(ASKING, session="d;1")).code == 2001
+    behind = encode_u32(avps.ORIGIN_STATE_ID, 70)
+    assert (await relay.initial(ASKING, behind, session="r;1", host="far.example.net")).code == 2001
+    assert (await world.spent())[1] == 2 * EUR
+    if is_crash:
+        await world.crash()
+        await world.start()
+    else:
+        await world.restart()
+    await world.open(state_id=8)
+    relay = await world.open("dra.example.net", applications=RELAY)
+    await world.until(lambda: _sessions(world, 1))
+    answer = await relay.initial(
+        ASKING, encode_u32(avps.ORIGIN_STATE_ID, 71), session="r;2", host="far.example.net"
+    )
+    assert answer.code == 2001
+    (session,) = (await world.account()).sessions
+    assert session.session_id == "r;2"
+
+
+async def _sessions(world: World, number: int) -> bool:
+    return len((await world.account()).sessions) == number

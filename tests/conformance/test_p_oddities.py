@@ -88,6 +88,15 @@ async def test_a_realm_without_a_name_is_refused(world: World) -> None:
 
 
 @served()
+async def test_a_request_without_a_name_of_its_realm_is_refused_whoever_sends_it(world: World) -> None:
+    client = await world.open()
+    await client.initial(ASKING)
+    empty = {avps.ORIGIN_REALM: encode_utf8(avps.ORIGIN_REALM, "")}
+    assert (await client.update(1, ASKING, replaced=empty)).code == 5004
+    assert (await client.update(1, ASKING)).code == 2001
+
+
+@served()
 async def test_a_client_that_writes_its_name_in_another_case_is_the_same_client(world: World) -> None:
     client = await world.open()
     await client.initial(ASKING)

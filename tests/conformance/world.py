@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from ocs.agents.diameter.agent import DiameterAgent
+from ocs.agents.diameter.states import ClientStates
 from ocs.charging import acts
 from ocs.charging.account import Account
 from ocs.charging.decision import Change
@@ -144,7 +145,8 @@ class World:
             self.clock.monotonic_ns,
         )
         self.service.loads_at_once = self.path is not None
-        self.agent = DiameterAgent(self.settings, self.service, self.metrics, self.store.born_s)
+        states = ClientStates(None if self.path is None else self.path.with_name("origin_states.jsonl"))
+        self.agent = DiameterAgent(self.settings, self.service, self.metrics, self.store.born_s, states)
         self.service.session_control["diameter"] = self.agent
         self.supervision = asyncio.create_task(self.service.run())
         await self.agent.start()

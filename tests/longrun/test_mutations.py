@@ -42,6 +42,7 @@ def faults(log: Path) -> list[str]:
 
 def run(folder: Path, frames: int, seed: int) -> Hostile:
     """Attack a server and check that it does not mind."""
+    print(f"seed {seed}")  # pytest shows it where the run fails
     server = Server(folder)
     settings = json.loads(server.config.read_text(encoding="utf-8"))
     settings["store"] = {"page_cache": PAGE_CACHE}

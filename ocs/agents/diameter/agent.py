@@ -26,6 +26,7 @@ from ocs.agents.diameter.mapping.profiles import ClientProfile
 from ocs.agents.diameter.mapping.request import GyReader
 from ocs.agents.diameter.metrics import DiameterMetrics
 from ocs.agents.diameter.peer import PeerProtocol, PendingAnswer
+from ocs.agents.diameter.states import ClientStates
 from ocs.charging.control import ControlResult, SessionAddress
 from ocs.charging.events import ChargingAnswer, ChargingEvent
 from ocs.config.settings import SECOND, Settings
@@ -86,6 +87,7 @@ class DiameterAgent:
         service: ChargingDoor,
         metrics: DiameterMetrics,
         origin_state_id: int = 1,
+        states: ClientStates | None = None,
     ) -> None:
         self.settings = settings.diameter
         self.limits = settings.diameter.limits
@@ -93,7 +95,8 @@ class DiameterAgent:
         self.origin_host = settings.identity.origin_host
         self.origin_realm = settings.identity.origin_realm
         options = gy_options(settings)
-        self.reader = GyReader(options)
+        self.states = ClientStates() if states is None else states
+        self.reader = GyReader(options, self.states.known)
         self.writer = AnswerWriter(
             self.origin_host, self.origin_realm, options.currency_code, options.currency_decimals
         )
@@ -231,14 +234,23 @@ class DiameterAgent:
         self._count()
         client = self.reader.client(capabilities.origin_host, capabilities.origin_realm)
         client.realm = capabilities.origin_realm
-        if capabilities.origin_state_id is not None and note_state(client, capabilities.origin_state_id):
-            self._restart(client)
+        if capabilities.origin_state_id is not None:
+            self._note_state(client, capabilities.origin_state_id)
 
     def state_reported(self, peer: PeerProtocol, state_id: int) -> None:
         """A watchdog request says an Origin-State-Id: a raised one is as good as in a CER."""
         client = self.reader.client(peer.name, self.origin_realm)
+        self._note_state(client, state_id)
+
+    def _note_state(self, client: Client, state_id: int) -> None:
         if note_state(client, state_id):
             self._restart(client)
+        self._keep_state(client)
+
+    def _keep_state(self, client: Client) -> None:
+        if client.state_id is not None:
+            client.kept_id = client.state_id
+            self.states.keep(client.name, client.state_id)
 
     def closed(self, peer: PeerProtocol) -> None:
         """The connection takes and gives nothing any more."""
@@ -273,6 +285,8 @@ class DiameterAgent:
                 promise.cancel()
         if request.restarted:
             self._restart(request.client)
+        if request.client.state_id != request.client.kept_id:
+            self._keep_state(request.client)
         if self._deferred and request.client.name in self._deferred:
             self._deferred[request.client.name].append(pending)
         else:

@@ -7,15 +7,17 @@ ServiceKey = tuple[int | None, tuple[int, ...]]
 
 
 class Client:
-    """A client as its messages name it; `state_id` is the highest Origin-State-Id seen."""
+    """A client as its messages name it; `state_id` is the highest Origin-State-Id seen, `kept_id` that on disk."""
 
-    __slots__ = ("name", "own_profile", "realm", "state_id")
+    __slots__ = ("kept_id", "name", "own_profile", "realm", "state_id")
 
-    def __init__(self, name: str, realm: str, own_profile: ClientProfile | None) -> None:
+    def __init__(
+        self, name: str, realm: str, own_profile: ClientProfile | None, state_id: int | None = None
+    ) -> None:
         self.name = name
         self.realm = realm
         self.own_profile = own_profile
-        self.state_id: int | None = None
+        self.state_id = self.kept_id = state_id
 
 
 class CreditControlRequest:

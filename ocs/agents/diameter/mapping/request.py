@@ -4,6 +4,7 @@ The hot path of the server: one pass over the top level, groups that come again 
 information, the units asked for) are decoded once and remembered by their bytes, in bounded tables.
 """
 
+from collections.abc import Mapping
 from struct import Struct
 from typing import Final, NoReturn
 
@@ -109,7 +110,9 @@ class _Services:
 class GyReader:
     """Maps requests by the rules of `options`; holds nothing but decoded groups and the names of clients."""
 
-    def __init__(self, options: GyOptions) -> None:
+    def __init__(self, options: GyOptions, states: Mapping[str, int] | None = None) -> None:
+        """`states` are the Origin-State-Ids known from before, by names in lower case."""
+        self._states: Mapping[str, int] = {} if states is None else states
         self._clients: Remembered[Client] = Remembered(options.remembered)
         self.use(options)
 
@@ -208,7 +211,7 @@ class GyReader:
         realm = single.get(avps.ORIGIN_REALM) or _missing(frame, avps.ORIGIN_REALM)
         octets = frame[host[2] : host[3]]
         client = self._clients.known.get(octets)
-        if client is None:
+        if client is None or not 0 < realm[3] - realm[2] <= LONGEST_IDENTITY:
             for name in (host, realm):
                 if not 0 < name[3] - name[2] <= LONGEST_IDENTITY:
                     raise invalid_value(frame, name)
@@ -220,9 +223,13 @@ class GyReader:
         octets = name.encode("utf-8", "replace") if octets is None else octets
         client = self._clients.known.get(octets)
         if client is None:  # a name in another case is that of the same client
-            plain, own = octets.lower(), self.options.profiles.configured(name)
-            client = self._clients.known.get(plain) or self._clients.keep(plain, Client(name, realm, own))
-            self._clients.keep(octets, client)
+            plain = octets.lower()
+            client = self._clients.known.get(plain)
+            if client is None:
+                own, state_id = self.options.profiles.configured(name), self._states.get(name.lower())
+                client = self._clients.keep(plain, Client(name, realm, own, state_id))
+            if plain != octets:
+                self._clients.keep(octets, client)
         return client
 
     def _identities(
