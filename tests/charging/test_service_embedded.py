@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from ocs.charging import acts
+from ocs.charging.account import Account
 from ocs.charging.decision import Change
 from ocs.charging.door import at_once
 from ocs.charging.events import Action, ChargingAnswer, ChargingEvent, Identity, IdentityKind, Result
 from ocs.charging.service import ChargingService, Limits
+from ocs.charging.store import Query, Table
 from ocs.charging.store.sqlite import SqliteStore
 from tests.support.charging import NOON_NS, TARIFF, books_text, initial, once, rg, terminate, update
 from tests.support.door import POLICY, SMS, Counts
@@ -80,6 +82,27 @@ async def test_after_a_restart_a_session_goes_on_and_repeats_get_their_answers(t
         assert (await again.handle(event)).result is Result.SUCCESS
     assert await again.verify("default:3") == []
     await again.store.close()
+
+
+async def test_the_store_lists_whoever_has_a_session_open_also_where_one_commit_opens_and_goes_on(
+    tmp_path: Path,
+) -> None:
+    service = await opened(tmp_path / "ocs.db", 100)
+    await open_accounts(service)
+    lives = [life(number, "a") for number in range(10)]
+
+    async def listed() -> list[str]:
+        rows = (await service.store.read(Query(Table.SESSIONS))).rows
+        return [row.key for row in rows if isinstance(row, Account)]
+
+    everybody = sorted(f"default:{number}" for number in range(10))
+    await asyncio.gather(*(service.handle(event) for events in lives for event in events[:2]))
+    assert await listed() == everybody
+    await asyncio.gather(*(service.handle(events[2]) for events in lives))
+    assert await listed() == everybody
+    await asyncio.gather(*(service.handle(event) for events in lives for event in (events[3], events[-1])))
+    assert await listed() == []
+    await service.store.close()
 
 
 async def test_a_full_disk_makes_clients_wait_and_nothing_is_lost(tmp_path: Path) -> None:
