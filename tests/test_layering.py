@@ -36,17 +36,10 @@ class Row(NamedTuple):
 
 
 STORES = ("ocs.charging.store.memory", "ocs.charging.store.sqlite", "ocs.charging.store.redis")
-ENGINE_AND_BEYOND = (
-    "ocs.charging.service",
-    "ocs.charging.store",
-)
+ENGINE_AND_BEYOND = ("ocs.charging.service", "ocs.charging.store")
 OPERATIONS = (
-    "ocs.charging.account",
-    "ocs.charging.actions",
-    "ocs.charging.acts",
-    "ocs.charging.decision",
-    "ocs.charging.entry",
-    "ocs.charging.supervision",
+    *("ocs.charging.account", "ocs.charging.actions", "ocs.charging.acts"),
+    *("ocs.charging.decision", "ocs.charging.entry", "ocs.charging.supervision"),
 )
 AGENT = Row(allowed=BORDER)
 VOICE = Row(allowed=(*BORDER, "ocs.agents.voice"))
