@@ -51,6 +51,7 @@ from ocs.reload import Reloader
 from ocs.rpc.activity import Activity
 from ocs.rpc.keys import KeysError
 from ocs.rpc.methods.cgrates import on_exact
+from ocs.rpc.methods.cgrates.exact_accounts import ExactAccounts
 from ocs.rpc.methods.ocs_v1 import all as ocs_v1
 from ocs.rpc.registry import Registry
 from ocs.rpc.server import RpcServer
@@ -238,6 +239,7 @@ def _rpc(
     registry = Registry()
     ocs_v1.register(registry)
     on_exact.register(registry, sessions, sessions)
+    ExactAccounts(sessions.exact, settings.sessions.default_tenant).register(registry)
     try:
         return RpcServer(
             service,

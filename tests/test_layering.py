@@ -50,9 +50,18 @@ VOICE_PURE = tuple(
 
 SESSIONS_PURE = Row(allowed=("ocs.sessions",), denied=("ocs.sessions.service",), pure=True)
 COMPAT = ("ocs.charging.cgrates", "ocs.charging.profiles", "ocs.sessions")
+CGRATES_PURE = ("live_tariff", "cost_forms", "forms", "profile_records", "route_forms", "stat_records")
 COMPAT_PURE = Row(allowed=(*COMPAT, "ocs.cgrates"), pure=True)
 
+# Import nothing of `ocs`.
+LEAVES = (
+    *("charging.enums", "charging.money", "charging.store.redis.resp", "cgrates.jsonc", "cgrates.passport"),
+    *("config.currencies", "demo", "diameter", "lazily", "rpc.errors", "rpc.later"),
+)
+
 TABLE: dict[str, Row] = {
+    **{f"ocs.{name}": Row(pure=True) for name in LEAVES},
+    **{f"ocs.cgrates.{name}": COMPAT_PURE for name in CGRATES_PURE},
     "ocs": Row(pure=True),
     "ocs.__main__": Row(allowed=("ocs.cli",)),
     "ocs.app": Row(allowed=("ocs",), denied=("ocs.cli",)),
@@ -69,10 +78,7 @@ TABLE: dict[str, Row] = {
     "ocs.config": Row(allowed=("ocs.charging.money",)),
     "ocs.config.settings": Row(allowed=("ocs.config.constraints", "ocs.config.exchange"), pure=True),
     "ocs.config.exchange": Row(allowed=("ocs.config.constraints",), pure=True),
-    "ocs.config.currencies": Row(pure=True),
     "ocs.config.profiles": Row(allowed=("ocs.config.settings",), pure=True),
-    "ocs.demo": Row(pure=True),
-    "ocs.lazily": Row(pure=True),
     "ocs.log": Row(allowed=("ocs.config.settings",)),
     "ocs.reload": Row(allowed=("ocs.config",)),
     "ocs.backup": Row(),
@@ -81,11 +87,8 @@ TABLE: dict[str, Row] = {
     "ocs.metrics": Row(allowed=("ocs.charging.events", "ocs.counts")),
     "ocs.exporting": Row(allowed=("ocs.charging.profiles",)),
     "ocs.exporting.records": Row(allowed=("ocs.charging.profiles",), pure=True),
-    "ocs.diameter": Row(pure=True),
     "ocs.charging": Row(allowed=("ocs.charging",), denied=ENGINE_AND_BEYOND, pure=True),
     "ocs.charging.events": Row(allowed=("ocs.charging.enums",), pure=True),
-    "ocs.charging.enums": Row(pure=True),
-    "ocs.charging.money": Row(pure=True),
     "ocs.charging.rating": Row(allowed=("ocs.charging.events", "ocs.charging.money"), pure=True),
     "ocs.charging.tariff": Row(
         allowed=(
@@ -132,7 +135,6 @@ TABLE: dict[str, Row] = {
         allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"),
         denied=("ocs.charging.engine", "ocs.charging.rating", "ocs.charging.tariff", "ocs.charging.service"),
     ),
-    "ocs.charging.store.redis.resp": Row(pure=True),
     "ocs.charging.store.redis.units": Row(
         allowed=(
             *("ocs.charging.account", "ocs.charging.decision", "ocs.charging.events"),
@@ -289,21 +291,13 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates": Row(
         allowed=(*COMPAT, "ocs.charging.schedule", "ocs.exporting", "ocs.rpc.errors", "ocs.rpc.tasks")
     ),
-    "ocs.cgrates.live_tariff": COMPAT_PURE,
     "ocs.cgrates.ip_pools": Row(allowed=("ocs.cgrates.objects", "ocs.charging.cgrates.values"), pure=True),
     "ocs.cgrates.migrate": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
-    "ocs.cgrates.passport": Row(pure=True),
-    "ocs.cgrates.cost_forms": COMPAT_PURE,
     "ocs.cgrates.cost_reader": Row(allowed=(*COMPAT, "ocs.cgrates", "ocs.rpc.errors"), pure=True),
-    "ocs.cgrates.forms": COMPAT_PURE,
-    "ocs.cgrates.jsonc": Row(pure=True),
     "ocs.cgrates.kinds": Row(allowed=(*COMPAT, "ocs.cgrates", "ocs.exporting.records"), pure=True),
-    "ocs.cgrates.profile_records": COMPAT_PURE,
     "ocs.cgrates.query_records": Row(
         allowed=(*COMPAT, "ocs.cgrates", "ocs.charging.cron", "ocs.charging.schedule"), pure=True
     ),
-    "ocs.cgrates.route_forms": COMPAT_PURE,
-    "ocs.cgrates.stat_records": COMPAT_PURE,
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
     "ocs.cgrates.listening": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
     "ocs.cgrates.program": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
@@ -348,14 +342,16 @@ TABLE: dict[str, Row] = {
         allowed=(*BORDER, "ocs.charging.money", "ocs.charging.store", "ocs.log", "ocs.reload", "ocs.tariffs"),
         denied=STORES,
     ),
-    "ocs.rpc.errors": Row(pure=True),
     "ocs.rpc.keys": Row(allowed=("ocs.rpc.caller",), pure=True),
-    "ocs.rpc.later": Row(pure=True),
     "ocs.rpc.envelope": Row(allowed=("ocs.rpc.errors",), pure=True),
     "ocs.rpc.values": Row(allowed=("ocs.rpc.errors", "ocs.charging.money"), pure=True),
     "ocs.rpc.methods.cgrates": Row(
         allowed=("ocs.cgrates", "ocs.charging", "ocs.exporting", "ocs.rpc", "ocs.sessions"),
         denied=(*STORES, "ocs.charging.service", "ocs.cgrates.program"),
+    ),
+    "ocs.rpc.methods.cgrates.exact_accounts": Row(
+        allowed=("ocs.cgrates.objects", "ocs.charging", "ocs.rpc"),
+        denied=(*STORES, "ocs.charging.service"),
     ),
     "ocs.rpc.methods": Row(
         allowed=(

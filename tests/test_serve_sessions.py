@@ -229,6 +229,26 @@ def test_a_tenant_does_not_reach_accounts_of_another(server: Server) -> None:
     assert server.refusal("SessionSv1.AuthorizeEvent", foreign) == "RALS_ERROR:ACCOUNT_NOT_FOUND"
 
 
+def test_a_portal_of_cgrates_looks_after_accounts(server: Server) -> None:
+    assert server.call("APIerSv1.Ping", {}) == "Pong"
+    whose = {"Tenant": "cgrates.org", "Account": RICH}
+    server.call("SessionSv1.InitiateSession", call_of("InitSession", "60s"))
+    held = server.call("APIerSv2.GetAccount", whose)
+    assert held["BalanceMap"]["*monetary"][0]["Value"] == (CREDIT - 60 * SECOND_COST) / S
+    more = {**whose, "BalanceType": "*monetary", "Value": 2.5}
+    assert server.call("APIerSv1.AddBalance", more) == "OK"
+    server.killed()
+    assert server.money() == (CREDIT + 5 * S // 2, 60 * SECOND_COST)
+    assert server.call("APIerSv2.SetAccount", {**whose, "ExtraOptions": {"Disabled": True}}) == "OK"
+    assert server.call("APIerSv1.GetAccount", whose)["Disabled"] is True
+    refused = server.answer("SessionSv1.AuthorizeEvent", call_of("GetMaxUsage", "60s", "call-2"))
+    assert refused["error"] or refused["result"] == {"MaxUsage": 0}
+    assert held["ID"].removeprefix("cgrates.org:") in server.call("APIerSv1.GetAccountIDs", {})
+    assert server.call("CoreSv1.Status", {})["node_id"] == "ocs"
+    assert server.call("CacheSv1.ReloadCache", {}) == "OK"
+    assert server.refusal("APIerSv1.RemoveAccount", whose).startswith("rpc: can't find method")
+
+
 def test_a_killed_server_loses_nothing_and_charges_nothing_twice(server: Server) -> None:
     server.call("SessionSv1.InitiateSession", call_of("InitSession", "60s"))
     server.killed()

@@ -13,8 +13,10 @@ from ocs.rpc.caller import Caller, Role
 from ocs.rpc.later import Later
 from ocs.rpc.methods.cgrates import (
     attributes,
+    caches,
     cdr_queries,
     cdrs,
+    core,
     exchange,
     generic_sessions,
     live_sessions,
@@ -40,7 +42,7 @@ SERVICES = (
 PINGED = frozenset(
     (
         *("SessionSv1", "CDRsV1", "CDRsV2", "ChargerSv1", "AttributeSv1", "ResourceSv1", "RouteSv1"),
-        *("StatSv1", "ThresholdSv1", "EeSv1", "ErSv1"),
+        *("StatSv1", "ThresholdSv1", "EeSv1", "ErSv1", "APIerSv1", "APIerSv2", "CoreSv1", "CacheSv1"),
     )
 )
 OF_RECORDS = frozenset(
@@ -61,17 +63,21 @@ class Ready(Protocol):
         """Brings what they need into memory."""
 
 
-def register(registry: Registry, runtime: Runtime, ready: Ready) -> None:
-    """Adds the methods of a runtime to the registry of a server."""
-    own = Registry()
+def offered() -> list[Method]:
+    """The methods that are the same functions here."""
+    own, pings = Registry(), Registry()
     for service in SERVICES:
         service.register(own)
-    cdr_queries.TABLE.register(own)
-    profiles.TABLE.register(own)
-    pings = Registry()
+    for table in (cdr_queries.TABLE, profiles.TABLE, core.TABLE, caches.TABLE):
+        table.register(own)
     ping.register(pings)
-    offered = (each for each in own if each.name not in LEFT_OUT)
-    for method in (*offered, *(each for each in pings if each.name.rpartition(".")[0] in PINGED)):
+    found = [each for each in own if each.name not in LEFT_OUT]
+    return found + [each for each in pings if each.name.rpartition(".")[0] in PINGED]
+
+
+def register(registry: Registry, runtime: Runtime, ready: Ready) -> None:
+    """Adds the methods of a runtime to the registry of a server."""
+    for method in offered():
         made = _waiting if method.is_async else _plain
         function = made(method, runtime, ready)
         function.__doc__ = method.function.__doc__

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Iterator
 
-from ocs.rpc.methods.cgrates import CGRATES, known
+from ocs.rpc.methods.cgrates import CGRATES, known, on_exact
+from ocs.rpc.methods.cgrates.exact_accounts import ExactAccounts
 from ocs.rpc.registry import Registry
 
 HEADING = """\
 # Methods of CGRateS
 
-What `ocs cgrates` answers of the JSON-RPC methods of CGRateS, made from its code by
+What `ocs cgrates` and `ocs serve` answer of the JSON-RPC methods of CGRateS, made from the code by
 `python -m ocs.rpc.methods.cgrates.page`. Every method of `APIerSv1` answers under `APIerSv2` as well. Parameters
 and answers have the members of CGRateS; members may be written in any case, unknown ones are ignored. Whatever a
 method changes is on disk before its answer leaves. A method that is not there is answered as CGRateS answers it:
@@ -27,6 +28,17 @@ Different on purpose:
 - `IPsV1` gives addresses of whole networks, in ascending or descending order; sessions take them by `AuthorizeIP`,
   `AllocateIP` and `ReleaseIP` where `sessions.ips_conns` is set, and lose them when they cannot begin.
 - `CoreSv1.StartCPUProfiling` writes a profile of Python, to be read with `pstats`.
+
+On `ocs serve` sessions, records and profiles have the same methods, and accounts those a portal needs. There
+
+- a balance is named by its `ID`, which is its `Uuid` too; money without a name is the balance `main`. `Value` shows
+  what is available: what sessions hold is not in it.
+- `SetAccount`, `AddBalance`, `SetBalance` and `SetBalances` open an account that is not there, on the plan of
+  `charging.dynaprepaid_plan` or the only one of the tariff; a name of digits is its number as well.
+- `DebitBalance` takes from a balance that is there; `Weight` is a whole number; accounts are not removed, for their
+  history stays: `SetAccount` with `Disabled` bars one.
+- the tariff is that of ocs.yaml, with its versions: tariff plans are not loaded over this API. `OcsV1` has what is
+  left: histories, action plans, triggers, shared groups, re-rating.
 """
 
 
@@ -35,21 +47,42 @@ def page(registry: Registry = CGRATES) -> str:
     return "\n".join((HEADING, *_summary(registry), *_tables(registry), ""))
 
 
+def served() -> frozenset[str]:
+    """Names of the methods that `ocs serve` answers as well."""
+    registry = Registry()
+    ExactAccounts(_Nobody(), "").register(registry)
+    return frozenset(method.name for method in (*on_exact.offered(), *registry))
+
+
+class _Nobody:
+    """Knows no account."""
+
+    async def key_of(self, tenant: str, name: str) -> str:
+        """The key it would have."""
+        return f"{tenant}:{name}"
+
+
 def _summary(registry: Registry) -> Iterator[str]:
-    names = list(known.names())
+    names, exact = list(known.names()), served()
     there = sum(name in registry for name in names)
-    yield f"{there} of {len(names)} known methods are there."
+    also = sum(name in exact for name in names)
+    yield f"{there} of {len(names)} known methods are there; {also} of them on `ocs serve` too."
 
 
 def _tables(registry: Registry) -> Iterator[str]:
     summaries = {method.name: method.summary for method in registry}
+    exact = served()
+    heading = (
+        "| method | `ocs cgrates` | `ocs serve` | what it does, or why it is not there |\n|---|---|---|---|"
+    )
     for service, methods in known.SERVICES.items():
-        yield f"\n## {service}\n\n| method | there | what it does, or why it is not there |\n|---|---|---|"
+        yield f"\n## {service}\n\n{heading}"
         for name in sorted(set(methods)):
             full = f"{service}.{name}"
             summary = summaries.get(full)
             note = known.reason(full) if summary is None else summary
-            yield f"| `{name}` | {'no' if summary is None else 'yes'} | {note.replace('|', '/')} |"
+            there = ("no" if summary is None else "yes", "yes" if full in exact else "no")
+            yield f"| `{name}` | {there[0]} | {there[1]} | {note.replace('|', '/')} |"
 
 
 if __name__ == "__main__":
