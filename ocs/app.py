@@ -16,7 +16,7 @@ from typing import Protocol, cast
 
 import structlog
 
-from ocs import __version__, exact_profiles
+from ocs import __version__, exact_profiles, exact_shared
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.diameter.listening import ListenError
 from ocs.agents.diameter.states import ClientStates
@@ -43,6 +43,7 @@ from ocs.exact_agents import VoiceAgents
 from ocs.exact_door import SurroundedDoor
 from ocs.exact_radius import RadiusProperties
 from ocs.exact_sessions import ExactRuntime
+from ocs.exact_shared import SharedRuntime
 from ocs.log import set_level
 from ocs.metrics import Metrics
 from ocs.nodes import Alone, Nodes
@@ -134,8 +135,8 @@ async def _serve_until(
     activity = Activity()
     service.watch = activity.answered
     scheduler = Scheduler(service)
-    nodes = _nodes(service, store, scheduler)
     sessions = _sessions(settings, service, store, data_dir)
+    nodes = _nodes(service, store, scheduler, sessions)
     door = _diameter_door(settings, service, sessions)
     states = ClientStates(None if settings.store.kind == "memory" else data_dir / "origin_states.jsonl")
     agent = DiameterAgent(settings, door or service, metrics, store.born_s, states)
@@ -219,11 +220,15 @@ def _reloader(
     return reloader
 
 
-def _nodes(service: ChargingService, store: OpenStore, scheduler: Scheduler) -> Nodes | Alone:
+def _nodes(
+    service: ChargingService, store: OpenStore, scheduler: Scheduler, sessions: ExactRuntime
+) -> Nodes | Alone:
     """The other servers, where the store is one that several share."""
-    if not service.is_shared:
+    if not isinstance(sessions, SharedRuntime):
         return Alone()
-    return Nodes(service, cast(SharedStore, store), scheduler.plan, scheduler.look_again)
+    nodes = Nodes(service, cast(SharedStore, store), scheduler.plan, scheduler.look_again)
+    nodes.on_recorded, nodes.catch_up = sessions.hear, sessions.catch_up
+    return nodes
 
 
 def _rpc(
@@ -259,8 +264,11 @@ def _rpc(
 
 def _sessions(settings: Settings, service: ChargingService, store: OpenStore, data_dir: Path) -> ExactRuntime:
     try:
-        sessions = ExactRuntime(
-            service, store, settings.sessions, settings.records, settings.actions, data_dir
+        kept = settings.sessions, settings.records, settings.actions, data_dir
+        sessions = (
+            SharedRuntime(service, cast(exact_shared.Store, store), settings.identity.origin_host, *kept)
+            if service.is_shared
+            else ExactRuntime(service, store, *kept)
         )
     except JournalError as error:
         raise StoreError(f"sessions and records: {error}") from error

@@ -19,12 +19,13 @@ from ocs.charging.account import session_key
 from ocs.charging.entry import Cdr
 from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Result
 from ocs.charging.service import ChargingService
+from ocs.charging.store import StoreError
 from ocs.config.settings import DiameterSubsystem
 from ocs.exact_accounting import REQUEST_TYPES
 from ocs.exact_records import TORS, event_of
 from ocs.exact_sessions import ExactRuntime
 from ocs.sessions import values
-from ocs.sessions.errors import NOT_FOUND, ServiceError
+from ocs.sessions.errors import NOT_FOUND, Outrun, ServiceError
 from ocs.sessions.model import CgrEvent
 from ocs.sessions.values import Event
 
@@ -37,6 +38,8 @@ BEGINNINGS = (EventKind.INITIAL, EventKind.EVENT)
 MOST_CLIENTS = 10_000
 BUSY = (Result.TOO_BUSY, Result.FAILED)  # the client may say it again
 SWEEP_S = 60.0
+ATTEMPTS = 8  # to take a place that other servers want too
+CAUSE_NO_PLACE = "no place of its resource is free"
 
 Deliver = Callable[[ChargingAnswer], None]
 
@@ -125,8 +128,13 @@ class SurroundedDoor:
 
     # --- resources
 
-    def _allocated(self, event: ChargingEvent, fields: Event, payer: str, deliver: Deliver) -> None:
-        """A place for a session, or a refusal; a session that is refused leaves its place."""
+    def _allocated(
+        self, event: ChargingEvent, fields: Event, payer: str, deliver: Deliver, left: int = ATTEMPTS
+    ) -> None:
+        """A place for a session, or a refusal; a session that is refused leaves its place.
+
+        Where another server was quicker the place is asked for again; the core repeats its answer then.
+        """
         usage_id, tenant = _usage_id(event), self._runtime.tenant
         asked = CgrEvent(tenant, fields, {USAGE_ID: usage_id})
         had_one = self._runtime.surroundings.resources.holds(tenant, usage_id)
@@ -138,6 +146,8 @@ class SurroundedDoor:
             else:
                 log.info("profiles.refused", session=event.session_id, reason=str(error))
                 deliver(ChargingAnswer(Result.LIMIT_EXCEEDED, message=str(error)))
+                if left < ATTEMPTS:
+                    self._abandon(event)
             return
         self._opening[usage_id] = self._opening.get(usage_id, 0) + 1
 
@@ -147,9 +157,33 @@ class SurroundedDoor:
                 del self._opening[usage_id]
             if answer.result is not Result.SUCCESS and not had_one:
                 self._release(usage_id)
-            self._when_durable(lambda error: deliver(answer if error is None else _lost(answer)))
+
+            def durable(error: Exception | None) -> None:
+                if isinstance(error, Outrun) and left and answer.result is Result.SUCCESS:
+                    self._runtime.spawn(self._allocated_again(event, fields, payer, deliver, left - 1))
+                else:
+                    deliver(answer if error is None else _lost(answer))
+
+            self._when_durable(durable)
 
         self._charge(event, payer, answered)
+
+    async def _allocated_again(
+        self, event: ChargingEvent, fields: Event, payer: str, deliver: Deliver, left: int
+    ) -> None:
+        try:
+            await self._runtime.catch_up()
+        except StoreError as error:
+            log.warning("profiles.not_caught_up", session=event.session_id, error=str(error))
+            deliver(ChargingAnswer(Result.TOO_BUSY))
+            return
+        self._allocated(event, fields, payer, deliver, left)
+
+    def _abandon(self, event: ChargingEvent) -> None:
+        """End a session that the core has opened and that has no place after all."""
+        ref = self._service.supervision.get(session_key(event.client, event.session_id))
+        if ref is not None:
+            self._runtime.spawn(self._service.close_session(ref, CAUSE_NO_PLACE))
 
     def _released(self, event: ChargingEvent, deliver: Deliver) -> Deliver:
         """Frees the place of a session that has ended before its end is answered."""
@@ -189,7 +223,10 @@ class SurroundedDoor:
     async def sweep(self) -> None:
         """Free the places of sessions that the core does not have."""
         for usage_id in self._usages():
-            is_open = self._service.supervision.get(usage_id.removeprefix(MARK)) is not None
+            key = usage_id.removeprefix(MARK)
+            is_open = self._service.supervision.get(key) is not None or await self._service.is_open_elsewhere(
+                key
+            )
             if not is_open and usage_id not in self._opening:
                 self._release(usage_id)
         await self._runtime.durable()

@@ -137,7 +137,10 @@ class KeptState(State):
         if life == self._lives:
             self._lives += 1
             self._roll_back()
-        done(JournalError(str(error)))
+        done(self._told(error))
+
+    def _told(self, error: StoreError) -> JournalError:
+        return JournalError(str(error))
 
     def _roll_back(self) -> None:
         """Nothing that is under way became durable: sessions and records are again as the store has them."""
@@ -181,7 +184,8 @@ class ExactSurroundings(ProfileSurroundings):
 class ExactRuntime(Runtime):
     """Sessions and records of one `ocs serve`."""
 
-    surroundings_type = ExactSurroundings
+    surroundings_type: type[ExactSurroundings] = ExactSurroundings
+    state_type: Callable[[KeepingStore], KeptState] = KeptState
     has_cold_accounts = True
 
     def __init__(
@@ -195,7 +199,7 @@ class ExactRuntime(Runtime):
     ) -> None:
         """`folder` is where exports go, and what could not be told. Raises JournalError, ConfigError."""
         told = records or RecordSettings()
-        state = KeptState(store)
+        state = self.state_type(store)
         count = state.load()
         usage = settings.default_usage
         self.exact = ExactAccounting(

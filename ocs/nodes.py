@@ -8,7 +8,8 @@ has its connection.
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import msgspec
 import structlog
@@ -17,7 +18,7 @@ from ocs.charging.account import Account
 from ocs.charging.control import Ask, ControlResult
 from ocs.charging.service import ChargingService
 from ocs.charging.store import StoreError
-from ocs.charging.store.shared import SharedStore
+from ocs.charging.store.shared import Recorded, SharedStore
 
 log = structlog.get_logger()
 
@@ -72,6 +73,8 @@ class Nodes:
         self._on_missed = on_missed
         self._answer_s = answer_s
         self._mine = f"node:{uuid.uuid4().hex}"
+        self.on_recorded: Callable[[Recorded], None] | None = None
+        self.catch_up: Callable[[], Awaitable[None]] | None = None  # with what others have recorded
         self.channels: tuple[str, ...] = (ASKS, self._mine)
         self._after_ms = 0
         self._planned: set[str] = set()
@@ -122,23 +125,39 @@ class Nodes:
         if is_planned:
             self._planned.add(key)
 
+    def recorded(self, entry: Recorded) -> None:
+        """Records have been kept."""
+        if self.on_recorded is not None:
+            self.on_recorded(entry)
+
     def missed(self) -> None:
-        """Plans may have been set that were not heard of."""
+        """Plans and records may have been set that were not heard of."""
         self._on_missed()
+        if self.catch_up is not None:
+            self._spawn(self._caught_up(self.catch_up))
+
+    async def _caught_up(self, catch_up: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await catch_up()
+        except StoreError as error:
+            log.warning("nodes.not_caught_up", error=str(error))
 
     def said(self, channel: str, message: bytes) -> None:
         """A question of another server, or the answer to one of this server's."""
         if channel == ASKS:
             question = msgspec.msgpack.decode(message, type=_Question)
             if question.answer_to != self._mine:
-                task = asyncio.get_running_loop().create_task(self._answer(question))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._spawn(self._answer(question))
             return
         answer = msgspec.msgpack.decode(message, type=_Answer)
         waiting = self._asked.get(answer.number)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer.said)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # --- clients of others
 

@@ -108,23 +108,13 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.charging.tariff.import_cgrates": Row(
         allowed=(
-            "ocs.charging.account",
-            "ocs.charging.actions.conditions",
-            "ocs.charging.actions.model",
-            "ocs.charging.actions.moments",
-            "ocs.charging.actions.targets",
-            "ocs.charging.cgrates.csv_folder",
-            "ocs.charging.cgrates.timings",
-            "ocs.charging.cgrates.values",
-            "ocs.charging.events",
-            "ocs.charging.ledger",
-            "ocs.charging.money",
-            "ocs.charging.profiles.csv_reader",
-            "ocs.charging.profiles.filters",
-            "ocs.charging.rating",
-            "ocs.charging.schedule",
-            "ocs.charging.tariff",
-            "ocs.charging.terms_reader",
+            *("ocs.charging.account", "ocs.charging.actions.conditions"),
+            *("ocs.charging.actions.model", "ocs.charging.actions.moments"),
+            *("ocs.charging.actions.targets", "ocs.charging.cgrates.csv_folder"),
+            *("ocs.charging.cgrates.timings", "ocs.charging.cgrates.values", "ocs.charging.events"),
+            *("ocs.charging.ledger", "ocs.charging.money", "ocs.charging.profiles.csv_reader"),
+            *("ocs.charging.profiles.filters", "ocs.charging.rating", "ocs.charging.schedule"),
+            *("ocs.charging.tariff", "ocs.charging.terms_reader"),
         ),
         pure=True,
     ),
@@ -135,13 +125,7 @@ TABLE: dict[str, Row] = {
         allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"),
         denied=("ocs.charging.engine", "ocs.charging.rating", "ocs.charging.tariff", "ocs.charging.service"),
     ),
-    "ocs.charging.store.redis.units": Row(
-        allowed=(
-            *("ocs.charging.account", "ocs.charging.decision", "ocs.charging.events"),
-            "ocs.charging.store",
-        ),
-        pure=True,
-    ),
+    "ocs.charging.store.redis.units": Row(allowed=("ocs.charging",), denied=ENGINE_AND_BEYOND[:1], pure=True),
     "ocs.charging.service": Row(
         allowed=("ocs.charging", "ocs.config.settings", "ocs.metrics"), denied=STORES
     ),
@@ -247,7 +231,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             *("ocs.agents.voice.parties", "ocs.cgrates", "ocs.config.settings", "ocs.sessions"),
             *("ocs.charging.account", "ocs.charging.entry", "ocs.charging.events", "ocs.charging.service"),
-            *("ocs.exact_accounting", "ocs.exact_records", "ocs.exact_sessions"),
+            *("ocs.charging.store", "ocs.exact_accounting", "ocs.exact_records", "ocs.exact_sessions"),
         ),
         denied=("ocs.cgrates.program",),
     ),
@@ -267,6 +251,13 @@ TABLE: dict[str, Row] = {
             *("ocs.exact_accounting", "ocs.exact_acting", "ocs.exact_exchange", "ocs.exact_outside"),
             *("ocs.exact_records", "ocs.exact_sources"),
             "ocs.sessions",
+        ),
+        denied=("ocs.cgrates.program", *STORES),
+    ),
+    "ocs.exact_shared": Row(
+        allowed=(
+            *("ocs.cgrates", "ocs.charging.control", "ocs.charging.profiles", "ocs.charging.service"),
+            *("ocs.charging.store", "ocs.exact_accounting", "ocs.exact_sessions", "ocs.sessions"),
         ),
         denied=("ocs.cgrates.program", *STORES),
     ),

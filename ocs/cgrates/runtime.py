@@ -57,6 +57,7 @@ class Runtime(Tasks):
     """
 
     surroundings_type = ProfileSurroundings
+    is_shared = False  # with other servers, which may be quicker: a step that was outrun is taken again
     has_cold_accounts = False  # whether a step may have to wait for the accounts it is about
 
     def __init__(
@@ -134,6 +135,9 @@ class Runtime(Tasks):
 
     async def _ready_for(self, event: CgrEvent) -> None:
         await self.make_ready((event,))
+
+    async def catch_up(self) -> None:
+        """Learns what other servers have changed; here there are none."""
 
     async def durable(self) -> None:
         """Returns when everything changed so far is on disk. Raises JournalError."""
@@ -255,20 +259,21 @@ class Runtime(Tasks):
 
     async def start(self) -> None:
         """Goes on with what was there when the server ended."""
-        for session in list(self.state.sessions.values()):
-            self.state.put_session(self.restored(session))
-        for session in list(self.state.closed.values()):
-            self.state.put(Kind.CLOSED_SESSION, session.cgrid, self.restored(session))
+        self._restore_sessions()
         if self.settings.schedulers.enabled:
             self._scheduling.append(self.spawn(self.scheduler.run()))
         if self.settings.trends.enabled or self.settings.rankings.enabled:
             self.queries.plan_all()
             self._scheduling.append(self.spawn(self.queries.run()))
+        await self.timers.start()
+        self.exchange.start(self.spawn)
+
+    def _restore_sessions(self) -> None:
+        for session in list(self.state.sessions.values()):
+            self.state.put_session(self.restored(session))
         for kind in (Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION):
             for session in list(self.state.tables[kind].values()):
                 self.state.put(kind, session.cgrid, self.restored(session))
-        await self.timers.start()
-        self.exchange.start(self.spawn)
 
     def restored(self, session: Session) -> Session:
         """A session of the journal with the money of its runs in the core's own form."""

@@ -259,6 +259,14 @@ class ChargingService(ActingDoor):
         if account is not None and account.version < version and key not in self._undurable:
             self._forget_identities(self._accounts.pop(key))
 
+    async def is_open_elsewhere(self, key: str) -> bool:
+        """Whether a session that is not watched over here is open at another server."""
+        if not self.is_shared:
+            return False
+        account_key = await self.store.find(key)
+        account = None if account_key is None else await self.account(account_key)
+        return account is not None and any(session.key == key for session in account.sessions)
+
     async def take_over(self, key: str) -> None:
         """Watch over the sessions of an account, wherever they were begun."""
         account = await self.account(key)

@@ -5,6 +5,10 @@ class ServiceError(Exception):
     """The text is the answer: `NOT_FOUND`, `RALS_ERROR:ACCOUNT_NOT_FOUND` ..."""
 
 
+class Outrun(Exception):
+    """Another server has changed what a step was decided on: it has not happened, and is to be taken again."""
+
+
 def missing(*names: str) -> ServiceError:
     """Mandatory members that are not there."""
     return ServiceError(f"MANDATORY_IE_MISSING: [{' '.join(names)}]")

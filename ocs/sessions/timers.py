@@ -14,7 +14,7 @@ import structlog
 from ocs.sessions.accounting import Outcome, Report
 from ocs.sessions.cdrs import CdrService
 from ocs.sessions.clients import Client, ClientError
-from ocs.sessions.errors import ServiceError
+from ocs.sessions.errors import Outrun, ServiceError
 from ocs.sessions.model import CgrEvent, Run, Session, cgrid_of
 from ocs.sessions.service import SessionService, duration_in
 
@@ -23,6 +23,7 @@ log = structlog.get_logger()
 SECOND_NS = 1_000_000_000
 MILLISECOND_S = 0.001
 SWEEP_S = 10.0
+ATTEMPTS = 8  # to end a session that other servers change
 INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
 UNAUTHORIZED_DESTINATION = "UNAUTHORIZED_DESTINATION"
 SERVER_ERROR = "SERVER_ERROR"
@@ -51,12 +52,17 @@ class SessionTimers:
         self._loops: dict[str, asyncio.Task[Any]] = {}
         self._lifetimes: dict[str, asyncio.TimerHandle] = {}
         self._periodic: list[asyncio.Task[Any]] = []
+        self.is_elsewhere: Callable[[str], bool] = (
+            _never  # whether another server has the timers of a session
+        )
+        self.catch_up: Callable[[], Awaitable[None]] = _at_once  # with what other servers have changed
 
     async def start(self) -> None:
         """Goes on with the sessions that were active, and begins what is done from time to time."""
         self._sessions.watch = self
         for session in list(self._sessions.records.sessions.values()):
-            self.opened(session)
+            if not self.is_elsewhere(session.cgrid):
+                self.opened(session)
         interval_ns = self._sessions.settings.channel_sync_interval_ns
         if interval_ns > 0:
             self._periodic.append(asyncio.create_task(self._every(interval_ns / SECOND_NS, self.sync)))
@@ -78,7 +84,7 @@ class SessionTimers:
 
     def opened(self, session: Session) -> None:
         """A session has begun, or is there again after a restart."""
-        if session.debit_interval_ns > 0 and any(run.request_type in DEBITING for run in session.runs):
+        if self._is_debited(session):
             self._loops[session.cgrid] = self._spawn(self._debit_loop(session.cgrid))
         self.touched(session)
 
@@ -89,10 +95,32 @@ class SessionTimers:
         if old is not None:
             old.cancel()
         if lifetime_ns > 0:
-            loop = asyncio.get_running_loop()
-            self._lifetimes[session.cgrid] = loop.call_later(
-                lifetime_ns / SECOND_NS, lambda: self._spawn(self._expired(session.cgrid))
-            )
+            self._arm(session.cgrid, lifetime_ns)
+
+    def due_ns(self, session: Session) -> int | None:
+        """When the timers of a session have something to do; None where it has none."""
+        if self._is_debited(session):
+            return session.updated_ns + session.debit_interval_ns
+        lifetime_ns = self._lifetime(session)
+        return session.updated_ns + lifetime_ns if lifetime_ns > 0 else None
+
+    def take_over(self, session: Session) -> None:
+        """Go on with a session whose timers another server had, and where they stood."""
+        self.opened(session)
+        handle, lifetime_ns = self._lifetimes.pop(session.cgrid, None), self._lifetime(session)
+        if handle is not None:
+            handle.cancel()
+            left_ns = max(session.updated_ns + lifetime_ns - self._sessions.wall_ns(), 0)
+            self._arm(session.cgrid, left_ns)
+
+    def _is_debited(self, session: Session) -> bool:
+        return session.debit_interval_ns > 0 and any(run.request_type in DEBITING for run in session.runs)
+
+    def _arm(self, cgrid: str, left_ns: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._lifetimes[cgrid] = loop.call_later(
+            left_ns / SECOND_NS, lambda: self._spawn(self._expired(cgrid))
+        )
 
     def ended(self, cgrid: str) -> None:
         """A session is no longer active."""
@@ -124,7 +152,11 @@ class SessionTimers:
             if session is None:
                 return
             outcome = self._debit(session)
-            await self._durable()
+            try:
+                await self._durable()
+            except Outrun:
+                await self.catch_up()
+                continue
             if outcome.refusal:
                 known = outcome.refusal == UNAUTHORIZED_DESTINATION
                 await self.disconnect(cgrid, UNAUTHORIZED_DESTINATION if known else SERVER_ERROR)
@@ -192,11 +224,22 @@ class SessionTimers:
             return True
         if await self._asked(session, reason):
             return True
-        session = await self._prepared(cgrid)
-        if session is not None:
-            self.force_end(session, None, None)
-            await self._durable()
+        await self._end(cgrid, None, None)
         return False
+
+    async def _end(self, cgrid: str, usage: int | None, last_used: int | None) -> None:
+        """Ends a session without its client, durably."""
+        for _ in range(ATTEMPTS):
+            session = await self._prepared(cgrid)
+            if session is None:
+                return
+            self.force_end(session, usage, last_used)
+            try:
+                await self._durable()
+                return
+            except Outrun:
+                await self.catch_up()
+        log.warning("session.not_ended", cgrid=cgrid, reason="other servers change it all the time")
 
     async def _asked(self, session: Session, reason: str) -> bool:
         settings, pauses = self._sessions.settings, (1, 1)
@@ -266,8 +309,7 @@ class SessionTimers:
         last = _first(duration_in(session.options, "*sessionsTTLLastUsed"), settings.session_ttl_last_used)
         if usage is None and more is not None:
             usage = self._used(session) + more
-        self.force_end(session, usage, last)
-        await self._durable()
+        await self._end(cgrid, usage, last)
         await self._asked(session, "SESSION_TIMEOUT")
 
     # --- what is active
@@ -290,7 +332,7 @@ class SessionTimers:
                 active |= found
         extra = self._sessions.settings.stale_max_extra_usage
         for each in list(self._sessions.records.sessions.values()):
-            if not each.peer or each.peer in silent or each.cgrid in active:
+            if not each.peer or each.peer in silent or each.cgrid in active or self.is_elsewhere(each.cgrid):
                 continue
             session = await self._prepared(each.cgrid)
             if session is None or session.updated_ns >= before_ns:
@@ -332,6 +374,8 @@ class SessionTimers:
             await asyncio.sleep(seconds)
             try:
                 await work()
+            except Outrun:
+                await self.catch_up()  # the next round does what is left to do
             except Exception:
                 log.exception("session.periodic_work_failed")
 
@@ -347,6 +391,14 @@ def disconnect_params(session: Session, reason: str, protocol: float) -> dict[st
         "Event": {**session.event, "DisconnectCause": reason},
         "APIOpts": session.options,
     }
+
+
+def _never(cgrid: str) -> bool:
+    return False
+
+
+async def _at_once() -> None:
+    """There are no other servers."""
 
 
 def _first(*found: int | None) -> int | None:

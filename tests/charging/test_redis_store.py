@@ -17,6 +17,7 @@ from ocs.charging.entry import Entry, EntryKind, Posting
 from ocs.charging.events import EventKind, Identity, IdentityKind, Unit
 from ocs.charging.store import Query, StoreError, StoreUnavailable, Table, VersionConflict
 from ocs.charging.store.redis import RedisStore
+from ocs.charging.store.shared import Recorded
 from ocs.config.settings import MS, RedisSettings, Sentinel
 from tests.support.redis_server import RedisServer, free_port
 
@@ -153,6 +154,9 @@ class Ear:
 
     def changed(self, key: str, version: int, is_planned: bool) -> None:
         self.heard.append((key, version, is_planned))
+
+    def recorded(self, entry: Recorded) -> None:
+        self.heard.append((entry.position, entry.is_mine, entry.records))
 
     def said(self, channel: str, message: bytes) -> None:
         self.heard.append((channel, message))

@@ -2,6 +2,18 @@
 
 from typing import Protocol
 
+import msgspec
+
+from ocs.charging.store import Done, Record
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """Records that were kept together, at a position of their own; `is_mine` where this server kept them."""
+
+    position: int
+    is_mine: bool
+    records: tuple[Record, ...]
+
 
 class Listener(Protocol):
     """Who hears what other servers change and say."""
@@ -15,6 +27,10 @@ class Listener(Protocol):
         """Another server has changed an account, which has plans or triggers or not."""
         ...
 
+    def recorded(self, entry: Recorded) -> None:
+        """Records have been kept, by this server or another one."""
+        ...
+
     def said(self, channel: str, message: bytes) -> None:
         """Somebody has said something on one of `channels`."""
         ...
@@ -25,7 +41,22 @@ class Listener(Protocol):
 
 
 class SharedStore(Protocol):
-    """Beside the methods of every store; what is not heard of others costs a retry, never money."""
+    """Beside the methods of every store; what is not heard of others costs a retry, never money.
+
+    Each time records are kept they get a position; `kept` sets `position` to that of the last that it tells.
+    """
+
+    position: int
+
+    def keep_at(
+        self, records: tuple[Record, ...], domains: tuple[str, ...], position: int, done: Done
+    ) -> None:
+        """`keep`, refused where another server has kept records of one of the domains behind a position."""
+        ...
+
+    async def recorded_since(self, position: int) -> list[Recorded] | None:
+        """What was kept behind a position, in order; None where that is too long ago to be known."""
+        ...
 
     async def overdue(self, after_ms: int, before_ms: int, limit: int) -> list[tuple[str, int]]:
         """Accounts with sessions that somebody should have seen to by then, and since when, earliest first."""

@@ -31,11 +31,11 @@ from ocs.charging.store import (
     VersionConflict,
 )
 from ocs.charging.store.redis.connection import Connection, ConnectionLost, Link, Target
-from ocs.charging.store.redis.hearing import Hearing
+from ocs.charging.store.redis.hearing import Hearing, entry_of
 from ocs.charging.store.redis.resp import Reply, ReplyError
 from ocs.charging.store.redis.server import Servers
 from ocs.charging.store.redis.units import Unit, encoded, identity_field
-from ocs.charging.store.shared import Listener
+from ocs.charging.store.shared import Listener, Recorded
 from ocs.config.settings import RedisSettings
 
 __all__ = ["RedisStore"]
@@ -58,6 +58,7 @@ class RedisStore:
         on_commit: Callable[[int, int], None] | None = None,
     ) -> None:
         self.born_s = 0
+        self.position = 0
         self.batches = 0
         self.committed = 0
         self._settings = settings
@@ -202,6 +203,19 @@ class RedisStore:
         texts = [each.decode() for each in found if isinstance(each, bytes)]
         return [(key, int(float(score))) for key, score in zip(texts[::2], texts[1::2], strict=True)]
 
+    async def recorded_since(self, position: int) -> list[Recorded] | None:
+        """What was kept behind a position, in order; None where that is too long ago to be known."""
+        first = f"({position}-0"
+        last, log = await self._ask_all(
+            [("GET", f"{self._prefix}:position"), ("XRANGE", f"{self._prefix}:log", first, "+")]
+        )
+        assert isinstance(log, list), "a list of entries"
+        entries = [entry_of(_entry_octets(entry), self._writer) for entry in log]
+        known = int(last) if isinstance(last, bytes) else 0
+        if known > position and (not entries or entries[0].position != position + 1):
+            return None
+        return entries
+
     async def subscribe(self, listener: Listener) -> None:
         """Tell a listener what other servers change and say, until closed."""
         self._hearing = Hearing(self._prefix, self._writer_of, listener)
@@ -226,16 +240,25 @@ class RedisStore:
 
     def keep(self, records: tuple[Record, ...], done: Done) -> None:
         """Queue records of others, in one unit with the changes queued before them in this turn of the loop."""
+        self.keep_at(records, (), 0, done)
+
+    def keep_at(
+        self, records: tuple[Record, ...], domains: tuple[str, ...], position: int, done: Done
+    ) -> None:
+        """`keep`, refused where another server has kept records of one of the domains behind a position."""
         turn, self._turn = self._turn, []
         changes, dones = [change for change, _ in turn], [told for _, told in turn]
-        self._queue.append(Unit(changes, [*dones, done], records))
+        self._queue.append(Unit(changes, [*dones, done], records, domains, position, is_kept=True))
         self._wake()
 
     def kept(self) -> list[tuple[str, str, bytes]]:
         """Every record of others: kind, key, value, in the order in which they came."""
         try:
-            with self._servers.reader() as reader:
-                found: dict[bytes, bytes] = reader.hgetall(f"{self._prefix}:records")
+            with self._servers.reader() as reader, reader.pipeline(transaction=True) as moment:
+                moment.hgetall(f"{self._prefix}:records")
+                moment.get(f"{self._prefix}:position")
+                found, position = moment.execute()
+                self.position = int(position or 0)
         except redis.RedisError as error:
             raise StoreUnavailable(f"{self._settings.url}: {error}") from error
         rows = sorted(found.items(), key=lambda each: each[1][:PLACE_DIGITS])
@@ -350,18 +373,18 @@ class Broken:
 
     def __init__(self, refused: list[Unit]) -> None:
         self._accounts: set[str] = set()
-        self._has_records = False
+        self._is_kept = False
         for unit in refused:
             self.add(unit)
 
     def add(self, unit: Unit) -> None:
         """A unit was refused."""
         self._accounts |= unit.accounts
-        self._has_records = self._has_records or unit.has_records
+        self._is_kept = self._is_kept or unit.is_kept
 
     def takes(self, unit: Unit) -> bool:
         """Whether a later unit falls with what was refused; it is refused then as well."""
-        falls = (self._has_records and unit.has_records) or not self._accounts.isdisjoint(unit.accounts)
+        falls = (self._is_kept and unit.is_kept) or not self._accounts.isdisjoint(unit.accounts)
         if falls:
             self.add(unit)
         return falls
@@ -383,6 +406,11 @@ def _place(entry: Any) -> tuple[int, str, int]:
     """Number, account and index of an entry of a stream."""
     name, fields = entry
     return int(name.partition(b"-")[0]), fields[1].decode(), int(fields[3])
+
+
+def _entry_octets(entry: Any) -> bytes:
+    octets: bytes = entry[1][1]
+    return octets
 
 
 def _kind_and_key(field: bytes) -> tuple[str, str]:

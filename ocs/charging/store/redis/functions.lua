@@ -15,7 +15,7 @@ end
 
 -- Why a unit rests on something that was refused, or nil.
 local function broken_ground(unit, broken)
-  if broken[''] and (#unit[2] > 0 or #unit[3] > 0) then return 'records before these were refused' end
+  if broken[''] and unit[5] then return 'records before these were refused' end
   for _, change in ipairs(unit[1]) do
     for _, account in ipairs(change[1]) do
       if broken[account[1]] then return 'a change of ' .. account[1] .. ' before this one was refused' end
@@ -118,7 +118,9 @@ local function put_records(prefix, unit, writer)
   for _, record in ipairs(unit[2]) do put_record(prefix, record[1], record[2], record[3]) end
   local position = redis.call('INCR', prefix .. ':position')
   for _, domain in ipairs(unit[3]) do redis.call('HSET', prefix .. ':domains', domain, position .. ' ' .. writer) end
-  redis.call('XADD', prefix .. ':log', 'MAXLEN', '~', 100000, position .. '-0', 'w', writer, 'r', cmsgpack.pack(unit[2]))
+  local entry = cmsgpack.pack({position, writer, unit[2]})
+  redis.call('XADD', prefix .. ':log', 'MAXLEN', '~', 100000, position .. '-0', 'e', entry)
+  redis.call('PUBLISH', prefix .. ':recorded', entry)
 end
 
 local function commit(_, args)
@@ -138,7 +140,7 @@ local function commit(_, args)
     local reason = broken_ground(unit, broken) or refusal(prefix, unit, writer)
     if reason then
       refused[#refused + 1] = {index - 1, reason}
-      if #unit[2] > 0 or #unit[3] > 0 then broken[''] = true end
+      if unit[5] then broken[''] = true end
       for _, change in ipairs(unit[1]) do
         for _, account in ipairs(change[1]) do broken[account[1]] = true end
       end

@@ -10,14 +10,24 @@ import structlog
 
 from ocs.charging.store.redis.connection import Connection
 from ocs.charging.store.redis.resp import Reply
-from ocs.charging.store.shared import Listener
+from ocs.charging.store.shared import Listener, Recorded
 
 log = structlog.get_logger()
 
-CHANGED = "changed"  # the channel on which the function `commit` says what it did
+CHANGED, RECORDED = "changed", "recorded"  # the channels on which the function `commit` says what it did
 
 Changed = tuple[str, int, bool]  # key, version, has plans or triggers
 _decode = msgspec.msgpack.Decoder(tuple[str, list[Changed]]).decode
+_decode_entry = msgspec.msgpack.Decoder(tuple[int, str, list[tuple[str, str, str | bool]]]).decode
+
+
+def entry_of(octets: bytes, writer: str) -> Recorded:
+    """An entry of the log of records."""
+    position, by, records = _decode_entry(octets)
+    kept = tuple(
+        [(kind, key, value.encode() if isinstance(value, str) else None) for kind, key, value in records]
+    )
+    return Recorded(position, by == writer, kept)
 
 
 class Hearing:
@@ -30,7 +40,7 @@ class Hearing:
 
     async def welcome(self, connection: Connection) -> None:
         """Subscribe, on a new connection."""
-        channels = (CHANGED, *self._listener.channels)
+        channels = (CHANGED, RECORDED, *self._listener.channels)
         for channel in channels:
             await connection.call("SUBSCRIBE", self._prefix + channel)
         self._listener.missed()
@@ -43,6 +53,9 @@ class Hearing:
             case _:
                 return
         try:
+            if name == RECORDED:
+                self._listener.recorded(entry_of(message, self._writer()))
+                return
             if name != CHANGED:
                 self._listener.said(name, message)
                 return

@@ -22,7 +22,7 @@ class Unit:
     which is how far its records are known here, the unit does not fit.
     """
 
-    __slots__ = ("accounts", "changes", "domains", "dones", "position", "records")
+    __slots__ = ("accounts", "changes", "domains", "dones", "is_kept", "position", "records")
 
     def __init__(
         self,
@@ -31,18 +31,15 @@ class Unit:
         records: tuple[Record, ...] = (),
         domains: tuple[str, ...] = (),
         position: int = 0,
+        is_kept: bool = False,
     ) -> None:
         self.changes = changes
         self.dones = dones
         self.records = records
         self.domains = domains
         self.position = position
+        self.is_kept = is_kept  # of records, or of what whoever keeps records waits for: these are in one order
         self.accounts = {each.key for change in changes for each in (change.account, *change.others)}
-
-    @property
-    def has_records(self) -> bool:
-        """Whether it is one of those whose order counts for records."""
-        return bool(self.records or self.domains)
 
     def tell(self, error: StoreError | None) -> None:
         """It is durable, or never will be."""
@@ -66,7 +63,7 @@ def identity_field(identity: Identity) -> str:
 
 def _unit(unit: Unit) -> list[object]:
     records = [(kind, key, False if value is None else _opaque(value)) for kind, key, value in unit.records]
-    return [[_change(change) for change in unit.changes], records, list(unit.domains), unit.position]
+    return [[_change(change) for change in unit.changes], records, list(unit.domains), unit.position, unit.is_kept]
 
 
 def _account(account: Account) -> tuple[object, ...]:

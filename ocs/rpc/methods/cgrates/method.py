@@ -13,7 +13,7 @@ from ocs.rpc.caller import Caller, Role
 from ocs.rpc.errors import UNAVAILABLE, RpcError
 from ocs.rpc.later import Later
 from ocs.rpc.registry import Registry
-from ocs.sessions.errors import ServiceError
+from ocs.sessions.errors import Outrun, ServiceError
 
 Function = Callable[..., Any]
 TIMEOUT_S = 30.0
@@ -127,8 +127,13 @@ async def _durable(context: Runtime) -> None:
         raise _lost(error) from None
 
 
+class TryAgain(RpcError):
+    """Another server was quicker: nothing of the call has happened."""
+
+
 def _lost(error: JournalError) -> RpcError:
-    return RpcError(f"SERVER_ERROR: {error}", UNAVAILABLE)
+    kind = TryAgain if isinstance(error, Outrun) else RpcError
+    return kind(f"SERVER_ERROR: {error}", UNAVAILABLE)
 
 
 def told(error: Exception) -> RpcError:

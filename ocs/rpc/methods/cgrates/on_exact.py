@@ -29,7 +29,7 @@ from ocs.rpc.methods.cgrates import (
     stir,
     thresholds,
 )
-from ocs.rpc.methods.cgrates.method import TIMEOUT_S
+from ocs.rpc.methods.cgrates.method import TIMEOUT_S, TryAgain
 from ocs.rpc.registry import Method, Registry
 from ocs.rpc.tasks import Tasks
 from ocs.sessions import values
@@ -53,6 +53,9 @@ LEFT_OUT = frozenset(
 )  # costs are those of this core alone
 
 
+ATTEMPTS = 8  # of a call that other servers outrun
+
+
 class Ready(Protocol):
     """A runtime whose steps need accounts in memory."""
 
@@ -61,6 +64,11 @@ class Ready(Protocol):
 
     async def make_ready(self, events: tuple[CgrEvent, ...]) -> None:
         """Brings what they need into memory."""
+
+    is_shared: bool  # with other servers, which may be quicker
+
+    async def catch_up(self) -> None:
+        """Learns what they have changed."""
 
 
 def offered() -> list[Method]:
@@ -90,30 +98,42 @@ def _plain(method: Method, runtime: Runtime, ready: Ready) -> Callable[..., obje
 
     def answer(context: Tasks, params: object, caller: Caller) -> object:
         events = events_of(runtime, method.name, params) if charges else ()
-        if not events or ready.is_ready(events):
+        if not ready.is_shared and (not events or ready.is_ready(events)):
             return call(params, caller)
         later: Later[object] = Later()
+        left = ATTEMPTS
 
-        def settle(value: object, error: Exception | None) -> None:
-            if error is None:
-                later.set(value)
-            else:
-                later.fail(error)
-
-        async def wait() -> None:
-            try:
-                async with asyncio.timeout(TIMEOUT_S):
-                    await ready.make_ready(events)
-                outcome = call(params, caller)
-            except Exception as error:
-                later.fail(error)
-                return
+        def attempt() -> None:
+            outcome = call(params, caller)
             if isinstance(outcome, Later):
                 outcome.then(settle)
             else:
                 later.set(outcome)
 
-        runtime.spawn(wait())
+        def settle(value: object, error: Exception | None) -> None:
+            nonlocal left
+            left -= 1
+            if isinstance(error, TryAgain) and left:
+                runtime.spawn(wait(catches_up=True))
+            elif error is None:
+                later.set(value)
+            else:
+                later.fail(error)
+
+        async def wait(catches_up: bool = False) -> None:
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    if catches_up:
+                        await ready.catch_up()
+                    await ready.make_ready(events)
+                attempt()
+            except Exception as error:
+                later.fail(error)
+
+        if not events or ready.is_ready(events):
+            attempt()
+        else:
+            runtime.spawn(wait())
         return later
 
     return answer
@@ -123,10 +143,17 @@ def _waiting(method: Method, runtime: Runtime, ready: Ready) -> Callable[..., Aw
     call = _call(method, runtime)
 
     async def answer(context: Tasks, params: object, caller: Caller) -> object:
-        await ready.make_ready(events_of(runtime, method.name, params))
-        outcome = call(params, caller)
-        assert isinstance(outcome, Awaitable), "a coroutine function"
-        return await outcome
+        for left in range(ATTEMPTS - 1, -1, -1):
+            await ready.make_ready(events_of(runtime, method.name, params))
+            outcome = call(params, caller)
+            assert isinstance(outcome, Awaitable), "a coroutine function"
+            try:
+                return await outcome
+            except TryAgain:
+                if not left:
+                    raise
+                await ready.catch_up()
+        raise AssertionError("the last attempt returns or raises")
 
     return answer
 
