@@ -38,6 +38,7 @@ from ocs.agents.diameter.mapping.units import (
     on_side,
     reporting_reason,
     tariff_change,
+    weightier,
 )
 from ocs.charging.events import (
     Action,
@@ -215,7 +216,7 @@ class GyReader:
             for name in (host, realm):
                 if not 0 < name[3] - name[2] <= LONGEST_IDENTITY:
                     raise invalid_value(frame, name)
-            client = self.client(text_of(frame, host), text_of(frame, realm), octets)
+            client = self.client(_text(octets), text_of(frame, realm), octets)
         return client
 
     def client(self, name: str, realm: str, octets: bytes | None = None) -> Client:
@@ -323,11 +324,11 @@ class GyReader:
             elif key == _USED:
                 usage = measured(message, member, self.options.currency_code)
                 used = used + usage.used if used else usage.used
-                reason = usage.reason if reason is None else reason
+                reason = weightier(reason, usage.reason)
                 mapped.contradictions += usage.is_contradicting
                 mapped.impossible = mapped.impossible or usage.impossible
             elif key in _REASON_KEYS:
-                reason = reporting_reason(frame, member)
+                reason = weightier(reason, reporting_reason(frame, member))
             elif key == avps.TARIFF_CHANGE_USAGE:
                 side = tariff_change(frame, member)
             elif key == avps.REFUND_INFORMATION:
@@ -374,7 +375,7 @@ class GyReader:
                 part = measured(message, avp, self.options.currency_code)
                 used += part.used
                 mapped.impossible = mapped.impossible or part.impossible
-                reason = part.reason if reason is None else reason
+                reason = weightier(reason, part.reason)
         mapped.reports.append(UsageReport(None, identifiers, requested, used, reason))
         return True
 
@@ -483,7 +484,7 @@ def _number(frame: bytes, single: dict[int, RawAvp], key: int) -> int | None:
 
 
 def _text(octets: bytes) -> str:
-    """A Session-Id as text that any store takes; octets that are no UTF-8 are written out."""
+    """A name as text that any store takes; octets that are no UTF-8 are written out, so names stay distinct."""
     return octets.decode("utf-8", "backslashreplace")
 
 
