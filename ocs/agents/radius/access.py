@@ -112,7 +112,7 @@ class AccessFlow:
         if client.settings.authentication == "none":
             return ()
         if password is None or method in (Method.EAP, Method.NONE):
-            log.info(
+            log.warning(
                 "radius.user_not_proved",
                 peer=client.name,
                 method=method.value,
@@ -188,7 +188,7 @@ class AccessFlow:
 
     async def _reject(self, exchange: Exchange, text: str, attributes: tuple[Attribute, ...]) -> None:
         """Say no, after a while: guessing passwords takes time."""
-        log.info("radius.access_rejected", peer=exchange.client.name, reason=text)
+        log.warning("radius.access_rejected", peer=exchange.client.name, reason=text)
         await asyncio.sleep(self._settings.reject_delay_ns / SECOND_NS)
         exchange.reply(codes.ACCESS_REJECT, rejected(text, attributes))
         self._metrics.radius_access(False)

@@ -144,13 +144,13 @@ class AccountingFlow:
         client, nas = exchange.client, f"{exchange.client.name}/{report.nas}"
         session = self.find(nas, report.session_id)
         begun_s = report.happened_s - (report.counters.seconds or 0)
-        if session is not None and report.status == codes.START and not session.is_same(begun_s):
+        if session is not None and report.status == codes.START and not session.is_same(begun_s, report.is_timed):
             stop_timer(session)
             self._renewed(exchange, report, session)
             return
         if session is None:
             ended = self._ended.get(f"{nas}|{report.session_id}")
-            if ended is not None and (ended.is_same(begun_s) or report.happened_s <= ended.last_s):
+            if ended is not None and (ended.is_same(begun_s, report.is_timed) or report.happened_s <= ended.last_s):
                 self._after_the_end(exchange, report, ended)
                 return
             session = NasSession(nas, report.session_id, begun_s)
@@ -163,7 +163,7 @@ class AccountingFlow:
     def _unknown(self, exchange: Exchange, report: Report, session: NasSession) -> None:
         """A report of a session nothing is known of here: the records of its account may tell."""
         self._learn(session, exchange, report)
-        log.info("radius.session_unknown", peer=session.client, session=session.session_id)
+        log.debug("radius.session_unknown", peer=session.client, session=session.session_id)
         if report.status == codes.INTERIM_UPDATE:
             self._put(session)
         self._look_up(session, exchange, lambda: self._charge(exchange.client, session, exchange, report))

@@ -277,6 +277,18 @@ async def test_an_id_that_is_used_again_without_a_stop_is_another_session() -> N
     assert [record.cost_nanos for record in radius.records()] == [1_000, 500]
 
 
+async def test_a_start_that_is_sent_again_for_minutes_without_a_timestamp_is_the_same() -> None:
+    radius = await world(100_000)
+    assert await radius.report(codes.START, timed=False)
+    await asyncio.sleep(10)
+    assert await radius.report(codes.INTERIM_UPDATE, *usage(10, 1_000), timed=False)
+    await asyncio.sleep(100)
+    assert await radius.report(codes.START, timed=False)
+    assert await radius.report(codes.STOP, *usage(110, 3_000), timed=False)
+    assert radius.money() == "97000"
+    assert len(radius.records()) == 1
+
+
 async def test_a_session_whose_interims_stop_is_closed_and_goes_on_when_they_come_again() -> None:
     radius = await world(100_000)
     supervision = asyncio.create_task(radius.door.service.run())

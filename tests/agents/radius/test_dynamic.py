@@ -99,7 +99,7 @@ def session() -> NasSession:
 
 
 async def disconnect(nas: Nas, attempts: int = 3) -> tuple[ControlResult, list[str]]:
-    settings = RadiusSettings(disconnect_timeout_ns=150 * MS, disconnect_attempts=attempts)
+    settings = RadiusSettings(disconnect_timeout_ns=100 * MS, disconnect_attempts=attempts)
     outcomes = Outcomes()
     client = Client(like(disconnect_port=nas.port), SECRET, Dictionary())
     asked = DynamicAuthorization(settings, outcomes)
@@ -151,16 +151,19 @@ async def test_silence_is_given_up() -> None:
 
 
 async def test_answers_of_others_do_not_count() -> None:
-    def other_id(packet: Packet) -> bytes:
-        octets = bytearray(said(codes.DISCONNECT_ACK)(packet) or b"")
+    def other_id(packet: Packet) -> bytes | None:
+        octets = bytearray(packet.octets)
         octets[1] ^= 1
-        return bytes(octets)
+        return said(codes.DISCONNECT_ACK)(decode(bytes(octets)))
+
+    def unsigned(packet: Packet) -> bytes:
+        return encode_response(codes.DISCONNECT_ACK, packet, [], b"another", False)
 
     forged = said(codes.DISCONNECT_ACK, secret=b"another")
     wrong_kind = said(codes.COA_ACK)
-    async with Nas(forged, other_id, wrong_kind, lambda packet: b"\1\2") as nas:
-        assert (await disconnect(nas, attempts=4))[0] is ControlResult.NO_ANSWER
-    assert len(nas.asked) == 4
+    async with Nas(forged, unsigned, other_id, wrong_kind, lambda packet: b"\1\2") as nas:
+        assert (await disconnect(nas, attempts=5))[0] is ControlResult.NO_ANSWER
+    assert len(nas.asked) == 5
 
 
 async def test_a_client_that_takes_none_is_not_asked() -> None:

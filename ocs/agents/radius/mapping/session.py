@@ -10,6 +10,7 @@ from typing import Final
 from ocs.agents.radius.mapping.report import GIGAWORD, Counters, Report
 
 SAME_START_S: Final = 10  # how far two accounts of one beginning may lie apart
+SAME_UNTIMED_START_S: Final = 300
 WRAPS_FROM: Final = 3 << 30  # a counter of 32 bits that was above this, and is small now, has wrapped
 ACCOUNT: Final = "account"  # of the facts of a session, where the access server has told it by Class
 COUNTERS: Final = "radius"  # of the facts of a session: what is needed to go on after a restart
@@ -111,16 +112,17 @@ class NasSession:
         """What the event that opens it in the core is called: once for each time that it is opened."""
         return f"start {self.started_s} {self.openings}"
 
-    def is_same(self, started_s: int) -> bool:
-        """Whether a beginning at that time is the one of this session, and not of another under its id."""
-        return abs(started_s - self.started_s) <= SAME_START_S
+    def is_same(self, started_s: int, is_timed: bool = True) -> bool:
+        """Whether a beginning at that time is the one of this session, and not of another under its id.
+
+        Where only the arrival of a packet tells the time, one may have been sent again and again.
+        """
+        return abs(started_s - self.started_s) <= (SAME_START_S if is_timed else SAME_UNTIMED_START_S)
 
     def read(self, report: Report) -> None:
         """Take the counters of a report in; what is older than the last one says nothing new."""
         counters = report.counters
         is_later = report.is_timed and report.happened_s > self.last_s
-        if report.is_timed and report.happened_s < self.last_s:
-            return
         self.last_s = max(self.last_s, report.happened_s)
         self.has_gigawords = self.has_gigawords or counters.has_gigawords
         seconds = counters.seconds
