@@ -102,8 +102,9 @@ def _rates(before: Mapping[RuleKey, Rule], after: Mapping[RuleKey, Rule]) -> Ite
     for key in old.keys() & new.keys():
         one, other = old[key], new[key]
         if one.rate != other.rate:
-            users = ", ".join(str(user) for user in other.users[:MOST_USERS])
-            more = len(other.users) - MOST_USERS
+            rules = list(dict.fromkeys(other.users))  # a rule may name a rate at several hours
+            users = ", ".join(str(user) for user in rules[:MOST_USERS])
+            more = len(rules) - MOST_USERS
             used_by = f"{users} and {more} more" if more > 0 else users
             yield Change(
                 "rate", key[0], rate_text(one.rate, one.unit), rate_text(other.rate, other.unit), used_by

@@ -130,3 +130,11 @@ def test_what_changes_about_accounts_is_told(old: str, new: str, expected: list[
     ]
     assert len(found) == len(expected)
     assert all(text.startswith(start) for text, start in zip(found, expected, strict=True)), found
+
+
+def test_a_rule_that_names_a_rate_at_several_hours_is_told_once() -> None:
+    twice = BASE.replace("to: fr, rate: r", "to: fr, rate: r, windows: [{during: day, rate: r}]")
+    found = differences(read(twice), read(twice.replace('"0.10"', '"0.12"')))
+    assert [str(each) for each in found] == [
+        "~ rate r: 0.10/1m by 1s -> 0.12/1m by 1s   (p/voice/germany, p/voice/france)"
+    ]

@@ -218,7 +218,8 @@ def test_profile_files_are_read_and_listed() -> None:
     }
     accounting, findings = read(files)
     assert accounting is not None, findings
-    told = "2 chargers (t:CH_A, t:CH_B); `ocs cgrates` serves them, no price depends on them"
+    told = "2 chargers (t:CH_A, t:CH_B); `ocs cgrates` serves them, `ocs serve` as sessions.profiles; "
+    told += "no price depends on them"
     assert f"Chargers.csv:1:1: not carried over: Tenant: {told}" in findings
     assert any(one.startswith("Chargers.csv:2:7: warning: Weight:") for one in findings), findings
     assert any("1 resources (t:RS)" in one for one in findings), findings

@@ -15,9 +15,8 @@ FILES = {
     "Stats.csv": "stats",
     "Thresholds.csv": "thresholds",
 }
-
-
 RAW_FILES = {"Trends.csv": "trends", "Rankings.csv": "rankings", "IPs.csv": "pools of addresses"}
+ELSEWHERE = "`ocs cgrates` serves them, `ocs serve` as sessions.profiles; no price depends on them"
 
 
 def list_profiles(cells: Cells, rows: Rows) -> None:
@@ -34,7 +33,7 @@ def list_profiles(cells: Cells, rows: Rows) -> None:
         if names:
             more = len(names) - MOST_NAMES
             listed = ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
-            message = f"{len(names)} {field} ({listed}); `ocs cgrates` serves them, no price depends on them"
+            message = f"{len(names)} {field} ({listed}); {ELSEWHERE}"
             cells.lose(rows[file][0], 0, message)
 
 
