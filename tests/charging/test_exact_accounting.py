@@ -75,6 +75,14 @@ async def test_every_grant_is_settled_by_what_was_used_of_it() -> None:
     assert (rated.usage, rated.cost_nanos, rated.source) == (60 * S, 1_200_000_000, "*sessions")
     told = core.cost_details("id", "*default", rated.details)
     assert [charge["BalanceID"] for charge in told["Charges"]] == ["cash"]
+    assert (told["Usage"], told["Cost"]) == (60 * S, 1.2)
+    (charge,) = told["Charges"]
+    (increment,) = charge["Increments"]
+    assert (increment["Usage"], increment["Cost"], increment["CompressFactor"]) == (60 * S, 1.2, 1)
+    payer = told["Accounting"][increment["AccountingID"]]
+    assert (payer["AccountID"], payer["BalanceUUID"], payer["Units"]) == (KEY, "cash", 1.2)
+    rating = told["Rating"][charge["RatingID"]]
+    assert told["RatingFilters"][rating["RatingFiltersID"]]["RatingPlanID"] == charge["Rating"]
     core.refund(runs[0], rated.details)
     assert await live.money() == Fraction("8.79")
     assert await live.service.verify(KEY) == ["balance cash: posted 8790000000, entries sum to 0"], (

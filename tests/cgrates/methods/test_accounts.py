@@ -170,6 +170,11 @@ def test_what_is_missing_is_named(api: Api, method: str, params: dict[str, objec
     assert api.error(method, **params) == error
 
 
+@pytest.mark.parametrize("method", ["AddBalance", "DebitBalance", "SetBalance", "RemoveBalances"])
+def test_all_that_a_request_lacks_is_told_at_once(api: Api, method: str) -> None:
+    assert api.error(f"APIerSv1.{method}") == "MANDATORY_IE_MISSING: [Account BalanceType]"
+
+
 def test_an_account_tells_when_it_was_changed_last(timed: Api) -> None:
     timed("APIerSv1.AddBalance", Account="1001", BalanceType="*monetary", Value=1)
     assert timed.account()["UpdateTime"] == "2026-06-15T12:00:00Z"

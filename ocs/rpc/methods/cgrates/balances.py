@@ -27,8 +27,8 @@ def debit_balance(runtime: Runtime, given: Given) -> str:
 
 
 def _add(runtime: Runtime, given: Given, sign: int) -> str:
+    given.require("Account", "BalanceType")
     key = account_id_of(runtime, given)
-    given.require("BalanceType")
     kind, inner = given.text("BalanceType"), given.inner("Balance")
     nanos = sign * abs(given.nanos("Value") or inner.nanos("Value"))
     changed = actions.add_balance(
@@ -45,6 +45,7 @@ def _add(runtime: Runtime, given: Given, sign: int) -> str:
 @TABLE.method("APIerSv1.SetBalance", role=Role.ADMINISTER, also_v2=True)
 def set_balance(runtime: Runtime, given: Given) -> str:
     """Sets a balance by its ID or UUID, and makes account and balance where they are missing."""
+    given.require("Account", "BalanceType")
     key = account_id_of(runtime, given)
     changed, kind, nanos = _set(runtime, key, given)
     return _kept(runtime, changed, key, given, kind, nanos, "*set_balance")
@@ -66,8 +67,8 @@ def _set(
 @TABLE.method("APIerSv1.SetBalances", role=Role.ADMINISTER, also_v2=True)
 def set_balances(runtime: Runtime, given: Given) -> str:
     """Sets several balances of an account, all or none."""
+    given.require("Account", "Balances")
     key = account_id_of(runtime, given)
-    given.require("Balances")
     changed = Changed()
     joined: tuple[tuple[str, str], ...] = ()
     done = []
@@ -89,8 +90,8 @@ def set_balances(runtime: Runtime, given: Given) -> str:
 @TABLE.method("APIerSv1.RemoveBalances", role=Role.ADMINISTER, also_v2=True)
 def remove_balances(runtime: Runtime, given: Given) -> str:
     """Removes every balance that matches; PARTIALLY_EXECUTED where none does."""
+    given.require("Account", "BalanceType")
     key = account_id_of(runtime, given)
-    given.require("BalanceType")
     if key not in runtime.state.accounts:
         raise not_found()
     kind = given.text("BalanceType")
