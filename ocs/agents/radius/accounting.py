@@ -11,16 +11,16 @@ from typing import Any
 
 import structlog
 
+from ocs.agents.radius.books import Books
 from ocs.agents.radius.exchange import Exchange
 from ocs.agents.radius.mapping.access import account_in_class
-from ocs.agents.radius.mapping.charging import SECOND_NS, account_name, initial, termination, update
+from ocs.agents.radius.mapping.charging import SECOND_NS, initial, termination, update
 from ocs.agents.radius.mapping.clients import Client, Clients
 from ocs.agents.radius.mapping.report import Report, decode_report, facts_of
-from ocs.agents.radius.mapping.session import ACCOUNT, COUNTERS, NasSession
+from ocs.agents.radius.mapping.session import ACCOUNT, NasSession
 from ocs.agents.radius.metrics import RadiusMetrics
 from ocs.agents.radius.wire import codes
 from ocs.agents.voice.outcomes import BUSY, GRANTED, NO_CREDIT, grant_of, is_last_credit, outcome, reason
-from ocs.agents.voice.parties import identities_of
 from ocs.agents.voice.recent import Recent
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Result, Unit
 from ocs.charging.service import ChargingService
@@ -32,6 +32,7 @@ ENDED_KEPT = 20_000
 SWEEP_S = 60.0
 SWEPT_AT_ONCE = 1_000
 CAUSE_NAS_RESTARTED = "access server restarted"
+CAUSE_ID_REUSED = "its id was used again"
 
 Cut = Callable[[Client, NasSession, str], None]  # tell the access server to end a session, and why
 Extend = Callable[[Client, NasSession, int], None]  # ... how many seconds it may last in all
@@ -77,6 +78,7 @@ class AccountingFlow:
         self._clients = clients
         self._service = service
         self._metrics = metrics
+        self._books = Books(clients, service)
         self._cut = cut
         self._extend = extend
         self._ended: Recent[NasSession] = Recent(ENDED_KEPT)
@@ -144,13 +146,14 @@ class AccountingFlow:
         client, nas = exchange.client, f"{exchange.client.name}/{report.nas}"
         session = self.find(nas, report.session_id)
         begun_s = report.happened_s - (report.counters.seconds or 0)
-        if session is not None and report.status == codes.START and not session.is_same(begun_s, report.is_timed):
-            stop_timer(session)
-            self._renewed(exchange, report, session)
+        if session is not None and _is_another(session, report, begun_s):
+            self._renewed(exchange, report, session, begun_s)
             return
         if session is None:
             ended = self._ended.get(f"{nas}|{report.session_id}")
-            if ended is not None and (ended.is_same(begun_s, report.is_timed) or report.happened_s <= ended.last_s):
+            if ended is not None and (
+                ended.is_same(begun_s, report.is_timed) or report.happened_s <= ended.last_s
+            ):
                 self._after_the_end(exchange, report, ended)
                 return
             session = NasSession(nas, report.session_id, begun_s)
@@ -166,14 +169,31 @@ class AccountingFlow:
         log.debug("radius.session_unknown", peer=session.client, session=session.session_id)
         if report.status == codes.INTERIM_UPDATE:
             self._put(session)
-        self._look_up(session, exchange, lambda: self._charge(exchange.client, session, exchange, report))
 
-    def _renewed(self, exchange: Exchange, report: Report, former: NasSession) -> None:
-        """A Start under the id of another session, whose Stop was lost: what that was charged stands."""
-        session = NasSession(former.client, former.session_id, report.happened_s)
+        def charge() -> None:
+            session.read(report)  # once more, where the session was found with what it had counted
+            self._charge(exchange.client, session, exchange, report)
+
+        self._look_up(session, exchange, charge)
+
+    def _renewed(self, exchange: Exchange, report: Report, former: NasSession, begun_s: int) -> None:
+        """A report under the id of another session, whose Stop was lost: what that was charged stands."""
+        session = NasSession(former.client, former.session_id, begun_s)
         log.warning("radius.session_id_reused", peer=exchange.client.name, session=session.session_id)
+        self.forget(former)
         self._learn(session, exchange, report)
-        self._charge(exchange.client, session, exchange, report)
+        self._put(session)
+        self._behind(
+            session,
+            exchange,
+            self._closed(former),
+            lambda: self._charge(exchange.client, session, exchange, report),
+        )
+
+    async def _closed(self, former: NasSession) -> None:
+        ref = self._service.supervision.get(former.key)
+        if ref is not None:
+            await self._service.close_session(ref, CAUSE_ID_REUSED)
 
     def _after_the_end(self, exchange: Exchange, report: Report, ended: NasSession) -> None:
         """A report of a session that has ended: only a total that is higher says anything new."""
@@ -377,15 +397,29 @@ class AccountingFlow:
     # --- what is not in memory
 
     def _look_up(self, session: NasSession, exchange: Exchange | None, then: Callable[[], None]) -> None:
-        """Find out what closed sessions of the core have charged of a session; other reports of it wait."""
-        self._busy.setdefault(session.key, [])
-        self._spawn(self._looked_up(session, exchange, then), None)
+        """Find out what closed sessions of the core have charged of a session."""
+        self._behind(session, exchange, self._books.settle(session), then)
 
-    async def _looked_up(
-        self, session: NasSession, exchange: Exchange | None, then: Callable[[], None]
+    def _behind(
+        self,
+        session: NasSession,
+        exchange: Exchange | None,
+        first: Coroutine[Any, Any, None],
+        then: Callable[[], None],
+    ) -> None:
+        """Do something that waits, then the rest; other reports of the session come after that."""
+        self._busy.setdefault(session.key, [])
+        self._spawn(self._done_first(session, exchange, first, then), None)
+
+    async def _done_first(
+        self,
+        session: NasSession,
+        exchange: Exchange | None,
+        first: Coroutine[Any, Any, None],
+        then: Callable[[], None],
     ) -> None:
         try:
-            await self._settle(session)
+            await first
             then()
         except BaseException:
             if exchange is not None:
@@ -394,32 +428,6 @@ class AccountingFlow:
         finally:
             for work in self._busy.pop(session.key, ()):
                 self._in_order(session.key, work)
-
-    async def _settle(self, session: NasSession) -> None:
-        key = await self._account_key(session)
-        records = (
-            [] if key is None else await self._service.records_of(key, session.client, session.session_id)
-        )
-        mine = [record for record in records if _is_of(session, record.context.extra)]
-        totals = [total for record in mine for total in record.usage]
-        used_ns = sum(total.used for total in totals if total.unit is Unit.TIME)
-        octets = sum(total.used for total in totals if total.unit is Unit.OCTETS)
-        session.charged((-(-used_ns // SECOND_NS), octets))
-        session.openings = max([session.openings, *(_openings(record.context.extra) for record in mine)])
-        session.settle()
-
-    async def _account_key(self, session: NasSession) -> str | None:
-        client = self._clients.by_name.get(session.client.partition("/")[0])
-        name = session.account or account_name(
-            session.user, client is not None and client.settings.strip_realm
-        )
-        if name and await self._service.account(name) is not None:
-            return name
-        for identity in identities_of(name):
-            found = await self._service.find(identity)
-            if found is not None:
-                return found.key
-        return None
 
     # --- access servers that begin anew, calls that do not take place
 
@@ -474,12 +482,9 @@ def stop_timer(session: NasSession) -> None:
     session.timer = None
 
 
-def _is_of(session: NasSession, facts: tuple[tuple[str, str], ...]) -> bool:
-    """Whether a record is of this session, and not of another that had its id."""
-    words = dict(facts).get(COUNTERS, "").split()
-    return not words or not words[0].isdigit() or session.is_same(int(words[0]))
-
-
-def _openings(facts: tuple[tuple[str, str], ...]) -> int:
-    words = dict(facts).get(COUNTERS, "").split()
-    return int(words[2]) if len(words) > 2 and words[2].isdigit() else 0
+def _is_another(session: NasSession, report: Report, begun_s: int) -> bool:
+    """Whether a report is of another session than the one that is known under its id."""
+    if session.is_same(begun_s, report.is_timed):
+        return False
+    is_other_user = bool(report.user and session.user) and report.user != session.user
+    return report.status == codes.START or is_other_user

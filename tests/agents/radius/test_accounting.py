@@ -6,7 +6,7 @@ import pytest
 
 from ocs.agents.radius.wire import codes
 from ocs.charging.control import ControlResult, SessionAddress
-from ocs.charging.events import Result
+from ocs.charging.events import Identity, IdentityKind, Result
 from ocs.config.settings import SECOND
 from tests.agents.radius.packets import NAS, NOON_S, accounting, at, number, text, usage
 from tests.agents.radius.world import like, settle, top_up, world
@@ -122,6 +122,23 @@ async def test_a_stop_that_comes_again_after_a_restart_is_known_from_the_records
     stop = [at(NOON_S + 60), *usage(60, 3_000)]
     assert await radius.report(codes.STOP, *stop, timed=False)
     assert radius.money() == "97000"
+
+
+@pytest.mark.parametrize("status", [codes.INTERIM_UPDATE, codes.STOP])
+async def test_a_server_that_did_not_see_a_session_begin_goes_on_with_what_the_store_has(status: int) -> None:
+    radius = await world(1_000_000)
+    await radius.start()
+    await asyncio.sleep(10)
+    await radius.interim(10, 70_000)
+    await asyncio.sleep(10)
+    await radius.interim(20, 2_000)  # its counters began anew
+    radius.agent.accounting.sessions.clear()  # as another server of the same store
+    await asyncio.sleep(10)
+    assert await radius.report(status, *usage(30, 3_000))
+    assert radius.posted() == 1_000_000 - 73_000
+    await radius.stop(31, 4_000)
+    assert radius.money() == str(1_000_000 - 74_000)
+    assert radius.records()[0].cause == "terminated"
 
 
 async def test_an_interim_in_the_wrong_order_says_nothing_new() -> None:
@@ -275,6 +292,24 @@ async def test_an_id_that_is_used_again_without_a_stop_is_another_session() -> N
     await radius.stop(10, 500)
     assert radius.money() == "98500"
     assert [record.cost_nanos for record in radius.records()] == [1_000, 500]
+
+
+@pytest.mark.parametrize("is_start_lost", [False, True])
+async def test_an_id_that_another_user_has_now_is_that_users(is_start_lost: bool) -> None:
+    radius = await world(100_000)
+    await radius.door.open_account(50_000, "1002", Identity(IdentityKind.E164, "4931"))
+    await radius.start()
+    await asyncio.sleep(10)
+    await radius.interim(10, 1_000)
+    await asyncio.sleep(600)
+    if not is_start_lost:
+        assert await radius.report(codes.START, user="1002")
+    await asyncio.sleep(30)
+    assert await radius.report(codes.INTERIM_UPDATE, *usage(30, 300), user="1002")
+    assert await radius.report(codes.STOP, *usage(31, 500), user="1002")
+    assert (radius.money(), radius.money("1002")) == ("99000", "49500")
+    assert [record.cause for record in radius.records()] == ["its id was used again", "terminated"]
+    assert radius.nas.asked == []
 
 
 async def test_a_start_that_is_sent_again_for_minutes_without_a_timestamp_is_the_same() -> None:
