@@ -1,5 +1,6 @@
 """`ocs key` and `ocs audit` on the files of a data folder."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ocs.cli.main import main
 from ocs.rpc.audit import Audit
 from ocs.rpc.caller import Caller
 from ocs.rpc.key_file import KeyFile
+from tests.rpc.test_security import recorded
 
 Capture = pytest.CaptureFixture[str]
 
@@ -46,9 +48,13 @@ def test_damaged_file_of_keys_is_named_and_stays(tmp_path: Path, capsys: Capture
 
 def test_record_is_shown_newest_first_and_checked(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "audit.jsonl"
-    audit = Audit(path, lambda: 1_800_000_000 * 10**9)
-    for number in range(3):
-        audit.write(Caller("127.0.0.1:1", "portal"), f"A.B{number}", {"account": "15550100001"}, None)
+
+    async def body() -> None:
+        audit = Audit(path, lambda: 1_800_000_000 * 10**9)
+        for number in range(3):
+            await recorded(audit, Caller("127.0.0.1:1", "portal"), f"A.B{number}", {"account": "15550100001"})
+
+    asyncio.run(body())
     assert main(["audit", "--data-dir", str(tmp_path), "--limit", "2", "--json"]) == 0
     assert [row["method"] for row in json.loads(capsys.readouterr().out)] == ["A.B2", "A.B1"]
     assert main(["audit", "--data-dir", str(tmp_path)]) == 0

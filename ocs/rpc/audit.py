@@ -3,10 +3,12 @@
 Each line has a digest over itself and the line before it: a line that was changed or taken out is noticed.
 """
 
+import asyncio
 import datetime
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -47,15 +49,27 @@ START: Final = "0" * 64
 
 
 class Audit:
-    """Appends to a file; what cannot be written is logged."""
+    """Appends to a file; what cannot be written is logged.
+
+    A line is forced to the disk before its call is answered, together with those that came while the disk was busy.
+    """
 
     def __init__(self, path: Path, wall_ns: Callable[[], int]) -> None:
         self._path = path
         self._wall_ns = wall_ns
         self._last = _last_digest(path)
+        self._waiting: list[Callable[[], None]] = []
+        self._is_forcing = False
 
-    def write(self, caller: Caller, method: str, params: object, error: Exception | None) -> None:
-        """Put one call on record."""
+    def write(
+        self,
+        caller: Caller,
+        method: str,
+        params: object,
+        error: Exception | None,
+        then: Callable[[], None],
+    ) -> None:
+        """Put one call on record; `then` is called when it is there, or cannot be."""
         now_ns = self._wall_ns()
         line = {
             "at": datetime.datetime.fromtimestamp(now_ns // 10**9, datetime.UTC).isoformat(),
@@ -74,8 +88,29 @@ class Audit:
                 file.write(body[:-1] + b',"chain":"' + digest.encode() + b'"}\n')
         except OSError as failure:
             log.error("rpc.audit_failed", error=str(failure), method=method)
+            then()
             return
         self._last = digest
+        self._waiting.append(then)
+        if not self._is_forcing:
+            self._force()
+
+    def _force(self) -> None:
+        """Force what is written to the disk, in a thread; what is written meanwhile comes next."""
+        waiting, self._waiting = self._waiting, []
+        self._is_forcing = True
+        forced = asyncio.get_running_loop().run_in_executor(None, _force, self._path)
+        forced.add_done_callback(partial(self._forced, waiting))
+
+    def _forced(self, waiting: list[Callable[[], None]], done: "asyncio.Future[None]") -> None:
+        failure = done.exception()
+        if failure is not None:
+            log.error("rpc.audit_failed", error=str(failure), lines=len(waiting))
+        self._is_forcing = False
+        if self._waiting:
+            self._force()
+        for then in waiting:
+            then()
 
 
 def broken_at(lines: list[bytes]) -> int | None:
@@ -120,6 +155,15 @@ def _shown(name: str, value: object, depth: int) -> object:
             return text if plain_name in PLAIN else masked(text)
 
 
+def _force(path: Path) -> None:
+    """Wait until the disk has a file; one that was just begun anew was forced when it was full."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _rotate(path: Path) -> None:
     """Begin a new file where this one is long; the oldest goes."""
     try:
@@ -127,6 +171,7 @@ def _rotate(path: Path) -> None:
             return
     except FileNotFoundError:
         return
+    _force(path)
     for number in range(KEPT_FILES, 0, -1):
         older = path.with_name(f"{path.name}.{number}")
         newer = path if number == 1 else path.with_name(f"{path.name}.{number - 1}")

@@ -8,6 +8,7 @@ asked is gone.
 import asyncio
 import traceback
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -164,8 +165,9 @@ class Dispatcher:
         except Exception as unencodable:
             answer, error = self._failed(request, unencodable), unencodable
         if request.method in self._registry.administrative:
-            self.gate.audit(caller, request.method, request.params, error)
-        deliver(answer)
+            self.gate.audit(caller, request.method, request.params, error, partial(deliver, answer))
+        else:
+            deliver(answer)
 
     def _answer(self, request: Request, value: object) -> bytes | None:
         return None if request.is_notification else encode_result(request, value)

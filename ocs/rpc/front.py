@@ -15,6 +15,7 @@ import structlog
 from ocs.config.settings import Endpoint
 from ocs.rpc.clients import Clients
 from ocs.rpc.dispatch import Dispatcher
+from ocs.rpc.http_limits import HttpLimits
 from ocs.rpc.http_paths import HttpPaths
 from ocs.rpc.tcp import TcpConnection, TcpLimits, TcpService
 from ocs.rpc.tls import ServerTls
@@ -54,6 +55,7 @@ class FrontDoor:
         tls: ServerTls | None = None,
         paths: HttpPaths | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        http_limits: HttpLimits | None = None,
         both_ways: Dispatcher | None = None,  # of the bidirectional listeners, where they offer other methods
     ) -> None:
         self.clients = Clients()
@@ -68,6 +70,7 @@ class FrontDoor:
         self._dispatcher = dispatcher
         self._routes = routes
         self._paths = paths
+        self._http_limits = http_limits
         self._open: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -141,7 +144,9 @@ class FrontDoor:
         from ocs.rpc.http_front import HttpFront
 
         routes = self._routes() if self._routes is not None else ()
-        return HttpFront(self._dispatcher, self.clients, self._monotonic_ns, routes, self._paths)
+        return HttpFront(
+            self._dispatcher, self.clients, self._monotonic_ns, routes, self._paths, self._http_limits
+        )
 
     def _tcp(self) -> asyncio.Protocol:
         return TcpConnection(self.tcp)

@@ -1,6 +1,7 @@
 """Who may call what: the interface of the dispatcher and transports, and a gate that is open."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from ocs.rpc.caller import Caller, Role
 from ocs.rpc.errors import Forbidden
@@ -18,11 +19,16 @@ class Gate(Protocol):
     def by_key(self, caller: Caller, key: str) -> bool:
         """Take over the name and roles of a key; False where it is not known."""
 
+    def by_certificate(self, caller: Caller, certificate: dict[str, Any] | None) -> None:
+        """Take over the name and roles of the key that a verified certificate names, where there is one."""
+
     def allowed(self, caller: Caller, role: Role, params: object) -> Caller:
         """Who may do it by the key inside the request; Forbidden where nobody."""
 
-    def audit(self, caller: Caller, method: str, params: object, error: Exception | None) -> None:
-        """An administrative call was answered."""
+    def audit(
+        self, caller: Caller, method: str, params: object, error: Exception | None, then: Callable[[], None]
+    ) -> None:
+        """An administrative call was done; `then` answers it, once that is on record."""
 
     def refresh(self) -> bool:
         """Look once a second whether keys have changed; say whether they have."""
@@ -46,12 +52,18 @@ class OpenGate:
         """Keys do not matter."""
         return True
 
+    def by_certificate(self, caller: Caller, certificate: dict[str, Any] | None) -> None:
+        """Certificates do not matter."""
+
     def allowed(self, caller: Caller, role: Role, params: object) -> Caller:
         """Only who came through another gate gets here."""
         raise Forbidden
 
-    def audit(self, caller: Caller, method: str, params: object, error: Exception | None) -> None:
+    def audit(
+        self, caller: Caller, method: str, params: object, error: Exception | None, then: Callable[[], None]
+    ) -> None:
         """Nobody keeps a record."""
+        then()
 
     def refresh(self) -> bool:
         """There are no keys."""

@@ -21,6 +21,7 @@ from ocs.rpc.clients import Client, Clients
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import Framer, Message, Reply, Request, decode_either, encode_error
 from ocs.rpc.errors import PARSE_ERROR, RpcError
+from ocs.rpc.http_limits import SECOND_NS, HttpLimits, Shares
 from ocs.rpc.http_paths import HttpPaths
 
 log = structlog.get_logger()
@@ -39,19 +40,19 @@ HEADERS = {
 }
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})  # say nothing that is worth a key
 CALLER = web.RequestKey("caller", Caller)
-BODY_S = 10.0
+HOST = web.RequestKey("host", str)
 WRITE_S = 10.0
 HEARTBEAT_S = 30.0
 CLOSE_S = 0.5  # for the goodbye of a WebSocket
-IDLE_NS = 60_000_000_000
-CONNECTIONS = 256
 WEBSOCKETS = 64
-IN_FLIGHT = 100  # of one WebSocket
 OUTGOING = 1_000  # messages that wait for a WebSocket to read
 
 
 class HttpService:
-    """The handlers of one server; `idle_since_ns` says which connections have no request, and since when."""
+    """The handlers of one server.
+
+    `idle_since_ns`: connections without a request, and since when; `begun_ns`: when one of them began to send.
+    """
 
     def __init__(
         self,
@@ -60,7 +61,10 @@ class HttpService:
         monotonic_ns: Callable[[], int],
         routes: Sequence[web.RouteDef] = (),
         paths: HttpPaths | None = None,
+        limits: HttpLimits | None = None,
     ) -> None:
+        self.limits = limits or HttpLimits()
+        self.shares = Shares(self.limits)
         self._dispatcher = dispatcher
         self._clients = clients
         self._monotonic_ns = monotonic_ns
@@ -68,6 +72,7 @@ class HttpService:
         self._paths = paths or HttpPaths()
         self._sockets: dict[web.WebSocketResponse, web.Request] = {}
         self.idle_since_ns: dict[RequestHandler, int | None] = {}
+        self.begun_ns: dict[RequestHandler, int] = {}
         self.is_stopping = False
 
     def application(self) -> web.Application:
@@ -96,8 +101,11 @@ class HttpService:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         protocol = request.protocol
         self.idle_since_ns[protocol] = None
+        self.begun_ns.pop(protocol, None)
         try:
             request[CALLER] = self._caller(request)
+            if request.path not in OPEN_PATHS and not self.shares.ask(request[HOST], self._monotonic_ns()):
+                raise _too_many("requests a second")
             return await handler(request)
         finally:
             self.idle_since_ns[protocol] = self._monotonic_ns()
@@ -106,7 +114,10 @@ class HttpService:
         """Who asks; an HTTP error where that is nobody who may. A user of the configuration may do everything."""
         transport = request.transport
         host, port = ((transport and transport.get_extra_info("peername")) or ("", 0))[:2]
+        request[HOST] = str(host)
         caller = self._dispatcher.gate.arrived(str(host), int(port))
+        if transport is not None:
+            self._dispatcher.gate.by_certificate(caller, transport.get_extra_info("peercert"))
         if self._paths.users and request.path not in OPEN_PATHS:
             name = _user_of(request, self._paths.users)
             if name is None:
@@ -124,8 +135,19 @@ class HttpService:
     async def _jsonrpc(self, request: web.Request) -> web.StreamResponse:
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="send application/json\n")
+        host, octets = request[HOST], request.content_length
+        if octets is None:  # it comes in pieces
+            octets = self._dispatcher.limits.message_octets
+        if not self.shares.begin(host, octets):
+            raise _too_many("requests under way")
         try:
-            async with asyncio.timeout(BODY_S):
+            return await self._answered(request)
+        finally:
+            self.shares.end(host, octets)
+
+    async def _answered(self, request: web.Request) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(self.limits.body_ns / SECOND_NS):
                 body = await request.read()
         except TimeoutError:
             raise web.HTTPRequestTimeout(text="the request was not complete in time\n") from None
@@ -147,7 +169,7 @@ class HttpService:
         )
         await socket.prepare(request)
         self._sockets[socket] = request
-        talk = _Talk(self._dispatcher, self._clients, request[CALLER])
+        talk = _Talk(self._dispatcher, self._clients, request, self.limits)
         try:
             await talk.run(socket)
         finally:
@@ -158,11 +180,16 @@ class HttpService:
 class _Talk:
     """One WebSocket: requests in, answers and the server's own requests out through one queue."""
 
-    def __init__(self, dispatcher: Dispatcher, clients: Clients, caller: Caller) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, clients: Clients, request: web.Request, limits: HttpLimits
+    ) -> None:
         self._dispatcher = dispatcher
         self._clients = clients
-        self._caller = caller
-        self._places = asyncio.Semaphore(IN_FLIGHT)
+        self._request = request
+        self._caller = request[CALLER]
+        self._places = asyncio.Semaphore(limits.in_flight)
+        self._pause_s = 1.0 / limits.requests_per_second if limits.requests_per_second else 0.0
+        self._next_s = 0.0  # when the next message may come, on the clock of the loop
         self._out: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def run(self, socket: web.WebSocketResponse) -> None:
@@ -175,11 +202,20 @@ class _Talk:
                     await socket.close(code=1003, message=b"send text")
                     break
                 await self._places.acquire()
+                await self._paced()
                 self._take(message.data.encode("utf-8", "surrogatepass"), client)
         finally:
             self._clients.closed(client)
             self._out.put_nowait(None)
             await asyncio.gather(writer, return_exceptions=True)
+
+    async def _paced(self) -> None:
+        """Wait where there were as many messages as one second may have."""
+        if self._pause_s:
+            now_s = asyncio.get_running_loop().time()
+            self._next_s = max(self._next_s, now_s - 1.0) + self._pause_s
+            if self._next_s > now_s:
+                await asyncio.sleep(self._next_s - now_s)
 
     def _take(self, body: bytes, client: Client) -> None:
         failure = _framing_failure(body, self._dispatcher)
@@ -212,7 +248,8 @@ class _Talk:
                     await socket.send_str(octets.decode())
         except (ConnectionError, TimeoutError) as error:
             log.info("rpc.websocket_lost", error=str(error))
-            await socket.close()
+            if self._request.transport is not None:
+                self._request.transport.abort()  # a goodbye would not be read either
 
 
 def _key_of(request: web.Request) -> str | None:
@@ -246,6 +283,10 @@ def _basic(value: str) -> tuple[str, str]:
 
 def _unauthorized(text: str) -> web.HTTPUnauthorized:
     return web.HTTPUnauthorized(text=f"{text}\n", headers={"WWW-Authenticate": 'Basic realm="ocs"'})
+
+
+def _too_many(what: str) -> web.HTTPTooManyRequests:
+    return web.HTTPTooManyRequests(text=f"too many {what}\n", headers={"Retry-After": "1"})
 
 
 def _refuse_strangers(request: web.Request, is_local: bool) -> None:

@@ -4,14 +4,20 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from ocs.rpc.clients import Clients
 from ocs.rpc.dispatch import Dispatcher, places
-from ocs.rpc.http import CONNECTIONS, IDLE_NS, HttpService
+from ocs.rpc.http import HttpService
+from ocs.rpc.http_limits import HttpLimits
 from ocs.rpc.http_paths import HttpPaths
+
+log = structlog.get_logger()
+
+LINGER_S = 1.0  # for the rest of a body whose request is answered
 
 
 class HttpFront:
@@ -24,10 +30,13 @@ class HttpFront:
         monotonic_ns: Callable[[], int],
         routes: Sequence[web.RouteDef],
         paths: HttpPaths | None,
+        limits: HttpLimits | None = None,
     ) -> None:
-        self.service = HttpService(dispatcher, clients, monotonic_ns, routes, paths)
+        self.service = HttpService(dispatcher, clients, monotonic_ns, routes, paths, limits)
         self._monotonic_ns = monotonic_ns
-        self._runner = web.AppRunner(self.service.application(), access_log=None, logger=_quiet_log())
+        self._runner = web.AppRunner(
+            self.service.application(), access_log=None, logger=_quiet_log(), lingering_time=LINGER_S
+        )
 
     async def start(self) -> None:
         """Get ready for connections."""
@@ -42,18 +51,13 @@ class HttpFront:
         await self._runner.cleanup()
 
     def connection(self) -> asyncio.Protocol:
-        """The protocol of a new connection; one too many is closed at once."""
-        server = self._runner.server
-        assert server is not None, "the runner is set up"
-        if len(server.connections) >= CONNECTIONS:
-            return _Closed()
-        protocol = server()
-        self.service.idle_since_ns[protocol] = self._monotonic_ns()
-        return protocol
+        """The protocol of a new connection."""
+        return _Connection(self.service, self._runner, self._monotonic_ns)
 
     def sweep(self, now_ns: int) -> None:
-        """End connections that have had no request for long, and forget those that are gone."""
-        idle = self.service.idle_since_ns
+        """End connections that have had no request for long, or part of one, and forget those that are gone."""
+        idle, begun_ns, limits = self.service.idle_since_ns, self.service.begun_ns, self.service.limits
+        self.service.shares.sweep(now_ns)
         server = self._runner.server
         if server is None:
             return
@@ -61,7 +65,10 @@ class HttpFront:
         for protocol, since_ns in list(idle.items()):
             if protocol not in open_now:
                 del idle[protocol]
-            elif since_ns is not None and now_ns - since_ns > IDLE_NS:
+                begun_ns.pop(protocol, None)
+            elif since_ns is not None and (
+                now_ns - since_ns > limits.idle_ns or now_ns - begun_ns.get(protocol, now_ns) > limits.head_ns
+            ):
                 protocol.force_close()
 
 
@@ -82,14 +89,61 @@ class _WithoutContents(logging.Filter):
 
 
 def _quiet_log() -> logging.Logger:
-    log = logging.getLogger("ocs.rpc.http")
-    log.filters = [_WithoutContents()]
-    return log
+    quiet = logging.getLogger("ocs.rpc.http")
+    quiet.filters = [_WithoutContents()]
+    return quiet
 
 
-class _Closed(asyncio.Protocol):
-    """A connection that is not wanted."""
+class _Connection(asyncio.Protocol):
+    """A connection of the library, counted, and with the time at which a request began; one too many is closed."""
+
+    def __init__(self, service: HttpService, runner: web.AppRunner, monotonic_ns: Callable[[], int]) -> None:
+        self._service = service
+        self._runner = runner
+        self._monotonic_ns = monotonic_ns
+        self._host = ""
+        self._handler: RequestHandler | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close at once."""
-        transport.close()
+        """Hand it on, where there may be one more."""
+        server, now_ns = self._runner.server, self._monotonic_ns()
+        self._host = str((transport.get_extra_info("peername") or ("",))[0])
+        assert server is not None, "the runner is set up"
+        is_full = len(server.connections) >= self._service.limits.connections
+        if is_full or not self._service.shares.connect(self._host, now_ns):
+            log.warning("rpc.connection_refused", peer=self._host, listener="http")
+            transport.close()
+            return
+        self._handler = server()
+        self._service.idle_since_ns[self._handler] = now_ns
+        self._handler.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Octets of a request; the first of one are noted."""
+        if self._handler is None:
+            return
+        service = self._service
+        if service.idle_since_ns.get(self._handler) is not None:
+            service.begun_ns.setdefault(self._handler, self._monotonic_ns())
+        self._handler.data_received(data)
+
+    def eof_received(self) -> None:
+        """The client sends no more."""
+        if self._handler is not None:
+            self._handler.eof_received()
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it asks."""
+        if self._handler is not None:
+            self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        if self._handler is not None:
+            self._handler.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone."""
+        if self._handler is not None:
+            self._service.shares.disconnect(self._host)
+            self._handler.connection_lost(error)

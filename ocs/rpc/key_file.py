@@ -47,6 +47,10 @@ class KeyFile:
         """The key that a text is."""
         return find(self._keys, text)
 
+    def named(self, name: str) -> Key | None:
+        """A key of that name that counts now."""
+        return next((key for key in self._keys.values() if key.name == name and not key.revoked_at_ns), None)
+
     def is_good(self, key_id: str) -> bool:
         """Whether a key of that id counts now."""
         key = self._keys.get(key_id)

@@ -3,12 +3,16 @@
 Where `ocs cgrates` was told to let the network in, others need a key only once there is one.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import structlog
 
 from ocs.rpc.audit import Audit
 from ocs.rpc.caller import NOTHING, Caller, Role, is_loopback
 from ocs.rpc.errors import Forbidden
 from ocs.rpc.key_file import KeyFile
+from ocs.rpc.keys import Key
 
 log = structlog.get_logger()
 
@@ -51,8 +55,16 @@ class KeyGate:
         if found is None:
             log.warning("rpc.key_refused", peer=caller.peer.rpartition(":")[0])
             return False
-        caller.name, caller.roles, caller.key = found.name, found.rights, found.id
+        _take_over(caller, found)
         return True
+
+    def by_certificate(self, caller: Caller, certificate: dict[str, Any] | None) -> None:
+        """The common name of a certificate that the listener has verified is the name of a key (RFC 4514)."""
+        for name in common_names(certificate):
+            found = self._keys.named(name)
+            if found is not None:
+                _take_over(caller, found)
+                return
 
     def allowed(self, caller: Caller, role: Role, params: object) -> Caller:
         """The key in `APIOpts` counts for its request alone."""
@@ -67,12 +79,16 @@ class KeyGate:
             raise Forbidden
         return shown
 
-    def audit(self, caller: Caller, method: str, params: object, error: Exception | None) -> None:
+    def audit(
+        self, caller: Caller, method: str, params: object, error: Exception | None, then: Callable[[], None]
+    ) -> None:
         """Put an administrative call on record; strangers are only logged, as they could fill the record."""
         if not caller.name:
             log.warning("rpc.stranger_refused", peer=caller.peer.rpartition(":")[0], method=method)
         elif self._audit is not None:
-            self._audit.write(caller, method, params, error)
+            self._audit.write(caller, method, params, error, then)
+            return
+        then()
 
     def refresh(self) -> bool:
         """Look whether keys have changed."""
@@ -81,3 +97,13 @@ class KeyGate:
     def holds(self, caller: Caller) -> bool:
         """Whether the key a caller came with still counts."""
         return not caller.key or self._keys.is_good(caller.key)
+
+
+def _take_over(caller: Caller, key: Key) -> None:
+    caller.name, caller.roles, caller.key = key.name, key.rights, key.id
+
+
+def common_names(certificate: dict[str, Any] | None) -> list[str]:
+    """The common names of a subject, as `ssl` shows a certificate that was verified."""
+    subject = (certificate or {}).get("subject", ())
+    return [str(value) for names in subject for kind, value in names if kind == "commonName"]

@@ -19,6 +19,7 @@ from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.feed import Feed
 from ocs.rpc.front import FrontDoor, Listeners
+from ocs.rpc.http_limits import HttpLimits
 from ocs.rpc.key_file import KeyFile
 from ocs.rpc.key_gate import KeyGate
 from ocs.rpc.live import LivePages
@@ -71,6 +72,9 @@ class RpcServer:
             ),
             server_tls(rpc),
             monotonic_ns=self.context.monotonic_ns,
+            http_limits=HttpLimits(
+                in_flight=rpc.requests_in_flight, requests_per_second=rpc.requests_per_second
+            ),
         )
         self._beat: asyncio.Task[None] | None = None
 

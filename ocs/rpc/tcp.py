@@ -155,7 +155,9 @@ class TcpConnection(asyncio.Protocol):
         service = self._service
         host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
         self.peer = f"{host}:{port}"
-        self.caller = service.dispatcher.gate.arrived(str(host), int(port))
+        gate = service.dispatcher.gate
+        self.caller = gate.arrived(str(host), int(port))
+        gate.by_certificate(self.caller, transport.get_extra_info("peercert"))
         self._transport = transport
         if len(service.connections) >= self._limits.connections:
             log.warning("rpc.connection_refused", peer=str(host), connections=self._limits.connections)

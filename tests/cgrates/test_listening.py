@@ -131,10 +131,13 @@ def test_others_who_are_let_in_need_a_key_once_there_is_one(tmp_path: Path) -> N
 
 
 def test_administrative_calls_are_on_record_where_there_is_a_data_folder(tmp_path: Path) -> None:
-    gate = listening.key_gate(tmp_path, listening.key_file(tmp_path))
-    gate.audit(
-        gate.arrived("127.0.0.1", 1), "APIerSv1.SetBalance", {"Account": "15550100001", "Value": 10}, None
-    )
+    async def body() -> None:
+        gate = listening.key_gate(tmp_path, listening.key_file(tmp_path))
+        params, done = {"Account": "15550100001", "Value": 10}, asyncio.Event()
+        gate.audit(gate.arrived("127.0.0.1", 1), "APIerSv1.SetBalance", params, None, done.set)
+        await done.wait()
+
+    asyncio.run(body())
     [line] = (tmp_path / listening.AUDIT).read_text(encoding="utf-8").splitlines()
     assert '"Account":"********001","Value":"10"' in line
     assert type(listening.key_gate(None, None)) is OpenGate

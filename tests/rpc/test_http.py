@@ -12,7 +12,6 @@ from ocs.charging.events import Identity
 from ocs.charging.store import StoreUnavailable
 from ocs.charging.store.memory import MemoryStore
 from ocs.rpc.feed import LISTENERS
-from ocs.rpc.http import IDLE_NS
 from tests.rpc.world import MSISDN, TIMEOUT_S, World, browser, in_world, running
 
 PING = {"method": "OcsV1.Ping", "params": [{}], "id": 1}
@@ -273,9 +272,9 @@ async def test_connection_that_asks_for_nothing_is_ended(world: World) -> None:
     now_ns = world.server.context.monotonic_ns()
     front = world.server.front.http
     assert front is not None
-    front.sweep(now_ns + IDLE_NS // 2)
+    front.sweep(now_ns + front.service.limits.head_ns // 2)
     assert not reader.at_eof()
-    front.sweep(now_ns + 2 * IDLE_NS)
+    front.sweep(now_ns + 2 * front.service.limits.head_ns)
     async with asyncio.timeout(TIMEOUT_S):
         assert await reader.read() == b""
     writer.close()

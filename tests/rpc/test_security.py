@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import structlog
 from ocs import log
 from ocs.config.settings import LogSettings
 from ocs.rpc.audit import Audit, broken_at
-from ocs.rpc.caller import NOTHING, Role
+from ocs.rpc.caller import NOTHING, Caller, Role
 from ocs.rpc.front import Listeners
 from ocs.rpc.key_file import KeyFile, change_keys, read_keys
 from ocs.rpc.key_gate import KeyGate
@@ -316,10 +317,14 @@ def test_record_goes_on_after_a_restart_and_shows_what_was_changed(tmp_path: Pat
     path = tmp_path / "audit.jsonl"
     gate = KeyGate(KeyFile(tmp_path / "none"))
     caller = gate.arrived("127.0.0.1", 1)
-    for start in range(2):
+
+    async def body(start: int) -> None:
         audit = Audit(path, lambda: AT_NS)
         for number in range(3):
-            audit.write(caller, f"A.B{start}{number}", {"amount": number}, None)
+            await recorded(audit, caller, f"A.B{start}{number}", {"amount": number})
+
+    for start in range(2):
+        asyncio.run(body(start))
     lines = path.read_bytes().splitlines()
     assert len(lines) == 6
     assert broken_at(lines) is None
@@ -334,9 +339,88 @@ def test_record_goes_on_after_a_restart_and_shows_what_was_changed(tmp_path: Pat
 def test_record_that_cannot_be_written_is_logged_and_the_call_is_answered(tmp_path: Path) -> None:
     audit = Audit(tmp_path / "no" / "audit.jsonl", lambda: AT_NS)
     gate = KeyGate(KeyFile(tmp_path / "none"), audit)
+    answered: list[bool] = []
     with structlog.testing.capture_logs() as lines:
-        gate.audit(gate.arrived("127.0.0.1", 1), "A.B", {}, None)
-    assert [line["event"] for line in lines] == ["rpc.audit_failed"]
+        gate.audit(gate.arrived("127.0.0.1", 1), "A.B", {}, None, lambda: answered.append(True))
+    assert ([line["event"] for line in lines], answered) == (["rpc.audit_failed"], [True])
+
+
+def test_record_is_on_the_disk_before_the_call_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, forced = threading.Event(), []
+
+    def force(path: Path) -> None:
+        assert go.wait(TIMEOUT_S)
+        forced.append(path.read_bytes().count(b"\n"))
+        if len(forced) == 2:
+            raise OSError("disk full")
+
+    monkeypatch.setattr("ocs.rpc.audit._force", force)
+
+    async def test(door: Door, keys: Keys) -> None:
+        wire = await door.connect("jsonrpc_tls", ssl=trusting())
+        key = {"APIOpts": {"*apiKey": keys.texts["administer"]}}
+        for number in range(3):
+            wire.send({"method": "Test.Change", "params": [key], "id": number})
+        wire.send({"method": "Test.Echo", "params": [key], "id": "echo"})
+        assert (await wire.receive())["id"] == "echo"
+        assert len(door.state.done) == 3
+        assert forced == []
+        go.set()
+        assert [(await wire.receive())["id"] for _ in range(3)] == [0, 1, 2]
+        assert forced == [3, 3]  # the first may have been read with the others; a disk that fails is logged
+        await wire.close()
+
+    with structlog.testing.capture_logs() as lines:
+        secured(tmp_path, test)
+    assert "rpc.audit_failed" in [line["event"] for line in lines]
+
+
+@pytest.mark.parametrize("name", ["ocs.example.net", "another"])
+def test_certificate_stands_for_the_key_it_names(tmp_path: Path, name: str) -> None:
+    chain, file = certificate(tmp_path)
+    keys = Keys(tmp_path)
+    keys.add(name, Role.READ)
+    context = trusting()
+    context.load_cert_chain(chain, file)
+    known = name == "ocs.example.net"
+
+    async def body() -> None:
+        gate = KeyGate(KeyFile(keys.path), Audit(keys.audit, lambda: AT_NS))
+        async with opened(SECURED, gate, tls=ServerTls(chain, file, chain)) as door:
+            for listener in ("jsonrpc_tls", "bidirectional_tls"):
+                wire = await door.connect(listener, ssl=context)
+                assert (await wire.call("Echo", {}))["error"] is None
+                said = (await wire.call("Change", {}))["error"]
+                assert said == (
+                    "UNAUTHORIZED_API" if known else None
+                )  # others of this machine may do everything
+                await wire.close()
+            url = "https://{}:{}/jsonrpc".format(*door.front.addresses["http_tls"])
+            call = {"method": "Test.Change", "params": [{}], "id": 1}
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as client,
+                client.post(url, json=call) as answer,
+            ):
+                assert (await answer.json())["error"] == ("UNAUTHORIZED_API" if known else None)
+            wire = await door.connect("jsonrpc_tls", ssl=context)
+            assert (await wire.call("Echo", {}))["error"] is None
+            keys.revoke(name)
+            assert gate.refresh()
+            door.front.let_go()
+            assert (await wire.receive() is None) if known else (await wire.call("Echo", {}))["error"] is None
+            wire.writer.close()
+
+    asyncio.run(body())
+    assert {line["who"] for line in keys.lines()} == {name if known else "local"}
+
+
+async def recorded(audit: Audit, caller: Caller, method: str, params: object) -> None:
+    """Returns when a call is on record."""
+    done = asyncio.get_running_loop().create_future()
+    audit.write(caller, method, params, None, lambda: done.set_result(None))
+    await done
 
 
 # --- what must not be in a log
