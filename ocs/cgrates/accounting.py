@@ -227,9 +227,10 @@ class CgratesAccounting:
                     self.open_account(name)
 
     def _context(self, runs: Iterable[Run], *others: str) -> Context:
-        names = {account_id(run.money.run.call) for run in runs}
+        names = [account_id(run.money.run.call) for run in runs]
         state = self._state
-        return Context(state.snapshot(*names, *others), state.tariff, self._settings, self._now_ns())
+        snapshot = state.snapshot(*dict.fromkeys((*names, *others)) if len(names) != 1 or others else names)
+        return Context(snapshot, state.tariff, self._settings, self._now_ns())
 
     def _kept(self, runs: tuple[Run, ...], stepped: Stepped) -> Step:
         """Takes over the accounts of a step; its runs in the pipeline's form."""

@@ -8,7 +8,7 @@ from bisect import bisect_left, insort
 from typing import Any
 
 from ocs.cgrates.kinds import Kind
-from ocs.charging.cgrates.plan import Tariff
+from ocs.charging.cgrates.plan import Found, Tariff
 from ocs.charging.cgrates.timings import predefined_timings
 
 PREDEFINED = predefined_timings()
@@ -27,6 +27,7 @@ class LiveTariff:
             Kind.ACTIONS: {},
             Kind.ACTION_TRIGGERS: {},
         }
+        self._found = Found(self._destinations, self._plain[Kind.RATING_PLAN], self._profiles)
         self.tariff = Tariff(
             destinations=self._destinations,
             plans=self._plain[Kind.RATING_PLAN],
@@ -35,10 +36,12 @@ class LiveTariff:
             shared_groups=self._plain[Kind.SHARED_GROUP],
             actions=self._plain[Kind.ACTIONS],
             action_triggers=self._plain[Kind.ACTION_TRIGGERS],
+            found=self._found,
         )
 
     def change(self, kind: Kind, key: str, old: Any, new: Any) -> None:
         """Takes over a record; None stands for none, before or after."""
+        self._found.matches.clear()
         if kind is Kind.DESTINATION:
             self._change_prefixes(key, old or (), new or ())
         elif kind is Kind.RATING_PROFILE:

@@ -108,7 +108,7 @@ class _Debit:
             [] if is_direct else self.books.payers(self.call, self.account_id, self.call.kind, self.tariff)
         )
         self.money = self.books.payers(self.call, self.account_id, MONETARY, self.tariff)
-        while self.call.duration_ns > 0:
+        while self.call.end_ns > self.call.start_ns:
             before = len(self.parts)
             for purses, is_unit in ((units, True), (self.money, False)):
                 end = self._exhaust(purses, is_unit)
@@ -238,8 +238,9 @@ class _Debit:
         spans, self.matched = rate_matched(call, matched, self.settings)
         if not spans:
             return Refusal.UNAUTHORIZED_DESTINATION
-        if call.index_ns < call.duration_ns:
-            self.call = msgspec.structs.replace(call, index_ns=call.duration_ns)
+        duration_ns = call.end_ns - call.start_ns
+        if call.index_ns < duration_ns:
+            self.call = msgspec.structs.replace(call, index_ns=duration_ns)
         return spans
 
     def _pay_fee(self, span: RatedSpan, owner: str) -> Steps | None:

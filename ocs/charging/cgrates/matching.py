@@ -7,7 +7,9 @@ import msgspec
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.model import Match, Matched
 from ocs.charging.cgrates.plan import ANY, Activation, RatingPlan, Settings, Tariff
-from ocs.charging.cgrates.timings import is_active
+from ocs.charging.cgrates.timings import is_active, is_always
+
+REMEMBERED = 65_536
 
 
 class _Entry:
@@ -36,6 +38,41 @@ def match_call(tariff: Tariff, call: Call, settings: Settings) -> Matched | Refu
         subject = _profile_subject(tariff, call, ANY, settings)
     if subject is None:
         return Refusal.RATING_PLAN_NOT_FOUND
+    remembered = tariff.found
+    if remembered is None or not remembered.is_of(tariff):
+        return _search(tariff, call, subject, settings)
+    key = (call.tenant, call.category, subject, call.destination)
+    known = remembered.matches.get(key)
+    if known is not None and known[0] <= call.start_ns:
+        match: Matched = known[1]
+        return match
+    found = _search(tariff, call, subject, settings)
+    if isinstance(found, Matched) and _holds_for_ever(tariff, call, subject, found.match):
+        if len(remembered.matches) >= REMEMBERED:
+            remembered.matches.clear()
+        remembered.matches[key] = (tariff.profiles[call.tenant, call.category, subject][0].active_ns, found)
+    return found
+
+
+def _holds_for_ever(tariff: Tariff, call: Call, subject: str, match: Match) -> bool:
+    """Whether a match depends on no moment but the start of its one activation: all that could win always do."""
+    entries = tariff.profiles[call.tenant, call.category, subject]
+    if len(entries) != 1 or entries[0].active_ns > call.start_ns:
+        return False
+    plan = tariff.plans.get(entries[0].plan_id)
+    if plan is None or match.subject != _key(call, subject):  # a fallback subject's
+        return False
+    shortest = 1 if match.prefix == ANY else len(match.prefix)
+    for length in range(len(call.destination), shortest - 1, -1):
+        for name in tariff.destinations.get(call.destination[:length], ()):
+            for interval in plan.intervals.get(name, ()):
+                if not is_always(interval.timing):
+                    return False
+    return True
+
+
+def _search(tariff: Tariff, call: Call, subject: str, settings: Settings) -> Matched | Refusal:
+    """The prices of a call by the profile of a subject."""
     try:
         entries = _resolve(tariff, call, subject, settings, 1)
     except _TooDeep:
@@ -108,11 +145,16 @@ def _match_plan(tariff: Tariff, call: Call, subject: str, activation: Activation
     plan = tariff.plans.get(activation.plan_id)
     if plan is None:
         return None
-    key = f"*out:{call.tenant}:{call.category}:{subject}"
+    key = _key(call, subject)
     for prefix, destination_id in _destinations(tariff, plan, call):
         match = Match(destination_id, prefix, plan.plan_id, key)
         return Matched(match, plan.intervals[destination_id])
     return None
+
+
+def _key(call: Call, subject: str) -> str:
+    """What the incumbent calls the profile of a subject."""
+    return f"*out:{call.tenant}:{call.category}:{subject}"
 
 
 def _destinations(tariff: Tariff, plan: RatingPlan, call: Call) -> Iterator[tuple[str, str]]:

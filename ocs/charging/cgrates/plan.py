@@ -4,6 +4,7 @@ Prices stay doubles on purpose: the incumbent divides and multiplies them as suc
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -103,6 +104,28 @@ class SharedGroup(msgspec.Struct, frozen=True):
         return self.strategies.get(account, self.strategies.get(ANY, ""))
 
 
+class Found:
+    """What rating has found in the maps of a tariff and would find at any later time; empty it when they change."""
+
+    __slots__ = ("destinations", "matches", "plans", "profiles")
+
+    def __init__(self, destinations: object, plans: object, profiles: object) -> None:
+        self.destinations = destinations
+        self.plans = plans
+        self.profiles = profiles
+        self.matches: dict[
+            tuple[str, str, str, str], tuple[int, Any]
+        ] = {}  # with the moment from which each holds
+
+    def is_of(self, tariff: "Tariff") -> bool:
+        """Whether these are the maps of a tariff, and not of one that differs in some of them."""
+        return (
+            self.profiles is tariff.profiles
+            and self.plans is tariff.plans
+            and self.destinations is tariff.destinations
+        )
+
+
 class Tariff(msgspec.Struct, frozen=True):
     """Everything of the tariff folders that rating and accounting read."""
 
@@ -117,6 +140,7 @@ class Tariff(msgspec.Struct, frozen=True):
     action_plans: Mapping[str, tuple[ActionPlanEntry, ...]] = {}
     action_triggers: Mapping[str, tuple[ActionTrigger, ...]] = {}
     account_actions: tuple[AccountAction, ...] = ()
+    found: Found | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):

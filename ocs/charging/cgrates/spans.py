@@ -12,6 +12,7 @@ from ocs.charging.cgrates.timings import (
     SECOND_NS,
     day_of_month,
     is_active,
+    is_always,
     left_margin,
     midnight_before,
 )
@@ -56,6 +57,9 @@ def split_call(call: Call, matched: Matched) -> tuple[tuple[Span, ...], tuple[Ra
     whole = Span(
         call.start_ns + call.offset_ns, call.end_ns + call.offset_ns, max(call.index_ns, call.duration_ns)
     )
+    only = _only_price(matched, whole, is_voice)
+    if only is not None:
+        return (_to_increment(Span(whole.start_ns, whole.end_ns, whole.index_ns, only)),), matched.intervals
     spans = [whole]
     if is_voice:
         if matched.cut_ns is not None:
@@ -68,6 +72,20 @@ def split_call(call: Call, matched: Matched) -> tuple[tuple[Span, ...], tuple[Ra
         done.append(left)
         pending.extend(rest)
     return tuple(_round_up(done)), tuple(order)
+
+
+def _only_price(matched: Matched, whole: Span, is_voice: bool) -> RateInterval | None:
+    """The interval of a call that nothing cuts: there is no other, and it holds always and from first to last."""
+    if len(matched.intervals) != 1 or matched.cut_ns is not None:
+        return None
+    interval = matched.intervals[0]
+    if not is_always(interval.timing) or (is_voice and not _same_day(whole)):
+        return None
+    position_ns, index_ns = whole.position_ns, whole.index_ns
+    for slot in interval.rate.slots:
+        if position_ns < slot.start_ns < index_ns:
+            return None
+    return interval
 
 
 def _split_at_midnights(span: Span) -> list[Span]:

@@ -38,6 +38,11 @@ def is_active(timing: Timing, local_ns: int) -> bool:
     )
 
 
+def is_always(timing: Timing) -> bool:
+    """Whether the timing holds at every moment."""
+    return not (timing.start_ns or timing.years or timing.months or timing.month_days or timing.week_days)
+
+
 def day_of_month(local_ns: int) -> int:
     """Day of the month of a local moment."""
     return date.fromordinal(_EPOCH_ORDINAL + local_ns // DAY_NS).day

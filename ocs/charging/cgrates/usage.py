@@ -30,7 +30,8 @@ def max_usage(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings
 
 
 def _probe(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings) -> _Probe | Refusal:
-    if exceeds(settings.max_usage, call.kind, call.duration_ns):
+    duration_ns = call.end_ns - call.start_ns
+    if exceeds(settings.max_usage, call.kind, duration_ns):
         return Refusal.MAX_USAGE_EXCEEDED
     account = snapshot.accounts.get(account_id(call))
     if account is None:
@@ -39,7 +40,7 @@ def _probe(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings) -
         return Refusal.ACCOUNT_DISABLED
     if account.allows_negative:
         return _Probe(MaxUsage(UNLIMITED))
-    if call.duration_ns <= 0:
+    if duration_ns <= 0:
         return _Probe(MaxUsage(0))
     books = Books(snapshot, settings)
     whole = _indexed(call)
@@ -48,7 +49,7 @@ def _probe(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings) -
         return spent
     usage_ns = 0 if spent.owes_fee else _payable_ns(spent, call, account)
     if not call.performs_rounding:
-        is_same = spent.is_final and usage_ns == call.duration_ns
+        is_same = spent.is_final and usage_ns == duration_ns
         return _Probe(MaxUsage(usage_ns), spent if is_same else None, books if is_same else None)
     stored = Books(snapshot, settings)
     _book_rounding(_rounded(spent.paid, settings), stored)
@@ -99,9 +100,8 @@ def max_debit(snapshot: Snapshot, tariff: Tariff, call: Call, settings: Settings
 
 def _indexed(call: Call) -> Call:
     """The call with an index of at least its own length, so that parts in front count as used."""
-    if call.index_ns >= call.duration_ns:
-        return call
-    return msgspec.structs.replace(call, index_ns=call.duration_ns)
+    duration_ns = call.end_ns - call.start_ns
+    return call if call.index_ns >= duration_ns else msgspec.structs.replace(call, index_ns=duration_ns)
 
 
 def account_id(call: Call) -> str:
@@ -150,7 +150,7 @@ def _nothing(tariff: Tariff, call: Call, settings: Settings) -> PaidCall:
 def _payable_ns(spent: Spent, call: Call, account: Account) -> int:
     """Walks what a dry run covered up to the first step paid with debt, or priced above the limit of the call."""
     credit_nanos, uid = _default_credit(account)
-    total_ns = 0
+    total_ns, wanted_ns = 0, call.end_ns - call.start_ns
     for span in spent.paid.spans:
         if _is_too_dear(span, call):
             return total_ns
@@ -161,8 +161,8 @@ def _payable_ns(spent: Spent, call: Call, account: Account) -> int:
                     count = min(count, max(0, credit_nanos // steps.cost_nanos))
                     credit_nanos -= steps.cost_nanos * count
                 total_ns += steps.duration_ns * count
-                if total_ns >= call.duration_ns and steps.duration_ns:
-                    return call.duration_ns
+                if total_ns >= wanted_ns and steps.duration_ns:
+                    return wanted_ns
                 if count < steps.count:
                     return total_ns
     return total_ns
