@@ -138,7 +138,7 @@ class HttpService:
         host, octets = request[HOST], request.content_length
         if octets is None:  # it comes in pieces
             octets = self._dispatcher.limits.message_octets
-        if not self.shares.begin(host, octets):
+        if not self.shares.begin(host, octets, self._monotonic_ns()):
             raise _too_many("requests under way")
         try:
             return await self._answered(request)

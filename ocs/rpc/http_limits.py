@@ -41,27 +41,23 @@ class Shares:
 
     def connect(self, host: str, now_ns: int) -> bool:
         """One more connection of an address."""
-        share = self._shares.get(host)
-        if share is None:
-            share = self._shares[host] = _Share(float(self._limits.requests_per_second), now_ns)
+        share = self._share(host, now_ns)
         if share.connections >= self._limits.address_connections and not is_loopback(host):
             return False
         share.connections += 1
         return True
 
     def disconnect(self, host: str) -> None:
-        """One fewer; an address without any is forgotten, unless it could come back to ask too often."""
-        share = self._shares[host]
-        share.connections -= 1
-        if not share.connections and not self._limits.requests_per_second:
-            del self._shares[host]
+        """One fewer; the calls that came over it may still be under way."""
+        self._shares[host].connections -= 1
+        self._forget(host)
 
     def ask(self, host: str, now_ns: int) -> bool:
         """One more request of an address, where it has not had its requests of this second."""
         rate = self._limits.requests_per_second
         if not rate:
             return True
-        share = self._shares[host]
+        share = self._share(host, now_ns)
         elapsed_ns = now_ns - share.refilled_ns
         share.allowance = min(float(rate), share.allowance + elapsed_ns * rate / SECOND_NS)
         share.refilled_ns = now_ns
@@ -70,9 +66,9 @@ class Shares:
         share.allowance -= 1.0
         return True
 
-    def begin(self, host: str, octets: int) -> bool:
+    def begin(self, host: str, octets: int, now_ns: int) -> bool:
         """One more call, with a body of so many octets."""
-        share, limits = self._shares[host], self._limits
+        share, limits = self._share(host, now_ns), self._limits
         is_full = share.calls >= limits.in_flight and not is_loopback(host)
         if is_full or self._body_octets + octets > limits.body_octets:
             return False
@@ -84,9 +80,23 @@ class Shares:
         """A call is answered."""
         self._body_octets -= octets
         self._shares[host].calls -= 1
+        self._forget(host)
 
     def sweep(self, now_ns: int) -> None:
         """Forget addresses that are gone and have all their requests again."""
         for host, share in list(self._shares.items()):
             if not share.connections and not share.calls and now_ns - share.refilled_ns > SECOND_NS:
                 del self._shares[host]
+
+    def _share(self, host: str, now_ns: int) -> _Share:
+        """What an address uses; of a client that has gone already it may be a new one."""
+        share = self._shares.get(host)
+        if share is None:
+            share = self._shares[host] = _Share(float(self._limits.requests_per_second), now_ns)
+        return share
+
+    def _forget(self, host: str) -> None:
+        """Forget an address that uses nothing, unless it could come back to ask too often."""
+        share = self._shares[host]
+        if not share.connections and not share.calls and not self._limits.requests_per_second:
+            del self._shares[host]

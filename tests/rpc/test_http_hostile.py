@@ -181,6 +181,23 @@ def test_calls_of_one_address_under_way_are_bounded(monkeypatch: pytest.MonkeyPa
     beside(test, HttpLimits(in_flight=3))
 
 
+def test_client_that_leaves_before_its_answer_holds_nothing() -> None:
+    async def body() -> None:
+        async with opened(Listeners(http=HERE)) as door:
+            wire = await door.connect("http")
+            wire.send(request(json.dumps(WAIT).encode()))
+            await until(lambda: len(door.state.waiting) == 1)
+            front = door.front.http
+            assert front is not None
+            wire.writer.transport.abort()
+            await until(lambda: not front.service.shares._shares["127.0.0.1"].connections)
+            door.state.waiting[0].set("done")
+            await until(lambda: not front.service.shares._shares)
+            assert front.service.shares._body_octets == 0
+
+    asyncio.run(body())
+
+
 async def _status(client: aiohttp.ClientSession, call: dict[str, Any]) -> int:
     async with client.post("/jsonrpc", json=call) as answer:
         await answer.read()
