@@ -141,6 +141,7 @@ async def _serve_until(
     states = ClientStates(None if settings.store.kind == "memory" else data_dir / "origin_states.jsonl")
     agent = DiameterAgent(settings, door or service, metrics, store.born_s, states)
     service.session_control = {"diameter": agent, **service.session_control}  # the first: it has no bounds
+    metrics.exports = sessions.exported
     voice = _voice(settings, service, metrics, sessions)
     freeswitch, kamailio = voice.freeswitch, voice.kamailio
     radius = _radius(settings, service, sessions, metrics)

@@ -118,8 +118,10 @@ class SurroundedDoor:
             self._runtime.spawn(self._charge_unknown(event, tenant, name, deliver))
 
     async def _charge_unknown(self, event: ChargingEvent, tenant: str, name: str, deliver: Deliver) -> None:
+        exact = self._runtime.exact
         try:
-            key = await self._runtime.exact.key_of(tenant, name)
+            await exact.prepare(tenant, {"Account": name})
+            key = exact.known_key(tenant, name) or await exact.key_of(tenant, name)
         except Exception as error:  # whatever the store has: nothing was charged
             log.warning("profiles.account_not_read", session=event.session_id, error=repr(error))
             deliver(ChargingAnswer(Result.TOO_BUSY))

@@ -42,7 +42,7 @@ class MailSink:
             raise SinkFailed(f"mail to {self._address}: ocs.yaml has no actions.mail_server")
         try:
             await asyncio.to_thread(self._send, rows)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, ValueError, smtplib.SMTPException) as error:
             raise SinkFailed(f"mail to {self._address}: {error}") from error
 
     async def close(self) -> None:
@@ -56,7 +56,7 @@ class MailSink:
                 members = dict(row.members)
                 mail = EmailMessage()
                 mail["From"], mail["To"] = settings.mail_sender, self._address
-                mail["Subject"] = f"{members['Text']} ({members['Account']})"
+                mail["Subject"] = " ".join(f"{members['Text']} ({members['Account']})".split())
                 mail["Message-ID"] = f"<{row.key.encode().hex()}@ocs>"
                 mail.set_content("".join(f"{name}: {members[name]}\n" for name in MEMBERS))
                 server.send_message(mail)

@@ -49,7 +49,7 @@ NO_RECORDS = RecordSettings()
 PARTS = ("attributes", "resources", "routes", "thresholds", "stats", "chargers", "rals", "cdrs")
 ROLLED_BACK = (
     *(Kind.SESSION, Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION, Kind.PROMISE, Kind.CDR),
-    *(Kind.EXPORT, Kind.READ),
+    *(Kind.EXPORT, Kind.READ, Kind.RESOURCE_USAGE, Kind.THRESHOLD_HITS),
 )
 KEPT_OPEN_NS = 600 * 1_000_000_000  # how long the core waits for a session that the pipeline has
 KEEPING_S = 60.0
@@ -220,7 +220,7 @@ class ExactRuntime(Runtime):
         acting = actions or ActionSettings()
         outbox = self.exchange.exports.outbox
         self.outside = Outside(acting, state, outbox, self.spawn, folder / acting.failed)
-        state.rolled_back = outbox.restore
+        state.rolled_back = self._rolled_back
         service.on_notices = self.outside.put
         if of_all_records(told):
             service.on_records.append(self._export_records)
@@ -277,6 +277,11 @@ class ExactRuntime(Runtime):
         if fired.action_ids:
             self._threshold_actions.run(event, fired)
 
+    def _rolled_back(self) -> None:
+        """What waits, what is in use and what was hit is as the store has it."""
+        self.exchange.exports.outbox.restore()
+        self.surroundings.restore_uses()
+
     def _export_records(self, cdrs: tuple[Cdr, ...]) -> None:
         """Lets records of the core wait for the exporters; those of the pipeline go out from there."""
         for cdr in cdrs:
@@ -284,6 +289,12 @@ class ExactRuntime(Runtime):
                 event = event_of(cdr, self.tenant)
                 self.exchange.put(event, self.settings.cdrs.online_cdr_exports)
         self.state.when_durable(_told)
+
+    def exported(self) -> dict[str, dict[str, int]]:
+        """By exporter, and for all posts and mails together: how many were sent and how many kept aside."""
+        told = self.outside.counts().values()
+        actions = {outcome: sum(each[outcome] for each in told) for outcome in ("sent", "failed")}
+        return {**self.exchange.exports.counts(), "actions": actions}
 
     async def replay_failed(self, folder: Path | None) -> int:
         """Delivers what was kept aside once more, exports and what actions tell; how many files stay."""

@@ -6,7 +6,7 @@ set, anything else is counted as `other`: the number of series is bounded whatev
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -68,6 +68,7 @@ class Metrics:
         self._sessions = self._connections = self._peers = self._queued = 0
         self._batch = Histogram(BATCH_BOUNDS)
         self._commit = Histogram(LATENCY_BOUNDS_NS)
+        self.exports: Callable[[], dict[str, dict[str, int]]] = dict  # by exporter, how many became what
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Families(self))
 
@@ -159,6 +160,16 @@ class Metrics:
         yield from self._protocol_families()
         yield from self._radius_families()
         yield from self._store_families()
+        yield self._export_family(self.exports())
+
+    def _export_family(self, counts: dict[str, dict[str, int]]) -> Metric:
+        family = CounterMetricFamily(
+            "ocs_exported", "Records, posts and mails delivered or kept aside.", labels=["exporter", "outcome"]
+        )
+        for exporter, outcomes in counts.items():
+            for outcome, count in outcomes.items():
+                family.add_metric([exporter, outcome], count)
+        return family
 
     def _answered_family(self) -> Metric:
         family = CounterMetricFamily(

@@ -23,6 +23,7 @@ def measured() -> set[str]:
     metrics = Metrics()
     metrics.request_answered(EventKind.INITIAL, Result.SUCCESS, 1)
     metrics.message_refused(5004)
+    metrics.exports = lambda: {"billing": {"sent": 1, "failed": 0}}
     return set(re.findall(r"^(\w+)", metrics.render().decode(), re.MULTILINE))
 
 

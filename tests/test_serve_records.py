@@ -1,6 +1,7 @@
 """Records out and in, and fraud, on `ocs serve`: the examples of docs/profiles.md, from outside."""
 
 import csv
+import urllib.request
 from pathlib import Path
 
 from tests.cgrates.test_profiles_page import blocks as page_blocks
@@ -10,6 +11,7 @@ from tests.test_serve_agents import blocks
 from tests.test_serve_sessions import (
     CREDIT,
     OTHER,
+    PATIENCE_S,
     RICH,
     SECOND_COST,
     Server,
@@ -50,6 +52,9 @@ def test_records_are_read_charged_once_and_exported(tmp_path: Path) -> None:
             [RICH, OTHER, "30", "0.015"],
             [RICH, OTHER, "10", "0.005"],
         ]
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/metrics", timeout=PATIENCE_S) as page:
+            metrics = page.read().decode()
+        assert 'ocs_exported_total{exporter="billing",outcome="sent"} 3.0' in metrics
         (incoming / "monday.csv").write_text(ROWS, encoding="utf-8")
         server.killed()
         assert server.call("ErSv1.RunReader", {"ID": "switch"}) == "OK"

@@ -303,9 +303,7 @@ class ProfileSurroundings:
     def restore(self) -> None:
         """Takes over usages, hits and queues that the state has kept."""
         tables = self._state.tables
-        self.resources.restore(list(tables[Kind.RESOURCE_USAGE].values()))
-        for hits in tables[Kind.THRESHOLD_HITS].values():
-            self.thresholds_book.restore(hits)
+        self.restore_uses()
         items: dict[tuple[str, str], list[stats.Item]] = {}
         for change in map(change_of, tables[Kind.STAT_QUEUE].values()):
             if change.totals is not None:
@@ -314,6 +312,15 @@ class ProfileSurroundings:
                 items.setdefault((change.tenant, change.queue_id), []).append(change.item)
         for (tenant, queue_id), found in items.items():
             self.stats_book.restore(tenant, queue_id, found)
+
+    def restore_uses(self) -> None:
+        """Takes over usages and hits that the state has, in the place of those known."""
+        tables = self._state.tables
+        self.resources.clear()
+        self.resources.restore(list(tables[Kind.RESOURCE_USAGE].values()))
+        self.thresholds_book.clear()
+        for hits in tables[Kind.THRESHOLD_HITS].values():
+            self.thresholds_book.restore(hits)
 
     # --- what rules may look up (`ocs.charging.profiles.view.Lookups`)
 

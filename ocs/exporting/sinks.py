@@ -99,7 +99,7 @@ class HttpSink:
                 ) as answer:
                     if answer.status >= 300:
                         raise SinkFailed(f"{self._url}: answered {answer.status}")
-            except (aiohttp.ClientError, TimeoutError) as error:
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 raise SinkFailed(f"{self._url}: {error or 'no answer in time'}") from error
 
     async def close(self) -> None:

@@ -229,7 +229,7 @@ async def test_a_mail_reaches_its_server(tmp_path: Path) -> None:
 
     server = await asyncio.start_server(served, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    mail = ActionSet("MAIL", (Action(Do.MAIL, target="ops@example.org", text="too much"),))
+    mail = ActionSet("MAIL", (Action(Do.MAIL, target="ops@example.org", text="too\nmuch"),))
     live = Live(tmp_path, mail, mail_server="127.0.0.1", mail_port=port)
     await live.open()
     await live.threshold("MAIL")

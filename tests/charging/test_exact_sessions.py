@@ -16,6 +16,8 @@ from ocs.charging.supervision import SessionRef
 from ocs.config.settings import SessionSettings
 from ocs.exact_accounting import CLIENT
 from ocs.exact_sessions import ExactRuntime
+from ocs.rpc.methods.cgrates import CGRATES
+from ocs.rpc.methods.cgrates.internal import methods_of
 from ocs.sessions.model import CgrEvent
 from tests.charging.cgrates.small import Price
 from tests.charging.exact.small import KEY, NANOS, S, account, balance, catalogue
@@ -89,6 +91,28 @@ async def test_a_step_that_is_lost_leaves_neither_session_nor_hold() -> None:
     assert await live.money() == (100, 10)
 
 
+async def test_a_step_that_is_lost_leaves_no_place_taken_and_no_threshold_asleep() -> None:
+    live = Live()
+    await live.service.create(Change(account(balance("100", "cash"))))
+    call = methods_of(CGRATES, live.runtime)
+    own = {"Tenant": "t", "FilterIDs": [], "Weight": 10}
+    await call("APIerSv1.SetResourceProfile", own | {"ID": "RES", "Limit": 1.0, "UsageTTL": -1})
+    await call("APIerSv1.SetThresholdProfile", own | {"ID": "THD", "MaxHits": -1, "MinSleep": "1h"})
+    event = await live.ready(10 * S)
+    stored = await live.store.load(KEY)
+    assert stored is not None
+    live.store.commit(Change(msgspec.structs.replace(stored, version=stored.version + 1)), lambda error: None)
+    live.runtime.surroundings.allocate_resources(event)
+    assert live.runtime.surroundings.thresholds(event, ()) == ["THD"]
+    live.runtime.sessions.initiate(event)
+    with pytest.raises(JournalError):
+        await live.runtime.durable()
+    assert not live.runtime.surroundings.resources.usage("t", "RES", START_NS)
+    hits = live.runtime.surroundings.thresholds_book.get("t", "THD")
+    assert hits is not None
+    assert (hits.hits, hits.snooze_ns) == (0, 0)
+
+
 async def end_in_the_core(live: Live) -> None:
     await live.service.close_session(SessionRef(live.core_session(), KEY, 0), "operator")
     assert await live.money() == (100, 0)
@@ -118,7 +142,7 @@ async def test_a_session_that_the_core_has_ended_goes_on_with_an_update() -> Non
     await live.service.create(Change(account(balance("100", "cash"))))
     await begun(live)
     await end_in_the_core(live)
-    assert live.runtime.sessions.update(await live.ready(10 * S)) == 10 * S
+    assert live.runtime.sessions.update(await live.ready(10 * S, Number=2)) == 10 * S
     await live.runtime.durable()
     assert await live.money() == (100, 20)
     live.runtime.sessions.terminate(await live.ready(15 * S))

@@ -193,24 +193,3 @@ async def test_the_last_slice_of_open5gs_holds_as_long_as_the_rule_says(world: W
     last = await smf.update(2, service(None, requested(total(MB))))
     assert last.said == "2001 -=500000!0"
     assert last.services[0].number(avps.VALIDITY_TIME) == 3_600
-
-
-@pytest.mark.parametrize("reasons", [(2, 0), (0, 2), (2, 42), (1, 4), (2,)])
-@served()
-async def test_of_several_reasons_the_one_that_gives_the_quota_up_counts(
-    world: World, reasons: tuple[int, ...]
-) -> None:
-    client = await world.open()
-    await client.initial(ASKING)
-    said = [encode_i32(avps.REPORTING_REASON, reason) for reason in reasons]
-    assert (await client.update(1, service(10, *said))).code == 2001
-    assert await world.spent() == (0, 0)
-
-
-@served(durable=True)
-async def test_two_clients_whose_names_are_no_text_are_two(world: World) -> None:
-    client = await world.open("dra.example.net", applications=(0xFFFF_FFFF,))
-    for octets in (b"a\xff.example", b"a\xfe.example"):
-        name = {avps.ORIGIN_HOST: encode_octets(avps.ORIGIN_HOST, octets)}
-        assert (await client.initial(ASKING, replaced=name)).said == "2001 10=1000"
-    assert len((await world.account()).sessions) == 2

@@ -15,14 +15,7 @@ _NOT_UNDERSTOOD: Final = frozenset(
     (ResultCode.COMMAND_UNSUPPORTED, ResultCode.APPLICATION_UNSUPPORTED, ResultCode.AVP_UNSUPPORTED)
 )
 # Another path to the client may do better (RFC 6733 7.1.3).
-_ELSEWHERE: Final = frozenset(
-    (
-        ResultCode.UNABLE_TO_DELIVER,
-        ResultCode.TOO_BUSY,
-        ResultCode.LOOP_DETECTED,
-        ResultCode.REDIRECT_INDICATION,
-    )
-)
+_ELSEWHERE: Final = frozenset((ResultCode.UNABLE_TO_DELIVER, ResultCode.TOO_BUSY, ResultCode.LOOP_DETECTED))
 
 
 class RecordingIdentifiers(Identifiers):

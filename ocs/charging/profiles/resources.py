@@ -136,6 +136,11 @@ class ResourceBook:
         for change in changes:
             self._apply(change)
 
+    def clear(self) -> None:
+        """Know of no usage any more."""
+        self._resources.clear()
+        self._holders.clear()
+
     def get(self, tenant: str, resource_id: str) -> Resource | None:
         """A resource's usages; None where there is no such profile."""
         if self._profiles.get(tenant, resource_id) is None:

@@ -51,6 +51,10 @@ class ThresholdBook:
         """Take over a state that was kept."""
         self._hits[hits.tenant, hits.id] = hits
 
+    def clear(self) -> None:
+        """Know of no hit any more."""
+        self._hits.clear()
+
     def get(self, tenant: str, threshold_id: str) -> Hits | None:
         """A threshold's state; None where there is no such profile."""
         if self._profiles.get(tenant, threshold_id) is None:

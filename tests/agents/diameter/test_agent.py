@@ -77,7 +77,6 @@ def address(client: str = CLIENT, origin: str = CLIENT, rating_group: int | None
         (3001, ControlResult.UNSUPPORTED, ControlResult.UNSUPPORTED),
         (5005, ControlResult.REFUSED, ControlResult.REFUSED),
         (3002, ControlResult.NO_ANSWER, ControlResult.NO_ANSWER),
-        (3006, ControlResult.NO_ANSWER, ControlResult.NO_ANSWER),
     ],
 )
 def test_the_clients_answer_decides(

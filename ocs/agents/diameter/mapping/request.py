@@ -38,7 +38,6 @@ from ocs.agents.diameter.mapping.units import (
     on_side,
     reporting_reason,
     tariff_change,
-    weightier,
 )
 from ocs.charging.events import (
     Action,
@@ -216,7 +215,7 @@ class GyReader:
             for name in (host, realm):
                 if not 0 < name[3] - name[2] <= LONGEST_IDENTITY:
                     raise invalid_value(frame, name)
-            client = self.client(_text(octets), text_of(frame, realm), octets)
+            client = self.client(text_of(frame, host), text_of(frame, realm), octets)
         return client
 
     def client(self, name: str, realm: str, octets: bytes | None = None) -> Client:
@@ -324,11 +323,11 @@ class GyReader:
             elif key == _USED:
                 usage = measured(message, member, self.options.currency_code)
                 used = used + usage.used if used else usage.used
-                reason = weightier(reason, usage.reason)
+                reason = usage.reason if reason is None else reason
                 mapped.contradictions += usage.is_contradicting
                 mapped.impossible = mapped.impossible or usage.impossible
             elif key in _REASON_KEYS:
-                reason = weightier(reason, reporting_reason(frame, member))
+                reason = reporting_reason(frame, member)
             elif key == avps.TARIFF_CHANGE_USAGE:
                 side = tariff_change(frame, member)
             elif key == avps.REFUND_INFORMATION:
@@ -375,7 +374,7 @@ class GyReader:
                 part = measured(message, avp, self.options.currency_code)
                 used += part.used
                 mapped.impossible = mapped.impossible or part.impossible
-                reason = weightier(reason, part.reason)
+                reason = part.reason if reason is None else reason
         mapped.reports.append(UsageReport(None, identifiers, requested, used, reason))
         return True
 
@@ -484,7 +483,7 @@ def _number(frame: bytes, single: dict[int, RawAvp], key: int) -> int | None:
 
 
 def _text(octets: bytes) -> str:
-    """A name as text that any store takes; octets that are no UTF-8 are written out, so names stay distinct."""
+    """A Session-Id as text that any store takes; octets that are no UTF-8 are written out."""
     return octets.decode("utf-8", "backslashreplace")
 
 

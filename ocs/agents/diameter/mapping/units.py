@@ -34,7 +34,6 @@ _OUTPUT: Final = avps.CC_OUTPUT_OCTETS
 _UNITS: Final = avps.CC_SERVICE_SPECIFIC_UNITS
 _MONEY: Final = avps.CC_MONEY
 _REASONS: Final = {reason.value: reason for reason in ReportingReason}
-_GIVING_UP: Final = (ReportingReason.FINAL, ReportingReason.QUOTA_HOLDING_TIME)
 _CHANGES: Final = {change.value: change for change in TariffChange}
 
 _OCTETS: Final = Unit.OCTETS  # before Python 3.12 looking a member up in its class is slow
@@ -66,11 +65,6 @@ class Measured:
 def reporting_reason(frame: bytes, avp: RawAvp) -> ReportingReason | None:
     """Reporting-Reason; values of later releases say nothing here."""
     return _REASONS.get(decode_i32(frame, avp))
-
-
-def weightier(known: ReportingReason | None, said: ReportingReason | None) -> ReportingReason | None:
-    """Of the reasons of one service the one that gives its quota up, else the last that says anything."""
-    return known if said is None or known in _GIVING_UP else said
 
 
 class Amounts:
