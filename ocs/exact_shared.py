@@ -160,10 +160,12 @@ class SharedState(KeptState):
         if entry.position != self.position + 1:
             return
         self.position = entry.position
-        if not entry.is_mine:
-            for record in entry.records:
-                self._take_over(record)
-            self.on_all()
+        if entry.is_mine:
+            self._confirm(entry.records)
+            return
+        for record in entry.records:
+            self._take_over(record)
+        self.on_all()
 
     async def catch_up(self) -> None:
         """Learn everything that has been kept. Raises StoreError."""
@@ -185,6 +187,15 @@ class SharedState(KeptState):
         self.on_all()
         self.position = self._shared.position
         log.warning("sessions.read_again", sessions=len(self.sessions), records=len(self.cdrs))
+
+    def _confirm(self, records: tuple[Record, ...]) -> None:
+        """What this server kept is durable, also where the answer that says so never comes."""
+        for name, key, value in records:
+            kind = Kind(name)
+            known = kind, key.removeprefix(self._own) if kind in OWN_KINDS else key
+            if known in self._before:
+                record = None if value is None else _decoders[kind](value)
+                self._before[known] = self.opened(record) if isinstance(record, Session) else record
 
     def _take_over(self, entry: Record) -> None:
         """A record of another server; where this one is changing it, that will be refused, and go back to it."""

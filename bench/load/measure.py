@@ -78,13 +78,19 @@ def accounts_text(count: int) -> str:
 
 
 @contextmanager
-def running(accounts: int, core: int | None, folder: Path | None, profile: str = "") -> Iterator[Server]:
+def running(
+    accounts: int,
+    core: int | None,
+    folder: Path | None,
+    profile: str = "",
+    store: dict[str, object] | None = None,
+) -> Iterator[Server]:
     """An `ocs serve` with that many accounts, on a data folder of its own."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         place = Path(name)
         (place / "tariffs.yaml").write_text(TARIFFS, encoding="utf-8")
         (place / "accounts.yaml").write_text(accounts_text(accounts), encoding="utf-8")
-        server = Server(place, "tariffs.yaml", "accounts.yaml", core)
+        server = Server(place, "tariffs.yaml", "accounts.yaml", core, store)
         if profile:
             server.prefix = ("-m", "cProfile", "-o", str(Path(profile).absolute()))
         server.started_s = server.start(timeout_s=60 + accounts / 1_000)

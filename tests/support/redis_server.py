@@ -62,6 +62,12 @@ class RedisServer:
         """Settings of a store on it."""
         return RedisSettings(url=self.url, prefix=prefix, timeout_ns=max(timeout_ns, 50 * MS), **more)  # type: ignore[arg-type]
 
+    @property
+    def pid(self) -> int:
+        """The process now running."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it as a power cut would end a process."""
         if self._process is not None:

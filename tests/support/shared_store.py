@@ -13,11 +13,11 @@ import msgspec
 from ocs.charging.account import Account
 from ocs.charging.decision import EventAnswer
 from ocs.charging.events import Identity
-from ocs.charging.store import Query, Rows, StoreUnavailable
+from ocs.charging.store import Query, Record, Rows, StoreUnavailable
 from ocs.charging.store.redis import Broken, RedisStore
 from ocs.charging.store.redis.connection import ConnectionLost
 from ocs.charging.store.redis.units import Unit, due_ms
-from ocs.charging.store.shared import Listener
+from ocs.charging.store.shared import Listener, Recorded
 from ocs.config.settings import RedisSettings
 from tests.support.stores import Truth
 
@@ -42,6 +42,11 @@ class Database(Truth):
         self._last: dict[str, tuple[int, dict[int, str]]] = {}  # by writer
         self.listeners: list[tuple[RedisStore, Listener]] = []
         self.taken = self.repeated = self.refused = 0
+        self.records: dict[tuple[str, str], bytes] = {}
+        self.log: list[tuple[str, tuple[Record, ...]]] = []  # writer and records; the first has position 1
+        self.domains: dict[str, tuple[int, str]] = {}
+        self.on_records: Callable[[], None] = _nobody
+        self.checks_domains = True
 
     def take_batch(self, node: RedisStore, writer: str, number: int, batch: list[Unit]) -> dict[int, str]:
         """What of a batch is refused; one that was done before is not done again."""
@@ -53,7 +58,7 @@ class Database(Truth):
             raise StoreUnavailable(f"OUTOFORDER {number} follows {done}")
         broken, refused = Broken([]), {}
         for index, unit in enumerate(batch):
-            error = "a change before it was refused" if broken.takes(unit) else self._faulty(unit)
+            error = "a change before it was refused" if broken.takes(unit) else self._faulty(unit, writer)
             if error is not None:
                 refused[index] = error
                 broken.add(unit)
@@ -65,8 +70,31 @@ class Database(Truth):
                 self._announce(node, unit)
         return refused
 
-    def _faulty(self, unit: Unit) -> str | None:
-        """All changes of a unit, or none of them."""
+    def _faulty(self, unit: Unit, writer: str) -> str | None:
+        """All of a unit, or nothing of it."""
+        for domain in unit.domains if self.checks_domains else ():
+            position, by = self.domains.get(domain, (0, writer))
+            if by != writer and position > unit.position:
+                return f"records of {domain} have moved on"
+        error = self._changed(unit)
+        if error is None and unit.records:
+            self._record(unit, writer)
+        return error
+
+    def _record(self, unit: Unit, writer: str) -> None:
+        for kind, key, value in unit.records:
+            if value is None:
+                self.records.pop((kind, key), None)
+            else:
+                self.records[kind, key] = value
+        self.log.append((writer, unit.records))
+        self.domains.update(dict.fromkeys(unit.domains, (len(self.log), writer)))
+        self.on_records()
+        for node, listener in self.listeners:
+            assert isinstance(node, SharedNode), "the nodes of this database"
+            asyncio.get_running_loop().call_later(node.latency_s(), node.hear, listener, len(self.log))
+
+    def _changed(self, unit: Unit) -> str | None:
         saved = (dict(self._accounts), dict(self._identities), dict(self._sessions), self._answers.copy())
         rows = len(self._postings), len(self._cdrs)
         for change in unit.changes:
@@ -99,7 +127,7 @@ class SharedNode(RedisStore):
         super().__init__(RedisSettings())
         self.database = database
         self.is_dead = False
-        self._latency_s = latency_s
+        self.latency_s = latency_s
         self._mishap = mishap
         self._on_crash = on_crash
 
@@ -108,7 +136,7 @@ class SharedNode(RedisStore):
         mishap = self._mishap()
         if mishap is Mishap.LATE:
             loop = asyncio.get_running_loop()
-            loop.call_later(self._latency_s() + 0.5, self._arrive_late, writer, number, batch)
+            loop.call_later(self.latency_s() + 0.5, self._arrive_late, writer, number, batch)
         if mishap in (Mishap.LOST, Mishap.LATE):
             await asyncio.sleep(0.3)
             raise ConnectionLost("lost")
@@ -136,7 +164,7 @@ class SharedNode(RedisStore):
         self.database.listeners = [each for each in self.database.listeners if each[0] is not self]
 
     async def _wait(self) -> None:
-        latency_s = self._latency_s()
+        latency_s = self.latency_s()
         if latency_s:
             await asyncio.sleep(latency_s)
         if self.is_dead:
@@ -173,6 +201,27 @@ class SharedNode(RedisStore):
         self.database.listeners.append((self, listener))
         listener.missed()
 
+    # --- records
+
+    def hear(self, listener: Listener, position: int) -> None:
+        """What was kept at a position, some time after it was."""
+        if not self.is_dead:
+            listener.recorded(self._entry(position))
+
+    def _entry(self, position: int) -> Recorded:
+        writer, records = self.database.log[position - 1]
+        return Recorded(position, writer == self._writer, records)
+
+    async def recorded_since(self, position: int) -> list[Recorded] | None:
+        """What was kept behind a position."""
+        await self._wait()
+        return [self._entry(number) for number in range(position + 1, len(self.database.log) + 1)]
+
+    def kept(self) -> list[tuple[str, str, bytes]]:
+        """Every record."""
+        self.position = len(self.database.log)
+        return [(*name, value) for name, value in self.database.records.items()]
+
     async def say(self, channel: str, message: bytes) -> int:
         """Say something to all that listen to a channel."""
         await self._wait()
@@ -180,3 +229,7 @@ class SharedNode(RedisStore):
         for listener in heard:
             listener.said(channel, msgspec.msgpack.decode(msgspec.msgpack.encode(message)))
         return len(heard)
+
+
+def _nobody() -> None:
+    """Nobody looks."""
