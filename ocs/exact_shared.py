@@ -291,6 +291,7 @@ class SharedRuntime(ExactRuntime):
         self.state.on_mine = self.timers.opened
         self.timers.is_elsewhere = self.state.foreign.__contains__
         self.timers.catch_up = self.catch_up
+        self._looking: asyncio.Task[Any] | None = None
 
     async def start(self) -> None:
         """Goes on with what is there."""
@@ -299,7 +300,8 @@ class SharedRuntime(ExactRuntime):
 
     async def stop(self, longest_s: float = 5.0) -> None:
         """Ends timers, lets requests under way finish, makes everything durable."""
-        self._looking.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
         await super().stop(longest_s)
 
     async def catch_up(self) -> None:

@@ -90,11 +90,14 @@ class RedisStore:
     ) -> "RedisStore":
         """A store that is connected; StoreUnavailable says what is in the way."""
         store = cls(settings, batch_limit, on_commit)
-        try:
-            await store._link.start()
-        except (OSError, TimeoutError, ReplyError) as error:
-            raise StoreUnavailable(f"{settings.url}: {error or 'no answer'}") from error
+        await store._started(store._link)
         return store
+
+    async def _started(self, link: Link) -> None:
+        try:
+            await link.start()
+        except (OSError, TimeoutError, ReplyError) as error:
+            raise StoreUnavailable(f"{self._settings.url}: {str(error) or 'no answer'}") from error
 
     async def _find(self) -> Target:
         server = await self._servers.find()
@@ -220,7 +223,7 @@ class RedisStore:
         """Tell a listener what other servers change and say, until closed."""
         self._hearing = Hearing(self._prefix, self._writer_of, listener)
         self._following = Link(self._find, self._hearing.welcome, self._link.timeout_s, self._hearing.hear)
-        await self._following.start()
+        await self._started(self._following)
 
     async def say(self, channel: str, message: bytes) -> int:
         """Say something to the servers that listen to a channel; to how many, this one included."""

@@ -38,7 +38,9 @@ class Unit:
         self.records = records
         self.domains = domains
         self.position = position
-        self.is_kept = is_kept  # of records, or of what whoever keeps records waits for: these are in one order
+        self.is_kept = (
+            is_kept  # of records, or of what whoever keeps records waits for: these are in one order
+        )
         self.accounts = {each.key for change in changes for each in (change.account, *change.others)}
 
     def tell(self, error: StoreError | None) -> None:
@@ -63,7 +65,13 @@ def identity_field(identity: Identity) -> str:
 
 def _unit(unit: Unit) -> list[object]:
     records = [(kind, key, False if value is None else _opaque(value)) for kind, key, value in unit.records]
-    return [[_change(change) for change in unit.changes], records, list(unit.domains), unit.position, unit.is_kept]
+    return [
+        [_change(change) for change in unit.changes],
+        records,
+        list(unit.domains),
+        unit.position,
+        unit.is_kept,
+    ]
 
 
 def _account(account: Account) -> tuple[object, ...]:
