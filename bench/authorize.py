@@ -38,7 +38,7 @@ from ocs.charging.store.memory import MemoryStore
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.import_cgrates.folder import ImportOptions, read_cgrates
 from ocs.config.settings import SessionSettings
-from ocs.exact_sessions import ExactRuntime
+from ocs.exact.sessions import ExactRuntime
 from ocs.rpc.caller import Caller
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits

@@ -5,18 +5,16 @@ closed. A second signal ends the program at once; nothing acknowledged is lost b
 """
 
 import asyncio
-import fcntl
 import gc
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import structlog
 
-from ocs import __version__, exact_profiles, exact_shared
+from ocs import __version__
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.diameter.listening import ListenError
 from ocs.agents.diameter.states import ClientStates
@@ -25,25 +23,22 @@ from ocs.agents.radius.loading import LoadError
 from ocs.cgrates.callbacks import FrontClients
 from ocs.cgrates.config import ConfigError
 from ocs.cgrates.journal import JournalError
-from ocs.charging import acts
-from ocs.charging.accounts_file import Template, read_accounts
-from ocs.charging.decision import Change
 from ocs.charging.metering import Metering
 from ocs.charging.scheduler import Scheduler
 from ocs.charging.service import ChargingService
-from ocs.charging.store import Keeper, Store, StoreError, VersionConflict
-from ocs.charging.store.memory import MemoryStore
+from ocs.charging.store import StoreError
 from ocs.charging.store.shared import SharedStore
 from ocs.charging.store.sqlite import SqliteStore
-from ocs.charging.tariff.catalogue import Catalogue
-from ocs.config.settings import SHIPPED, Settings
-from ocs.config.shipped import demo_file, shipped_dictionaries
-from ocs.exact_accounting import CLIENT
-from ocs.exact_agents import VoiceAgents
-from ocs.exact_door import SurroundedDoor
-from ocs.exact_radius import RadiusProperties
-from ocs.exact_sessions import ExactRuntime
-from ocs.exact_shared import SharedRuntime
+from ocs.config.settings import Settings
+from ocs.config.shipped import shipped_dictionaries
+from ocs.exact import profiles as exact_profiles
+from ocs.exact import shared as exact_shared
+from ocs.exact.accounting import CLIENT
+from ocs.exact.agents import VoiceAgents
+from ocs.exact.door import SurroundedDoor
+from ocs.exact.radius import RadiusProperties
+from ocs.exact.sessions import ExactRuntime
+from ocs.exact.shared import SharedRuntime
 from ocs.log import set_level
 from ocs.metrics import Metrics
 from ocs.nodes import Alone, Nodes
@@ -57,29 +52,18 @@ from ocs.rpc.methods.ocs_v1 import all as ocs_v1
 from ocs.rpc.registry import Registry
 from ocs.rpc.server import RpcServer
 from ocs.service_manager import ServiceManager
-from ocs.tariff_versions import VersionError
-from ocs.tariffs import TariffError, Tariffs
+from ocs.start import OpenStore, StartError, load_catalogue, load_templates, only_one_server, open_store, seed
+from ocs.tariffs import Tariffs
 
 log = structlog.get_logger()
 
 CONFIG_ERROR = 2
 STORE_ERROR = 3
-SEED_BATCH = 500  # accounts made durable together when a new store is filled
 GC_THRESHOLDS = (
     50_000,
     20,
     100,
 )  # accounts and sessions live long; looking through them often is for nothing
-
-
-class OpenStore(Store, Keeper, Protocol):
-    """Any store; `born_s` is when its data was begun."""
-
-    born_s: int
-
-
-class StartError(Exception):
-    """The server cannot start as configured; the message says why, line by line."""
 
 
 def run(settings: Settings, data_dir: Path, path: Path) -> int:
@@ -106,16 +90,16 @@ async def serve(settings: Settings, data_dir: Path, path: Path) -> None:
     templates = load_templates(settings)
     metrics = Metrics()
     stop = _stop_on_signals()
-    with _only_one_server(data_dir):
+    with only_one_server(data_dir):
         catalogue = load_catalogue(tariffs)
-        store = await _open_store(settings, data_dir, metrics)
+        store = await open_store(settings, data_dir, metrics)
         try:
             service = ChargingService(
                 store, catalogue, charging_policy(settings), metrics, service_limits(settings)
             )
             service.loads_at_once = isinstance(store, SqliteStore)
             service.is_shared = settings.store.kind == "redis"
-            await _seed(service, templates, stop)
+            await seed(service, templates, stop)
             await _serve_until(stop, settings, service, metrics, store, tariffs, data_dir, path)
         finally:
             await store.close()
@@ -319,94 +303,6 @@ def _radius(
 
 def _addresses(agent: DiameterAgent, rpc: RpcServer) -> dict[str, object]:
     return {"diameter": agent.addresses(), **rpc.addresses}
-
-
-def load_catalogue(tariffs: Tariffs) -> Catalogue:
-    """The active version, or the tariffs the settings name; StartError with every problem."""
-    try:
-        return tariffs.start()
-    except (TariffError, VersionError) as error:
-        raise StartError(str(error)) from error
-
-
-def load_templates(settings: Settings) -> tuple[Template, ...]:
-    """The accounts to begin with; StartError with every problem of the file."""
-    if settings.charging.accounts is None:
-        return ()
-    path = _shipped_or(settings.charging.accounts, "accounts.yaml")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"{path}:1:1: cannot be read: {error}") from error
-    templates, problems = read_accounts(text, str(path))
-    if problems:
-        raise StartError("\n".join(map(str, problems)))
-    return templates
-
-
-def _shipped_or(name: str, shipped: str) -> Path:
-    return demo_file(shipped) if name == SHIPPED else Path(name)
-
-
-async def _open_store(settings: Settings, data_dir: Path, metrics: Metrics) -> OpenStore:
-    store = settings.store
-    if store.kind == "memory":
-        return MemoryStore()
-    if store.kind == "redis":
-        from ocs.charging.store.redis import RedisStore  # its library takes a while to import
-
-        return await RedisStore.open(store.redis, store.batch_commits, metrics.committed)
-    path = data_dir / store.path
-    return SqliteStore(
-        path,
-        store.batch_commits,
-        on_commit=metrics.committed,
-        page_cache_octets=store.page_cache_octets,
-    )
-
-
-async def _seed(service: ChargingService, templates: tuple[Template, ...], stop: asyncio.Event) -> None:
-    """Open the accounts a template names that the store does not have yet, until told to stop."""
-    opened = 0
-    for template in templates:
-        first = template.key.replace("{n}", str(template.first))
-        last = template.key.replace("{n}", str(template.first + template.count - 1))
-        if await service.store.load(first) is not None and await service.store.load(last) is not None:
-            continue
-        batch: list[asyncio.Task[None]] = []
-        for new in template.accounts():
-            if await service.store.load(new.key) is None:
-                batch.append(asyncio.create_task(_open_account(service, new)))
-                opened += 1
-            if len(batch) >= SEED_BATCH:
-                await asyncio.gather(*batch)
-                batch.clear()
-                if stop.is_set():
-                    return
-        await asyncio.gather(*batch)
-    if opened:
-        log.info("accounts.opened", count=opened)
-
-
-async def _open_account(service: ChargingService, new: acts.NewAccount) -> None:
-    act = acts.Act("seed", service.now_ns(), "accounts file")
-    account, posting = acts.create(new, act)
-    try:
-        await service.create(Change(account, () if posting is None else (posting,), has_new_identities=True))
-    except VersionConflict:
-        if await service.store.load(new.key) is None:  # not that another node was quicker
-            raise
-
-
-@contextmanager
-def _only_one_server(data_dir: Path) -> Iterator[None]:
-    """A lock on the data folder: two servers on one store would not see each other's changes."""
-    with (data_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StartError(f"{data_dir}: another server uses this data folder") from error
-        yield
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -69,7 +69,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             *("ocs.app", "ocs.cgrates", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging"),
             *("ocs.client", "ocs.rpc.audit", "ocs.rpc.caller", "ocs.rpc.key_file", "ocs.rpc.keys"),
-            *("ocs.backup", "ocs.exact_profiles", "ocs.tariff_versions", "ocs.agents.radius.loading"),
+            *("ocs.backup", "ocs.exact.profiles", "ocs.tariff_versions", "ocs.agents.radius.loading"),
         )
     ),
     "ocs.client": Row(allowed=("ocs.rpc.envelope", "ocs.rpc.errors")),
@@ -83,6 +83,7 @@ TABLE: dict[str, Row] = {
     "ocs.reload": Row(allowed=("ocs.config",)),
     "ocs.backup": Row(),
     "ocs.service_manager": Row(),
+    "ocs.start": Row(allowed=("ocs.charging", "ocs.config", "ocs.metrics", "ocs.tariff_versions", "ocs.tariffs")),
     "ocs.counts": Row(allowed=("ocs.charging.events",), pure=True),
     "ocs.metrics": Row(allowed=("ocs.charging.events", "ocs.counts")),
     "ocs.exporting": Row(allowed=("ocs.charging.profiles",)),
@@ -187,7 +188,8 @@ TABLE: dict[str, Row] = {
     "ocs.agents.kamailio.calls": Row(
         allowed=(*AGENT_PURE.allowed, *VOICE_PURE, "ocs.agents.kamailio.mapping"), pure=True
     ),
-    "ocs.exact_accounting": Row(
+    "ocs.exact": Row(pure=True),
+    "ocs.exact.accounting": Row(
         allowed=(
             "ocs.charging.account",
             "ocs.charging.cdr",
@@ -195,50 +197,50 @@ TABLE: dict[str, Row] = {
             "ocs.charging.entry",
             "ocs.charging.events",
             "ocs.charging.service",
-            "ocs.exact_costs",
+            "ocs.exact.costs",
             "ocs.sessions",
         )
     ),
-    "ocs.exact_acting": Row(
-        allowed=(*("ocs.charging", "ocs.exact_accounting", "ocs.sessions"),),
+    "ocs.exact.acting": Row(
+        allowed=(*("ocs.charging", "ocs.exact.accounting", "ocs.sessions"),),
         denied=STORES,
     ),
-    "ocs.exact_exchange": Row(allowed=("ocs.config.exchange",), pure=True),
-    "ocs.exact_outside": Row(
+    "ocs.exact.exchange": Row(allowed=("ocs.config.exchange",), pure=True),
+    "ocs.exact.outside": Row(
         allowed=("ocs.cgrates", "ocs.charging.actions.model", "ocs.config.exchange", "ocs.exporting"),
         denied=("ocs.cgrates.program",),
     ),
-    "ocs.exact_sources": Row(
+    "ocs.exact.sources": Row(
         allowed=(
             *("ocs.charging.door", "ocs.charging.events", "ocs.charging.profiles", "ocs.charging.rating"),
             *("ocs.charging.service", "ocs.charging.tariff.model", "ocs.cgrates.surroundings"),
-            *("ocs.exact_accounting", "ocs.sessions"),
+            *("ocs.exact.accounting", "ocs.sessions"),
         )
     ),
-    "ocs.exact_records": Row(
-        allowed=("ocs.charging.entry", "ocs.exact_accounting", "ocs.sessions"), pure=False
+    "ocs.exact.records": Row(
+        allowed=("ocs.charging.entry", "ocs.exact.accounting", "ocs.sessions"), pure=False
     ),
-    "ocs.exact_agents": Row(
+    "ocs.exact.agents": Row(
         allowed=(
             *("ocs.agents.freeswitch", "ocs.agents.kamailio", "ocs.cgrates.agents", "ocs.config.settings"),
-            *("ocs.charging.authorize", "ocs.charging.service", "ocs.exact_sessions", "ocs.sessions"),
+            *("ocs.charging.authorize", "ocs.charging.service", "ocs.exact.sessions", "ocs.sessions"),
         )
     ),
-    "ocs.exact_costs": Row(
+    "ocs.exact.costs": Row(
         allowed=("ocs.charging.entry", "ocs.charging.events", "ocs.sessions.values"), pure=True
     ),
-    "ocs.exact_door": Row(
+    "ocs.exact.door": Row(
         allowed=(
             *("ocs.agents.voice.parties", "ocs.cgrates", "ocs.config.settings", "ocs.sessions"),
             *("ocs.charging.account", "ocs.charging.entry", "ocs.charging.events", "ocs.charging.service"),
-            *("ocs.charging.store", "ocs.exact_accounting", "ocs.exact_records", "ocs.exact_sessions"),
+            *("ocs.charging.store", "ocs.exact.accounting", "ocs.exact.records", "ocs.exact.sessions"),
         ),
         denied=("ocs.cgrates.program",),
     ),
-    "ocs.exact_profiles": Row(
+    "ocs.exact.profiles": Row(
         allowed=("ocs.cgrates", "ocs.charging.cgrates"), denied=("ocs.cgrates.program",)
     ),
-    "ocs.exact_sessions": Row(
+    "ocs.exact.sessions": Row(
         allowed=(
             "ocs.cgrates",
             "ocs.charging.control",
@@ -248,20 +250,20 @@ TABLE: dict[str, Row] = {
             "ocs.charging.store",
             "ocs.config.exchange",
             "ocs.config.settings",
-            *("ocs.exact_accounting", "ocs.exact_acting", "ocs.exact_exchange", "ocs.exact_outside"),
-            *("ocs.exact_records", "ocs.exact_sources"),
+            *("ocs.exact.accounting", "ocs.exact.acting", "ocs.exact.exchange", "ocs.exact.outside"),
+            *("ocs.exact.records", "ocs.exact.sources"),
             "ocs.sessions",
         ),
         denied=("ocs.cgrates.program", *STORES),
     ),
-    "ocs.exact_shared": Row(
+    "ocs.exact.shared": Row(
         allowed=(
             *("ocs.cgrates", "ocs.charging.control", "ocs.charging.profiles", "ocs.charging.service"),
-            *("ocs.charging.store", "ocs.exact_accounting", "ocs.exact_sessions", "ocs.sessions"),
+            *("ocs.charging.store", "ocs.exact.accounting", "ocs.exact.sessions", "ocs.sessions"),
         ),
         denied=("ocs.cgrates.program", *STORES),
     ),
-    "ocs.exact_radius": Row(allowed=("ocs.exact_sessions", "ocs.sessions")),
+    "ocs.exact.radius": Row(allowed=("ocs.exact.sessions", "ocs.sessions")),
     "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
     "ocs.tariff_versions": Row(allowed=("ocs.charging.tariff",)),
     "ocs.tariffs": Row(

@@ -91,7 +91,7 @@ def _profile_problems(path: str) -> "list[Problem]":
     folder = config.load(path).sessions.profiles
     if folder is None:
         return []
-    from ocs import exact_profiles
+    from ocs.exact import profiles as exact_profiles
 
     return [
         config.Problem(found.file, found.line, found.column, "sessions.profiles", found.message)

@@ -13,7 +13,7 @@ from ocs.charging.service import ChargingService
 from ocs.charging.store.memory import MemoryStore
 from ocs.config.exchange import ExporterSettings, ExportField, RecordSettings
 from ocs.config.settings import SessionSettings
-from ocs.exact_sessions import ExactRuntime
+from ocs.exact.sessions import ExactRuntime
 from ocs.exporting.delivery import Exporter, deliver, replay
 from ocs.exporting.postgres import PostgresSink
 from ocs.exporting.records import Row

@@ -10,7 +10,7 @@ import pytest
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.service import ChargingService
 from ocs.charging.store.memory import MemoryStore
-from ocs.exact_accounting import ExactAccounting
+from ocs.exact.accounting import ExactAccounting
 from ocs.metrics import Metrics
 from ocs.rpc.activity import Activity
 from ocs.rpc.caller import Caller

@@ -11,7 +11,7 @@ from ocs.cgrates.kinds import Kind
 from ocs.charging.service import ChargingService
 from ocs.charging.store import StoreError
 from ocs.config.settings import SessionSettings
-from ocs.exact_shared import SharedRuntime
+from ocs.exact.shared import SharedRuntime
 from ocs.nodes import Nodes
 from ocs.sessions.errors import Outrun, ServiceError
 from ocs.sessions.model import CgrEvent

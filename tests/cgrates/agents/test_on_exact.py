@@ -25,9 +25,9 @@ from ocs.config.settings import (
     Subsystem,
     Switch,
 )
-from ocs.exact_accounting import CLIENT
-from ocs.exact_agents import VoiceAgents
-from ocs.exact_sessions import ExactRuntime
+from ocs.exact.accounting import CLIENT
+from ocs.exact.agents import VoiceAgents
+from ocs.exact.sessions import ExactRuntime
 from ocs.rpc.methods.cgrates import CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from ocs.sessions.clients import NoClients

@@ -7,7 +7,7 @@ from ocs.charging.events import ChargingEvent, EventKind, RequestedUnits, Result
 from ocs.charging.metering import CAUSE_EXHAUSTED, Metering
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.service import ChargingService
-from ocs.exact_accounting import ExactAccounting
+from ocs.exact.accounting import ExactAccounting
 from ocs.sessions.model import Run
 from tests.charging.cgrates.small import Price
 from tests.charging.exact.small import KEY, S, account, balance, catalogue

@@ -17,7 +17,7 @@ from ocs.charging.acts import Act, ActError
 from ocs.charging.decision import Change
 from ocs.charging.profiles.thresholds import Fired
 from ocs.charging.service import ChargingService
-from ocs.exact_accounting import ExactAccounting
+from ocs.exact.accounting import ExactAccounting
 from ocs.sessions import values
 from ocs.sessions.errors import PARTIALLY_EXECUTED, ServiceError
 from ocs.sessions.model import CgrEvent

@@ -14,8 +14,8 @@ from ocs.charging.service import CAUSE_SILENT, ChargingService
 from ocs.charging.store.memory import MemoryStore
 from ocs.charging.supervision import SessionRef
 from ocs.config.settings import SessionSettings
-from ocs.exact_accounting import CLIENT
-from ocs.exact_sessions import ExactRuntime
+from ocs.exact.accounting import CLIENT
+from ocs.exact.sessions import ExactRuntime
 from ocs.rpc.methods.cgrates import CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from ocs.sessions.model import CgrEvent

@@ -11,8 +11,8 @@ from ocs.charging.service import ChargingService
 from ocs.charging.store.memory import MemoryStore
 from ocs.charging.supervision import SessionRef
 from ocs.config.settings import DiameterSubsystem, SessionSettings
-from ocs.exact_door import SurroundedDoor
-from ocs.exact_sessions import ExactRuntime
+from ocs.exact.door import SurroundedDoor
+from ocs.exact.sessions import ExactRuntime
 from ocs.rpc.methods.cgrates import CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from tests.support.charging import ALICE, CLIENT, NOON_NS, TARIFF, initial, rg, terminate, update

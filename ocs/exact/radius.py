@@ -2,7 +2,7 @@
 
 import structlog
 
-from ocs.exact_sessions import ExactRuntime
+from ocs.exact.sessions import ExactRuntime
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
 

@@ -20,7 +20,7 @@ from ocs.charging.store.memory import MemoryStore
 from ocs.charging.tariff.catalogue import Catalogue
 from ocs.config.exchange import ActionSettings
 from ocs.config.settings import SessionSettings
-from ocs.exact_sessions import ExactRuntime
+from ocs.exact.sessions import ExactRuntime
 from ocs.rpc.errors import RpcError
 from ocs.rpc.methods.cgrates import CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of

@@ -28,12 +28,12 @@ from ocs.charging.service import ChargingService
 from ocs.charging.store import Keeper, Store, StoreError
 from ocs.config.exchange import ActionSettings, RecordSettings
 from ocs.config.settings import SessionSettings
-from ocs.exact_accounting import CLIENT, ExactAccounting
-from ocs.exact_acting import ThresholdActions
-from ocs.exact_exchange import of_all_records, sections
-from ocs.exact_outside import Outside
-from ocs.exact_records import event_of
-from ocs.exact_sources import ExactSources
+from ocs.exact.accounting import CLIENT, ExactAccounting
+from ocs.exact.acting import ThresholdActions
+from ocs.exact.exchange import of_all_records, sections
+from ocs.exact.outside import Outside
+from ocs.exact.records import event_of
+from ocs.exact.sources import ExactSources
 from ocs.sessions.clients import ClientError
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent, Run, Session

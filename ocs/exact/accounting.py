@@ -33,7 +33,7 @@ from ocs.charging.events import (
     UsedUnits,
 )
 from ocs.charging.service import ChargingService
-from ocs.exact_costs import cost_details
+from ocs.exact.costs import cost_details
 from ocs.sessions import values
 from ocs.sessions.accounting import UNLIMITED, Outcome, Rated, Report, Step
 from ocs.sessions.model import Run, cgrid_of

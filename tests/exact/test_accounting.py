@@ -12,7 +12,7 @@ from ocs.charging.events import Unit
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.service import ChargingService
 from ocs.charging.store.memory import MemoryStore
-from ocs.exact_accounting import UNRATED_NANOS, ExactAccounting
+from ocs.exact.accounting import UNRATED_NANOS, ExactAccounting
 from ocs.sessions.accounting import Accounting, Outcome, Report
 from ocs.sessions.model import Run
 from tests.charging.cgrates.small import Price

@@ -28,8 +28,8 @@ from ocs.charging.profiles.stats import Item
 from ocs.charging.service import ChargingService
 from ocs.charging.store import Record, StoreError, VersionConflict
 from ocs.charging.store.shared import Recorded, SharedStore
-from ocs.exact_accounting import CLIENT
-from ocs.exact_sessions import ExactRuntime, ExactSurroundings, KeepingStore, KeptState
+from ocs.exact.accounting import CLIENT
+from ocs.exact.sessions import ExactRuntime, ExactSurroundings, KeepingStore, KeptState
 from ocs.sessions.errors import Outrun
 from ocs.sessions.model import Session
 

@@ -19,7 +19,7 @@ from ocs.cgrates.agents.results import ATTRIBUTES, RESOURCES, ROUTES, STATS, THR
 from ocs.charging.authorize import LONGEST_RESERVE_NS
 from ocs.charging.service import ChargingService
 from ocs.config.settings import FreeswitchSettings, KamailioSettings, Subsystem
-from ocs.exact_sessions import ExactRuntime
+from ocs.exact.sessions import ExactRuntime
 from ocs.sessions.clients import Clients
 from ocs.sessions.errors import wrapped
 from ocs.sessions.model import CgrEvent, Run, Session

@@ -13,7 +13,7 @@ from ocs.charging.profiles.view import View
 from ocs.charging.rating import price
 from ocs.charging.service import ChargingService
 from ocs.charging.tariff.model import Query, Verdict
-from ocs.exact_accounting import SERVICES, ExactAccounting
+from ocs.exact.accounting import SERVICES, ExactAccounting
 from ocs.sessions import values
 from ocs.sessions.model import Run
 from ocs.sessions.values import Event

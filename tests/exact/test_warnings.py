@@ -8,10 +8,10 @@ import pytest
 from ocs.charging.account import Account
 from ocs.charging.control import ControlResult, SessionAddress
 from ocs.charging.decision import Change
-from ocs.exact_accounting import CLIENT
+from ocs.exact.accounting import CLIENT
 from tests.cgrates.test_warnings import TwoWay
 from tests.charging.exact.small import NANOS, S, account, balance
-from tests.charging.test_exact_sessions import Live
+from tests.exact.test_sessions import Live
 from tests.support.virtual_time import run, running
 
 

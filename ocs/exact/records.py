@@ -1,7 +1,7 @@
 """Records of the core as events that can be counted and exported."""
 
 from ocs.charging.entry import Cdr
-from ocs.exact_accounting import DEFAULT_TENANT, SERVICES
+from ocs.exact.accounting import DEFAULT_TENANT, SERVICES
 from ocs.sessions import values
 from ocs.sessions.model import CgrEvent
 from ocs.sessions.values import Event

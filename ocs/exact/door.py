@@ -21,9 +21,9 @@ from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, 
 from ocs.charging.service import ChargingService
 from ocs.charging.store import StoreError
 from ocs.config.settings import DiameterSubsystem
-from ocs.exact_accounting import REQUEST_TYPES
-from ocs.exact_records import TORS, event_of
-from ocs.exact_sessions import ExactRuntime
+from ocs.exact.accounting import REQUEST_TYPES
+from ocs.exact.records import TORS, event_of
+from ocs.exact.sessions import ExactRuntime
 from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, Outrun, ServiceError
 from ocs.sessions.model import CgrEvent

@@ -1,0 +1,1 @@
+"""The exact core behind the event pipeline: session API, profiles, records, switches, access servers."""
