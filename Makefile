@@ -94,6 +94,7 @@ test-packages:
 
 lint: $(VENV)/.tools
 	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy --strict $(SOURCES)
 
 format: $(VENV)/.tools

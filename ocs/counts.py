@@ -61,4 +61,3 @@ class AnswerCounts:
     def of(self, command: str, kind: EventKind, result: Result) -> int:
         """How many there were."""
         return self._counts[command][kind * _RESULTS + result]
-

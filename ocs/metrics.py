@@ -164,7 +164,9 @@ class Metrics:
 
     def _export_family(self, counts: dict[str, dict[str, int]]) -> Metric:
         family = CounterMetricFamily(
-            "ocs_exported", "Records, posts and mails delivered or kept aside.", labels=["exporter", "outcome"]
+            "ocs_exported",
+            "Records, posts and mails delivered or kept aside.",
+            labels=["exporter", "outcome"],
         )
         for exporter, outcomes in counts.items():
             for outcome, count in outcomes.items():

@@ -83,7 +83,9 @@ TABLE: dict[str, Row] = {
     "ocs.reload": Row(allowed=("ocs.config",)),
     "ocs.backup": Row(),
     "ocs.service_manager": Row(),
-    "ocs.start": Row(allowed=("ocs.charging", "ocs.config", "ocs.metrics", "ocs.tariff_versions", "ocs.tariffs")),
+    "ocs.start": Row(
+        allowed=("ocs.charging", "ocs.config", "ocs.metrics", "ocs.tariff_versions", "ocs.tariffs")
+    ),
     "ocs.counts": Row(allowed=("ocs.charging.events",), pure=True),
     "ocs.metrics": Row(allowed=("ocs.charging.events", "ocs.counts")),
     "ocs.exporting": Row(allowed=("ocs.charging.profiles",)),

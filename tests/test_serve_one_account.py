@@ -127,9 +127,7 @@ def test_fifty_sessions_at_once_over_two_protocols_never_spend_the_same_money_tw
         over = asyncio.Event()
         watch = asyncio.create_task(watched(server, over))
         kinds = [over_gy if number % 2 else over_rpc for number in range(EACH)]
-        octets = await asyncio.gather(
-            *(kind(server, f"s{number}") for number, kind in enumerate(kinds))
-        )
+        octets = await asyncio.gather(*(kind(server, f"s{number}") for number, kind in enumerate(kinds)))
         over.set()
         return octets, await watch
 

@@ -79,7 +79,9 @@ def left_out(settings: Settings) -> list[str]:
     freeswitch, kamailio, defaults = settings.freeswitch, settings.kamailio, Settings(settings.identity)
     found = ["diameter: Gy is not answered"]
     found += ["radius: access servers are not answered"] if settings.radius.clients else []
-    found += ["charging.accounts: accounts are those of AccountActions.csv"] if settings.charging.accounts else []
+    found += (
+        ["charging.accounts: accounts are those of AccountActions.csv"] if settings.charging.accounts else []
+    )
     for section, mine, default in (
         ("freeswitch", freeswitch, defaults.freeswitch),
         ("kamailio", kamailio, defaults.kamailio),

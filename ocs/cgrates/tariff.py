@@ -129,7 +129,9 @@ def profiles_of(compiled: Compiled) -> set[tuple[str, str]]:
     }
     for profiles in compiled.profiles:
         for name in Profiles.__struct_fields__:
-            found |= {(YAML_KINDS[name].value, f"{each.tenant}:{each.id}") for each in getattr(profiles, name)}
+            found |= {
+                (YAML_KINDS[name].value, f"{each.tenant}:{each.id}") for each in getattr(profiles, name)
+            }
     return found
 
 

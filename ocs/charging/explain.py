@@ -223,7 +223,9 @@ def _free(facts: Facts, total: UsageTotal, catalogues_at: CataloguesAt) -> Charg
             nothing,
             decision=told,
             tariff=number,
-            prefixes=tuple(Tried(prefix, names) for prefix, names in catalogue.prefixes(facts.context.called)),
+            prefixes=tuple(
+                Tried(prefix, names) for prefix, names in catalogue.prefixes(facts.context.called)
+            ),
             considered=explanation.considered,
             left_off=explanation.left_off,
         )

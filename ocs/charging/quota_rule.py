@@ -48,4 +48,6 @@ class Supervision(msgspec.Struct, frozen=True):
     grace_ns: int = 30 * SECOND_NS
     maximum_ns: int = 86_400 * SECOND_NS
     aborts: bool = False  # the client is told to end what was closed here
-    warns_before_ns: int = 0  # of a session whose time the server counts: when its client is warned of the end
+    warns_before_ns: int = (
+        0  # of a session whose time the server counts: when its client is warned of the end
+    )

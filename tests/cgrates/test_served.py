@@ -61,7 +61,9 @@ def test_listeners_inside_tls_are_those_of_the_settings(tmp_path: Path) -> None:
     found = served.engine_settings(msgspec.structs.replace(given, rpc=rpc))
     listen = found.listen
     assert (listen.http_tls, listen.rpc_json_tls, listen.birpc_json_tls) == ("127.0.0.1:2", "", "")
-    assert (found.tls.server_certificate, found.tls.server_key, found.tls.ca_certificate) == tuple(files.values())
+    assert (found.tls.server_certificate, found.tls.server_key, found.tls.ca_certificate) == tuple(
+        files.values()
+    )
     assert found.tls.server_policy == 4, "clients need a certificate where an authority is named"
 
 

@@ -59,7 +59,9 @@ def test_another_member_pays_and_what_is_held_there_is_lent() -> None:
 
 
 def test_what_a_member_was_promised_of_another_is_paid_there_though_it_shares_nothing_any_more() -> None:
-    world = family(member(A, shared("mine", 0), Balance("main", Unit.MONEY, 5)), member(B, shared("theirs", 100)))
+    world = family(
+        member(A, shared("mine", 0), Balance("main", Unit.MONEY, 5)), member(B, shared("theirs", 100))
+    )
     world.take(A, data(initial, rg(10, 60)))
     assert world.books() == "a.main 5, b.theirs 100-60"
     account, _ = acts.remove_balance(world.accounts[A], "mine", acts.Act("r", world.now_ns, "ops"))

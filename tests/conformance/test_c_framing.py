@@ -345,7 +345,9 @@ async def test_051_negative_money_creates_no_credit(world: World, digits: int) -
 async def test_052_octets_that_no_session_can_have_never_wrap(world: World, octets: int) -> None:
     client = await world.open()
     await client.initial(ASKING)
-    answer = await client.update(1, service(10, requested(), used(total(octets))), service(11, used(total(7))))
+    answer = await client.update(
+        1, service(10, requested(), used(total(octets))), service(11, used(total(7)))
+    )
     assert answer.said == "5004 10=5031 11=ok"
     failed = answer.failed.group(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
     assert failed.group(avps.USED_SERVICE_UNIT).one(avps.CC_TOTAL_OCTETS) == octets.to_bytes(8, "big")

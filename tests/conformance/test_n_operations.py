@@ -84,9 +84,7 @@ async def test_182_a_request_that_waited_too_long_is_not_debited(world: World) -
     assert await world.spent() == (700_000, MB)
 
 
-@served(
-    DiameterSettings(peers=(Peer(origin_host="smf.example.net", profile="open5gs"),)), limits_wait_ns=-1
-)
+@served(DiameterSettings(peers=(Peer(origin_host="smf.example.net", profile="open5gs"),)), limits_wait_ns=-1)
 async def test_182_a_client_that_takes_busy_for_the_end_is_answered_late(world: World) -> None:
     """Every request has waited too long here: what this client reports is charged all the same."""
     other, smf = await world.open(), await world.open("smf.example.net")

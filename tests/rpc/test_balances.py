@@ -75,7 +75,9 @@ def test_accounts_share_a_group_and_pay_for_each_other() -> None:
 def test_what_several_accounts_paid_together_is_explained_as_one_usage() -> None:
     async def body() -> None:
         async with running() as world:
-            await world.call("AccountCreate", account="2002", plan="standard", identities=["msisdn:15550100002"])
+            await world.call(
+                "AccountCreate", account="2002", plan="standard", identities=["msisdn:15550100002"]
+            )
             shared = {"terms": {"shared_groups": ["family"]}, "priority": 5, "balance": "pool"}
             await world.call("AccountSetBalance", account="1001", amount="3.00", **shared)
             await world.call("AccountSetBalance", account="2002", amount="0.04", **shared)

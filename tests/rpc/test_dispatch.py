@@ -123,7 +123,9 @@ def test_long_messages_under_way_have_a_limit_together() -> None:
             async with asyncio.timeout(TIMEOUT_S):
                 while door.front.tcp.buffered_octets < 300_000:  # noqa: ASYNC110 - the transport has no event
                     await asyncio.sleep(0)
-            second.send(start[:199_990])  # too much by its last octets alone: what is not read resets a connection
+            second.send(
+                start[:199_990]
+            )  # too much by its last octets alone: what is not read resets a connection
             assert (await second.receive())["error"] == "too many long messages are under way"
             assert await second.receive() is None
             assert (await third.call("Echo", {}))["error"] is None

@@ -187,7 +187,9 @@ def _text(path: Path, name: Path) -> str:
     except UnicodeDecodeError as error:
         before = octets[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        raise UnreadableText(Problem(name.as_posix(), line, column, f"is not UTF-8: {error.reason}")) from None
+        raise UnreadableText(
+            Problem(name.as_posix(), line, column, f"is not UTF-8: {error.reason}")
+        ) from None
 
 
 def _rows(path: str, text: str, width: int, problems: list[Problem]) -> list[Row]:

@@ -86,7 +86,9 @@ def test_nothing_was_used_of_the_last_grant() -> None:  # 75: 6.19002, 6.09003, 
         found.append(live.money())
     live.end(30 * S)
     assert [*found, live.money()] == [Fraction(text) for text in ("6.19", "6.09", "6.59")]
-    assert [*found, live.money()] == [Fraction("7.59") - slowly(FS_40CNT, seconds) for seconds in (120, 150, 30)]
+    assert [*found, live.money()] == [
+        Fraction("7.59") - slowly(FS_40CNT, seconds) for seconds in (120, 150, 30)
+    ]
 
 
 def test_a_session_that_fell_silent_costs_what_it_used() -> None:  # 76

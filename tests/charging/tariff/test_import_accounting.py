@@ -149,7 +149,11 @@ def row(count: int, **cells: str) -> str:
             'DestinationTags: there is no destination "XX"',
         ),
         ("Actions", row(17, c0="A", c1="*topup", c11="XX"), 'TimingTags: there is no timing "XX"'),
-        ("Actions", row(17, c0="A", c1="*http_post", c2="x"), "not carried over: ExtraParameters: *http_post"),
+        (
+            "Actions",
+            row(17, c0="A", c1="*http_post", c2="x"),
+            "not carried over: ExtraParameters: *http_post",
+        ),
         ("Actions", row(17, c0="A", c1="*cgr_rpc", c2="{}"), "not carried over: Action: *cgr_rpc"),
         ("Actions", row(17, c0="A", c1="*topup", c3="*strong:~*req.ID:1"), "Actions.csv:5:4: Filters"),
         ("Actions", row(17, c0="A", c1="*topup", c3="FLT"), 'Filters: there is no filter "FLT"'),

@@ -22,7 +22,9 @@ from ocs.diameter.message import Message
 
 SECOND_NS: Final = 1_000_000_000
 LARGEST_OCTETS: Final = (1 << 64) - 1
-MOST_OCTETS_USED: Final = 1 << 53  # nine petabytes: no report of a session is larger, nor is a count of events
+MOST_OCTETS_USED: Final = (
+    1 << 53
+)  # nine petabytes: no report of a session is larger, nor is a count of events
 MOST_UNITS_USED: Final = 1 << 40
 VODAFONE_REPORTING_REASON: Final = 12645 << 32 | 261
 
