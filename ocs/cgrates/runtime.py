@@ -212,15 +212,26 @@ class Runtime(Tasks):
         return await self.methods(method, params)
 
     def _fire(self, event: CgrEvent, fired: thresholds.Fired) -> None:
-        """Runs the action sets of a threshold on the account of the event."""
+        """Runs the action sets of a threshold on the account of the event; those of an asynchronous one beside."""
         if fired.exporter_ids:
             self.exchange.put(event, fired.exporter_ids)
+        if fired.is_async and fired.action_ids:
+            self.in_background("threshold", self._fired_beside(event, fired, self.surroundings.depth))
+        elif not self._acted(event, fired):
+            raise ServiceError(PARTIALLY_EXECUTED)
+
+    async def _fired_beside(self, event: CgrEvent, fired: thresholds.Fired, depth: int) -> None:
+        with self.surroundings.at_depth(depth):
+            self._acted(event, fired)
+        await self.durable()
+
+    def _acted(self, event: CgrEvent, fired: thresholds.Fired) -> bool:
+        """Whether all action sets of a threshold could be done; what could not is in the log."""
         account_id = f"{event.tenant}:{values.text(event.event.get('Account'))}"
         errors = [self.execute(account_id, actions_id) for actions_id in fired.action_ids]
         for error in filter(None, errors):
             log.warning("threshold.action_failed", threshold=fired.threshold_id, error=error)
-        if any(errors) and not fired.is_async:
-            raise ServiceError(PARTIALLY_EXECUTED)
+        return not any(errors)
 
     async def replay_failed(self, folder: Path | None) -> int:
         """Delivers batches that were kept aside once more; how many stay."""

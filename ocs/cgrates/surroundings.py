@@ -1,7 +1,7 @@
 """The profiles of a state as the event pipeline and the subsystem methods see them."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -50,7 +50,7 @@ class ProfileSurroundings:
         self.fire: Fire = _logged
         self.attribute_runs = 1
         self.telling: frozenset[Kind] = frozenset()  # kinds whose changes go to thresholds
-        self._depth = 0
+        self.depth = 0
 
     def view(self, event: CgrEvent, options: Event | None = None) -> View:
         """An event as rules see it."""
@@ -210,7 +210,7 @@ class ProfileSurroundings:
 
     def thresholds(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
         """Counts an event; the thresholds it hit."""
-        if self._depth >= DEEPEST:
+        if self.depth >= DEEPEST:
             log.warning("threshold.not_followed", tenant=event.tenant, reason="thresholds set each other off")
             return []
         ignores = event.options.get("*thdProfileIgnoreFilters") is True
@@ -225,7 +225,7 @@ class ProfileSurroundings:
     def _fire_all(self, event: CgrEvent, fired: Sequence[Fired]) -> None:
         """Does what thresholds want done; one that cannot keeps no other from it. Raises ServiceError."""
         failure: ServiceError | None = None
-        self._depth += 1
+        self.depth += 1
         try:
             for each in fired:
                 try:
@@ -233,9 +233,18 @@ class ProfileSurroundings:
                 except ServiceError as error:
                     failure = error
         finally:
-            self._depth -= 1
+            self.depth -= 1
         if failure is not None:
             raise failure
+
+    @contextmanager
+    def at_depth(self, depth: int) -> Iterator[None]:
+        """For what a threshold does later: the thresholds it sets off are as deep as if it did that at once."""
+        before, self.depth = self.depth, depth
+        try:
+            yield
+        finally:
+            self.depth = before
 
     def stats(self, event: CgrEvent, ids: tuple[str, ...]) -> list[str]:
         """Counts an event; the queues it went into."""

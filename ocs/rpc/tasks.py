@@ -63,10 +63,11 @@ class Tasks:
         return await asyncio.shield(self.spawn(run()))
 
     async def finish(self, longest_s: float) -> None:
-        """Wait for the tasks, and end those that take longer."""
-        tasks = [task for task in self.tasks if task is not asyncio.current_task()]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=longest_s)
+        """Wait for the tasks, and for those they start, and end what takes longer."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + longest_s
+        while tasks := [task for task in self.tasks if task is not asyncio.current_task() and not task.done()]:
+            _, late = await asyncio.wait(tasks, timeout=max(end_s - loop.time(), 0))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

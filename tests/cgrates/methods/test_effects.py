@@ -1,12 +1,18 @@
 """Actions that reach outside their account: calls of other methods, sessions, thresholds, posts."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from ocs.cgrates import effects
+from ocs.cgrates.journal import SqliteJournal
+from ocs.cgrates.state import State
+from ocs.cgrates.surroundings import DEEPEST
+from ocs.charging.cgrates.account import all_balances
+from ocs.sessions.model import CgrEvent
 from tests.cgrates.methods.api import Api
 from tests.cgrates.methods.test_costs import TARIFF
 
@@ -138,3 +144,81 @@ def test_what_action_sets_change_is_told_to_thresholds() -> None:
     run(api, Identifier="*topup", BalanceType="*monetary", BalanceId="main", Units=1)
     assert api("ThresholdSv1.GetThreshold", ID="T1")["Hits"] == 1
     api.close()
+
+
+GIFT = {"Identifier": "*topup", "BalanceType": "*monetary", "BalanceId": "main", "Units": 5, "Weight": 1}
+HIT = CgrEvent("cgrates.org", {"Account": "1001"}, {}, "e")
+
+
+def with_threshold(api: Api, actions: str, *, is_async: bool, **profile: Any) -> None:
+    """A threshold that runs a set at every event; the account has 1."""
+    api("APIerSv2.SetActions", ActionsId="GIFT", Actions=[GIFT], Overwrite=True)
+    api("APIerSv1.SetBalance", Account="1001", BalanceType="*monetary", Value=1, Balance={"ID": "main"})
+    told = {"ID": "THD", "MaxHits": -1, "ActionIDs": [actions], "Async": is_async, **profile}
+    assert api("APIerSv1.SetThresholdProfile", **told) == "OK"
+
+
+@pytest.mark.parametrize(("is_async", "held_at_once"), [(False, 6.0), (True, 1.0)])
+def test_an_asynchronous_threshold_acts_beside_its_event(
+    api: Api, is_async: bool, held_at_once: float
+) -> None:
+    with_threshold(api, "GIFT", is_async=is_async)
+
+    async def step() -> list[str]:
+        hit = api.runtime.surroundings.thresholds(HIT, ())
+        [(_, balance)] = list(all_balances(api.runtime.state.accounts["cgrates.org:1001"]))
+        assert balance.value_nanos == held_at_once * 10**9
+        return hit
+
+    assert api.runner.run(step()) == ["THD"]
+    api.runner.run(api.runtime.finish(10))
+    assert api.balances() == {"*monetary": [("main", 6.0)]}
+
+
+def test_what_an_asynchronous_threshold_cannot_do_is_not_told_to_its_event(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_threshold(api, "NOBODY", is_async=False)
+    event = {"Tenant": "cgrates.org", "ID": "e", "Event": {"Account": "1001"}}
+    assert api.error("ThresholdSv1.ProcessEvent", **event) == "PARTIALLY_EXECUTED"
+    with_threshold(api, "NOBODY", is_async=True)
+    assert api("ThresholdSv1.ProcessEvent", **event) == ["THD"]
+    with_threshold(api, "GIFT", is_async=True)
+    monkeypatch.setattr(api.runtime, "execute", lambda *_: 1 // 0)
+    assert api("ThresholdSv1.ProcessEvent", **event) == ["THD"], "whatever it is that goes wrong there"
+    api.runner.run(api.runtime.finish(10))
+    assert api.balances() == {"*monetary": [("main", 1.0)]}
+
+
+def test_asynchronous_thresholds_that_set_each_other_off_come_to_an_end() -> None:
+    api = Api({"rals": {"thresholds_conns": ["*internal"]}})
+    with_threshold(api, "GIFT", is_async=True)
+    api.runner.run(api.runtime.finish(1))
+    held = api.balances()["*monetary"][0][1]
+    api("ThresholdSv1.ProcessEvent", ID="e", Event={"Account": "1001"})
+    api.runner.run(api.runtime.finish(1))
+    assert api.balances()["*monetary"][0][1] == held + 5 * DEEPEST
+    api.close()
+
+
+def test_what_an_asynchronous_threshold_does_is_on_disk_when_the_server_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "cgrates.db"
+    api = Api(state=State(SqliteJournal(path)))
+    with_threshold(api, "GIFT", is_async=True)
+
+    async def last_event() -> None:
+        """Its step is taken while the server ends."""
+        await asyncio.sleep(0.05)
+        api.runtime.surroundings.thresholds(HIT, ())
+
+    async def drained() -> None:
+        api.runtime.spawn(last_event())
+        await api.runtime.stop()
+
+    api.runner.run(drained())
+    api.close()
+    state = State(SqliteJournal(path))
+    state.load()
+    [(_, balance)] = list(all_balances(state.accounts["cgrates.org:1001"]))
+    assert balance.value_nanos == 6 * 10**9
+    asyncio.run(state.close())
