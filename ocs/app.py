@@ -36,7 +36,7 @@ from ocs.exact import shared as exact_shared
 from ocs.exact.accounting import CLIENT
 from ocs.exact.agents import VoiceAgents
 from ocs.exact.door import SurroundedDoor
-from ocs.exact.radius import RadiusProperties
+from ocs.exact.radius import RadiusDoor, RadiusProperties
 from ocs.exact.sessions import ExactRuntime
 from ocs.exact.shared import SharedRuntime
 from ocs.log import set_level
@@ -128,7 +128,8 @@ async def _serve_until(
     metrics.exports = sessions.exported
     voice = _voice(settings, service, metrics, sessions)
     freeswitch, kamailio = voice.freeswitch, voice.kamailio
-    radius = _radius(settings, service, sessions, metrics)
+    radius_door = RadiusDoor(service, sessions, settings.radius) if settings.radius.subsystems else None
+    radius = _radius(settings, service, sessions, metrics, radius_door)
     rpc = _rpc(settings, service, metrics, activity, agent, radius, data_dir, sessions)
     sessions.use_clients(voice.beside(FrontClients(rpc.clients)))
     rpc.context.tariffs = tariffs
@@ -144,8 +145,7 @@ async def _serve_until(
             await part.start()
         async with asyncio.TaskGroup() as tasks:
             works = [service.run(), scheduler.run(), Metering(service).run(), manager.run(), nodes.run()]
-            if door is not None:
-                works.append(door.run())
+            works += [each.run() for each in (door, radius_door) if each is not None]
             running = [tasks.create_task(work) for work in works]
             log.info("server.ready", version=__version__, **_addresses(agent, rpc))
             manager.ready()
@@ -290,11 +290,16 @@ def _voice(
 
 
 def _radius(
-    settings: Settings, service: ChargingService, sessions: ExactRuntime, metrics: Metrics
+    settings: Settings,
+    service: ChargingService,
+    sessions: ExactRuntime,
+    metrics: Metrics,
+    door: RadiusDoor | None,
 ) -> RadiusAgent:
     try:
         properties = RadiusProperties(sessions)
-        agent = RadiusAgent(settings.radius, service, properties, metrics, shipped_dictionaries("radius"))
+        shipped = shipped_dictionaries("radius")
+        agent = RadiusAgent(settings.radius, service, properties, metrics, shipped, door)
     except LoadError as error:
         raise StartError(str(error)) from error
     service.session_control["radius"] = agent

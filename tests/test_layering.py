@@ -146,6 +146,7 @@ TABLE: dict[str, Row] = {
         allowed=("ocs.charging.events", "ocs.diameter", *CONFIG_TYPES), pure=True
     ),
     "ocs.agents.radius": VOICE,
+    "ocs.agents.radius.charging": Row(allowed=("ocs.charging.events", "ocs.charging.supervision")),
     "ocs.agents.radius.wire": AGENT_PURE,
     "ocs.agents.radius.replies": AGENT_PURE,
     "ocs.agents.radius.mapping": Row(
@@ -265,7 +266,14 @@ TABLE: dict[str, Row] = {
         ),
         denied=("ocs.cgrates.program", *STORES),
     ),
-    "ocs.exact.radius": Row(allowed=("ocs.exact.sessions", "ocs.sessions")),
+    "ocs.exact.radius": Row(
+        allowed=(
+            *("ocs.agents.radius.mapping.charging", "ocs.agents.voice.outcomes"),
+            *("ocs.charging.account", "ocs.charging.events", "ocs.charging.service"),
+            *("ocs.charging.supervision", "ocs.config.settings"),
+            *("ocs.exact.door", "ocs.exact.sessions", "ocs.sessions"),
+        )
+    ),
     "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
     "ocs.tariff_versions": Row(allowed=("ocs.charging.tariff",)),
     "ocs.tariffs": Row(

@@ -106,12 +106,16 @@ def _radius_problems(path: str) -> "list[Problem]":
     settings = config.load(path).radius
     if not settings.clients:
         return []
-    from ocs.agents.radius.loading import problems_of
+    from ocs.agents.radius.loading import missing_attributes, problems_of
     from ocs.config.shipped import shipped_dictionaries
 
+    shipped = shipped_dictionaries("radius")
     return [
         config.Problem(found.file, found.line, found.column, "radius.dictionaries", found.message)
-        for found in problems_of(settings, shipped_dictionaries("radius"))
+        for found in problems_of(settings, shipped)
+    ] or [
+        config.Problem(path, 1, 1, "radius.allocation_attribute", missing)
+        for missing in missing_attributes(settings, shipped)
     ]
 
 

@@ -389,10 +389,7 @@ class RadiusListener(msgspec.Struct, frozen=True):
 
 
 class RadiusClient(msgspec.Struct, frozen=True):
-    """One access server, proxy or network of them; `name` is what its sessions and records say.
-
-    Without `debit_interval` the server counts the time of voice alone, by the minute; 0 counts none.
-    """
+    """One access server, proxy or network of them; `name` is what its sessions and records say."""
 
     address: Annotated[str, Network()]
     name: Annotated[str, Text(64)]
@@ -404,7 +401,7 @@ class RadiusClient(msgspec.Struct, frozen=True):
     rating_group: Unsigned32 | None = None
     strip_realm: bool = False
     interim_interval_ns: Annotated[int, Duration(0, DAY)] = 5 * MINUTE
-    debit_interval_ns: Annotated[int, Duration(0, HOUR)] | None = None
+    debit_interval_ns: Annotated[int, Duration(0, HOUR)] | None = None  # voice by the minute; 0 counts none
     volume_limits: tuple[Literal["mikrotik", "chillispot"], ...] = ()
     disconnect: bool = True
     change_of_authorization: bool = False
@@ -436,6 +433,8 @@ class RadiusSettings(msgspec.Struct, frozen=True):
     receive_buffer_octets: Annotated[int, Size(64 * KIB, 1024 * MIB)] = 4 * MIB
     disconnect_timeout_ns: Annotated[int, Duration(100 * MS, MINUTE)] = 2 * SECOND
     disconnect_attempts: Annotated[int, Integer(1, 10)] = 3
+    subsystems: tuple[DiameterSubsystem, ...] = ()
+    allocation_attribute: Annotated[str, Text(64)] = "Reply-Message"
 
 
 class DefaultUsage(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Profiles around the events of an agent that is charged by the core itself: Diameter on `ocs serve`.
+"""Profiles around the events of an agent that is charged by the core itself: Diameter and RADIUS on `ocs serve`.
 
 Attributes change who pays for an event and where it goes to; a resource without room refuses a session before
 anything is charged; records feed thresholds and statistics. Chargers and routes have no place in such a protocol:
@@ -33,7 +33,6 @@ log = structlog.get_logger()
 
 CONTEXT = "*sessions"
 USAGE_ID = "*rsUsageID"
-MARK = "session|"  # begins the ids of usages of resources that are sessions of the core
 BEGINNINGS = (EventKind.INITIAL, EventKind.EVENT)
 MOST_CLIENTS = 10_000
 BUSY = (Result.TOO_BUSY, Result.FAILED)  # the client may say it again
@@ -45,7 +44,9 @@ Deliver = Callable[[ChargingAnswer], None]
 
 
 class SurroundedDoor:
-    """The charging service with profiles in front of it."""
+    """The charging service with profiles in front of it; `mark` begins the ids of the usages of its sessions."""
+
+    mark = "session|"
 
     def __init__(
         self, service: ChargingService, runtime: ExactRuntime, subsystems: Collection[DiameterSubsystem]
@@ -70,7 +71,7 @@ class SurroundedDoor:
         """Charge an event with what its profiles make of it; `deliver` gets the answer once."""
         if self._counts and event.client not in self._clients and len(self._clients) < MOST_CLIENTS:
             self._clients.add(event.client)
-        fields, payer = fields_of(event), ""
+        fields, payer = self._fields(event), ""
         if self._alters:
             try:
                 event, fields, payer = self._altered(event, fields)
@@ -87,6 +88,9 @@ class SurroundedDoor:
             self._charge(event, payer, deliver)
 
     # --- attributes
+
+    def _fields(self, event: ChargingEvent) -> Event:
+        return fields_of(event)
 
     def _altered(self, event: ChargingEvent, fields: Event) -> tuple[ChargingEvent, Event, str]:
         """The event as its attributes have it, its fields, and who pays where they say so: `tenant:name`.
@@ -137,7 +141,7 @@ class SurroundedDoor:
 
         Where another server was quicker the place is asked for again; the core repeats its answer then.
         """
-        usage_id, tenant = _usage_id(event), self._runtime.tenant
+        usage_id, tenant = self._usage_id(event), self._runtime.tenant
         asked = CgrEvent(tenant, fields, {USAGE_ID: usage_id})
         had_one = self._runtime.surroundings.resources.holds(tenant, usage_id)
         try:
@@ -147,9 +151,7 @@ class SurroundedDoor:
                 self._charge(event, payer, deliver)
             else:
                 log.info("profiles.refused", session=event.session_id, reason=str(error))
-                deliver(ChargingAnswer(Result.LIMIT_EXCEEDED, message=str(error)))
-                if left < ATTEMPTS:
-                    self._abandon(event)
+                self._without_place(event, fields, payer, str(error), deliver, left < ATTEMPTS)
             return
         self._opening[usage_id] = self._opening.get(usage_id, 0) + 1
 
@@ -181,6 +183,14 @@ class SurroundedDoor:
             return
         self._allocated(event, fields, payer, deliver, left)
 
+    def _without_place(
+        self, event: ChargingEvent, fields: Event, payer: str, reason: str, deliver: Deliver, is_open: bool
+    ) -> None:
+        """Refuse a session that no resource has room for; one that the core has opened meanwhile ends."""
+        deliver(ChargingAnswer(Result.LIMIT_EXCEEDED, message=reason))
+        if is_open:
+            self._abandon(event)
+
     def _abandon(self, event: ChargingEvent) -> None:
         """End a session that the core has opened and that has no place after all."""
         ref = self._service.supervision.get(session_key(event.client, event.session_id))
@@ -194,7 +204,7 @@ class SurroundedDoor:
             if answer.result in BUSY:
                 deliver(answer)
                 return
-            self._release(_usage_id(event))
+            self._release(self._usage_id(event))
             self._when_durable(lambda error: deliver(answer))  # it was charged, whatever became of the place
 
         return answered
@@ -211,7 +221,7 @@ class SurroundedDoor:
 
     def _usages(self) -> set[str]:
         table = self._runtime.state.tables[Kind.RESOURCE_USAGE].values()
-        return {change.usage_id for change in table if change.usage_id.startswith(MARK)}
+        return {change.usage_id for change in table if change.usage_id.startswith(self.mark)}
 
     async def run(self) -> None:
         """Free from time to time the places of sessions that ended without their client."""
@@ -225,7 +235,7 @@ class SurroundedDoor:
     async def sweep(self) -> None:
         """Free the places of sessions that the core does not have."""
         for usage_id in self._usages():
-            key = usage_id.removeprefix(MARK)
+            key = usage_id.removeprefix(self.mark)
             is_open = self._service.supervision.get(key) is not None or await self._service.is_open_elsewhere(
                 key
             )
@@ -240,7 +250,7 @@ class SurroundedDoor:
         surroundings = self._runtime.surroundings
         count = {"stats": surroundings.stats, "thresholds": surroundings.thresholds}
         for cdr in cdrs:
-            if cdr.client not in self._clients:
+            if not self._is_mine(cdr.client):
                 continue
             event = event_of(cdr, self._runtime.tenant)
             for name in self._counts:
@@ -250,6 +260,13 @@ class SurroundedDoor:
                     if str(error) != NOT_FOUND:
                         log.warning("profiles.not_counted", subsystem=name, reason=str(error))
         self._when_durable(_told)
+
+    def _is_mine(self, client: str) -> bool:
+        """Whether the records of a client are counted here."""
+        return client in self._clients
+
+    def _usage_id(self, event: ChargingEvent) -> str:
+        return f"{self.mark}{session_key(event.client, event.session_id)}"
 
 
 def fields_of(event: ChargingEvent) -> Event:
@@ -290,10 +307,6 @@ def with_fields(event: ChargingEvent, before: Event, after: Event) -> ChargingEv
         kind = REQUEST_TYPES.get(values.text(after["RequestType"]))
         event = event if kind is None else msgspec.structs.replace(event, request_type=kind)
     return event
-
-
-def _usage_id(event: ChargingEvent) -> str:
-    return f"{MARK}{session_key(event.client, event.session_id)}"
 
 
 def _lost(answer: ChargingAnswer) -> ChargingAnswer:

@@ -1,15 +1,27 @@
-"""What profiles say of a RADIUS request on `ocs serve`: passwords, who pays, attributes for the answer."""
+"""What profiles say of RADIUS on `ocs serve`: passwords, who pays, attributes for answers, places."""
 
+import msgspec
 import structlog
 
+from ocs.agents.radius.mapping.charging import account_name
+from ocs.agents.voice.outcomes import GRANTED, grant_of
+from ocs.charging.account import session_key
+from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Grant, Result
+from ocs.charging.service import ChargingService
+from ocs.charging.supervision import SessionRef
+from ocs.config.settings import RadiusSettings
+from ocs.exact.door import USAGE_ID, Deliver, SurroundedDoor, fields_of
 from ocs.exact.sessions import ExactRuntime
+from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
+from ocs.sessions.values import Event
 
 log = structlog.get_logger()
 
 CONTEXT = "*radius"
 REQUEST = "*req."
+SESSION_ID = "Acct-Session-Id"
 
 
 class RadiusProperties:
@@ -30,3 +42,94 @@ class RadiusProperties:
         after = found.event.event
         names = [name.removeprefix(REQUEST) for name in found.altered if name.startswith(REQUEST)]
         return tuple((name, str(after[name])) for name in names if name in after)
+
+
+class RadiusDoor(SurroundedDoor):
+    """The charging service with profiles in front of it, for access servers.
+
+    An Access-Request is refused where no resource has room. A session that has begun at its access server is
+    charged all the same: it is granted nothing, so that it is cut. Who pays is said by the profiles of `*radius`
+    alone, because records are looked for by the account of the user.
+    """
+
+    mark = "radius|"
+
+    def __init__(self, service: ChargingService, runtime: ExactRuntime, settings: RadiusSettings) -> None:
+        super().__init__(service, runtime, settings.subsystems)
+        self._strips_realm = {client.name: client.strip_realm for client in settings.clients}
+
+    async def handle(self, event: ChargingEvent) -> ChargingAnswer:
+        """Answer an authorization; one that grants has the message of the resource with room."""
+        fields = self._fields(event)
+        if self._alters:
+            try:
+                event, fields, _ = self._altered(event, fields)
+            except ServiceError as error:
+                log.warning("profiles.not_applied", session=event.session_id, reason=str(error))
+                return ChargingAnswer(Result.FAILED)
+        message = ""
+        if self._allocates:
+            asked = CgrEvent(self._runtime.tenant, fields, {USAGE_ID: self._usage_id(event)})
+            try:
+                message = self._runtime.surroundings.authorize_resources(asked)
+            except ServiceError as error:
+                if str(error) != NOT_FOUND:
+                    said = self._named(str(error), asked)
+                    return ChargingAnswer(Result.LIMIT_EXCEEDED, message=said)
+        answer = await self._service.handle(event)
+        return answer if grant_of(answer) is None else msgspec.structs.replace(answer, message=message)
+
+    async def close_session(self, ref: SessionRef, cause: str) -> bool:
+        """End a session without its client, and free its place at once."""
+        is_closed = await self._service.close_session(ref, cause)
+        usage_id = f"{self.mark}{ref.key}"
+        is_back = usage_id in self._opening or self._service.supervision.get(ref.key) is not None
+        if is_closed and self._allocates and not is_back:
+            self._release(usage_id)
+            await self._runtime.durable()
+        return is_closed
+
+    def _fields(self, event: ChargingEvent) -> Event:
+        """The fields of an event; its account has the user's name, before as after the Access-Accept."""
+        fields = fields_of(event)
+        strips_realm = self._strips_realm.get(event.client.partition("/")[0], False)
+        user = account_name(values.text(fields.get("User-Name")), strips_realm)
+        return fields | {"Account": user} if user else fields
+
+    def _altered(self, event: ChargingEvent, fields: Event) -> tuple[ChargingEvent, Event, str]:
+        altered, found, _ = super()._altered(event, fields)
+        return altered, found, ""
+
+    def _without_place(
+        self, event: ChargingEvent, fields: Event, payer: str, reason: str, deliver: Deliver, is_open: bool
+    ) -> None:
+        asked = CgrEvent(self._runtime.tenant, fields, {USAGE_ID: self._usage_id(event)})
+        said = self._named(reason, asked)
+        self._charge(event, payer, lambda answer: deliver(_granting_nothing(answer, said)))
+
+    def _named(self, reason: str, asked: CgrEvent) -> str:
+        """Why there is no place, with the resources that have none."""
+        surroundings = self._runtime.surroundings
+        matching = surroundings.resources.matching(surroundings.view(asked))
+        return f"{reason}: {', '.join([profile.id for profile in matching])}"
+
+    def _is_mine(self, client: str) -> bool:
+        name, slash, _ = client.partition("/")
+        return bool(slash) and name in self._strips_realm
+
+    def _usage_id(self, event: ChargingEvent) -> str:
+        """The usage of a session; an authorization that names its session asks for the place of that."""
+        context = event.context or ChargingContext()
+        session_id = event.session_id
+        if event.kind is EventKind.EVENT:
+            session_id = dict(context.extra).get(SESSION_ID, session_id).replace("|", "_")
+        return f"{self.mark}{session_key(event.client, session_id)}"
+
+
+def _granting_nothing(answer: ChargingAnswer, message: str) -> ChargingAnswer:
+    """What the core made of a session that is to end: it is open, and has no more."""
+    if answer.result not in GRANTED or not answer.grants:
+        return answer
+    first = answer.grants[0]
+    refused = Grant(first.rating_group, first.service_identifiers, Result.LIMIT_EXCEEDED)
+    return msgspec.structs.replace(answer, grants=(refused,), message=message)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from ocs.agents.radius.charging import ChargingDoor
 from ocs.agents.radius.exchange import Exchange, tell
 from ocs.agents.radius.mapping.access import (
     PASSWORD,
@@ -30,6 +31,8 @@ from ocs.config.settings import RadiusSettings
 
 log = structlog.get_logger()
 
+SESSION_ID = "Acct-Session-Id"
+
 Altered = tuple[tuple[str, str], ...]
 Properties = Callable[[str, Fields], Altered]  # (tenant, fields of the request) to those that profiles gave
 
@@ -49,11 +52,13 @@ class AccessFlow:
         self,
         settings: RadiusSettings,
         service: ChargingService,
+        charging: ChargingDoor,
         properties: Properties,
         metrics: RadiusMetrics,
     ) -> None:
         self._settings = settings
         self._service = service
+        self._charging = charging
         self._properties = properties
         self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,7 +106,7 @@ class AccessFlow:
         if grant is None or (grant.unit is Unit.TIME and grant.amount < SECOND_NS):
             await self._reject(exchange, reason(answer) if grant is None else NO_CREDIT, ())
             return
-        given = self._given(exchange, altered)
+        given = self._given(exchange, (*altered, *self._allocation(answer)))
         most_s = self._settings.max_session_ns // SECOND_NS
         exchange.reply(codes.ACCESS_ACCEPT, [*proof, *accepted(client, account, grant, given, most_s)])
         self._metrics.radius_access(True)
@@ -154,13 +159,16 @@ class AccessFlow:
         packet, client = exchange.packet, exchange.client
         session_id = packet.text(codes.ACCT_SESSION_ID).replace("|", "_")
         is_call = bool(session_id) and client.service == "voice"
+        facts = facts_of(packet)
+        if session_id and not is_call:
+            facts = (*facts, (SESSION_ID, session_id))
         context = context_of(
             client,
             packet.text(codes.CALLING_STATION_ID),
             packet.text(codes.CALLED_STATION_ID),
-            facts_of(packet),
+            facts,
         )
-        return await self._service.handle(
+        return await self._charging.handle(
             authorization(
                 client,
                 nas_name(packet, exchange.address[0]),
@@ -172,6 +180,10 @@ class AccessFlow:
                 context,
             )
         )
+
+    def _allocation(self, answer: ChargingAnswer) -> Altered:
+        """The message of the resource that has room for the session, as the attribute that is to tell it."""
+        return ((self._settings.allocation_attribute, answer.message),) if answer.message else ()
 
     def _given(self, exchange: Exchange, altered: Altered) -> list[Attribute]:
         """The attributes that profiles gave for the answer."""

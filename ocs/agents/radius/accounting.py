@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from ocs.agents.radius.books import Books
+from ocs.agents.radius.charging import ChargingDoor
 from ocs.agents.radius.exchange import Exchange
 from ocs.agents.radius.mapping.access import account_in_class
 from ocs.agents.radius.mapping.charging import SECOND_NS, initial, termination, update
@@ -69,6 +70,7 @@ class AccountingFlow:
         settings: RadiusSettings,
         clients: Clients,
         service: ChargingService,
+        charging: ChargingDoor,
         metrics: RadiusMetrics,
         cut: Cut,
         extend: Extend,
@@ -77,6 +79,7 @@ class AccountingFlow:
         self._settings = settings
         self._clients = clients
         self._service = service
+        self._charging = charging
         self._metrics = metrics
         self._books = Books(clients, service)
         self._cut = cut
@@ -193,7 +196,7 @@ class AccountingFlow:
     async def _closed(self, former: NasSession) -> None:
         ref = self._service.supervision.get(former.key)
         if ref is not None:
-            await self._service.close_session(ref, CAUSE_ID_REUSED)
+            await self._charging.close_session(ref, CAUSE_ID_REUSED)
 
     def _after_the_end(self, exchange: Exchange, report: Report, ended: NasSession) -> None:
         """A report of a session that has ended: only a total that is higher says anything new."""
@@ -271,7 +274,7 @@ class AccountingFlow:
 
     def _submit(self, due: Due, kind: EventKind, event: ChargingEvent) -> None:
         due.kind = kind
-        self._service.submit(event, lambda answer: self._answered(due, answer))
+        self._charging.submit(event, lambda answer: self._answered(due, answer))
 
     def _answered(self, due: Due, answer: ChargingAnswer) -> None:
         session, exchange = due.session, due.exchange
@@ -440,7 +443,7 @@ class AccountingFlow:
                 continue
             ref = self._service.supervision.get(session.key)
             if ref is not None:
-                closed += await self._service.close_session(ref, CAUSE_NAS_RESTARTED)
+                closed += await self._charging.close_session(ref, CAUSE_NAS_RESTARTED)
             self.forget(session)
         log.info("radius.access_server_restarted", peer=nas, sessions=closed)
         exchange.reply(codes.ACCOUNTING_RESPONSE)
@@ -459,7 +462,7 @@ class AccountingFlow:
             else:
                 exchange.reply(codes.ACCOUNTING_RESPONSE)
 
-        self._service.submit(termination(exchange.client, session, None), answered)
+        self._charging.submit(termination(exchange.client, session, None), answered)
 
     def _spawn(self, work: Coroutine[Any, Any, None], exchange: Exchange | None) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -11,6 +11,7 @@ import structlog
 
 from ocs.agents.radius.access import AccessFlow, Properties
 from ocs.agents.radius.accounting import AccountingFlow
+from ocs.agents.radius.charging import ChargingDoor
 from ocs.agents.radius.dynamic import DynamicAuthorization
 from ocs.agents.radius.exchange import Exchange, RequestDoor
 from ocs.agents.radius.loading import load_clients
@@ -72,14 +73,18 @@ class RadiusAgent:
         properties: Properties,
         metrics: RadiusMetrics,
         dictionaries: Path,
+        door: ChargingDoor | None = None,
     ) -> None:
-        """Read secrets and dictionaries; raises LoadError."""
+        """Read secrets and dictionaries; raises LoadError. `door` is what surrounds the service."""
         self._settings = settings
         self._service = service
         self._clients = Clients(load_clients(settings, dictionaries) if settings.clients else ())
         self.dynamic: Asks = DynamicAuthorization(settings, metrics)
-        self._access = AccessFlow(settings, service, properties, metrics)
-        self.accounting = AccountingFlow(settings, self._clients, service, metrics, self._cut, self._extend)
+        self._charging: ChargingDoor = door or service
+        self._access = AccessFlow(settings, service, self._charging, properties, metrics)
+        self.accounting = AccountingFlow(
+            settings, self._clients, service, self._charging, metrics, self._cut, self._extend
+        )
         self._sweeping: asyncio.Task[None] | None = None
         self._heard: dict[str, NasInfo] = {}
         self._tasks: set[asyncio.Task[ControlResult]] = set()
@@ -185,7 +190,7 @@ class RadiusAgent:
             session.is_being_cut = False
         ref = self._service.supervision.get(session.key)
         if result is ControlResult.UNKNOWN_SESSION and ref is not None:
-            await self._service.close_session(ref, CAUSE_UNKNOWN)
+            await self._charging.close_session(ref, CAUSE_UNKNOWN)
         return result
 
     def _found(self, session: SessionAddress) -> tuple[Client, NasSession] | ControlResult:

@@ -30,6 +30,9 @@ def load_clients(settings: RadiusSettings, shipped: Path) -> list[Client]:
             known[files] = Dictionary(base)
             for file in files:
                 read_dictionary(known[files], Path(file))
+        missing = _missing(settings, client, known[files])
+        if missing:
+            raise LoadError(f"radius.allocation_attribute: {missing[0]}")
         clients.append(Client(client, _secret(client, index), known[files]))
     return clients
 
@@ -48,7 +51,22 @@ def read_dictionary(dictionary: Dictionary, path: Path) -> Dictionary:
 
 def problems_of(settings: RadiusSettings, shipped: Path) -> list[DictionaryProblem]:
     """What cannot be used of the dictionaries that the settings name."""
-    base = Dictionary()
+    return _examined(settings, shipped)[0]
+
+
+def missing_attributes(settings: RadiusSettings, shipped: Path) -> list[str]:
+    """Attributes that the settings name and the dictionaries of a client do not have, in words."""
+    return _examined(settings, shipped)[1]
+
+
+def _missing(settings: RadiusSettings, client: RadiusClient, dictionary: Dictionary) -> list[str]:
+    name = settings.allocation_attribute
+    known = dictionary.find(name.partition(":")[0]) is not None
+    return [] if known else [f"{name} is not in the dictionaries of {client.name}"]
+
+
+def _examined(settings: RadiusSettings, shipped: Path) -> tuple[list[DictionaryProblem], list[str]]:
+    base, missing = Dictionary(), list[str]()
     found = _problems(base, shipped / "dictionary")
     for file in settings.dictionaries:
         found += _problems(base, Path(file))
@@ -58,7 +76,8 @@ def problems_of(settings: RadiusSettings, shipped: Path) -> list[DictionaryProbl
             found += _problems(own, shipped / SHIPPED_PROXIES)
         for file in client.dictionaries:
             found += _problems(own, Path(file))
-    return list(dict.fromkeys(found))
+        missing += _missing(settings, client, own)
+    return list(dict.fromkeys(found)), missing
 
 
 def _problems(dictionary: Dictionary, path: Path) -> list[DictionaryProblem]:
