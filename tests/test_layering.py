@@ -97,6 +97,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             "ocs.charging.actions.model",
             "ocs.charging.actions.reader",
+            "ocs.charging.actions.record_members",
             "ocs.charging.actions.targets",
             "ocs.charging.actions.wording",
             "ocs.charging.enums",
@@ -113,7 +114,8 @@ TABLE: dict[str, Row] = {
         allowed=(
             *("ocs.charging.account", "ocs.charging.actions.conditions"),
             *("ocs.charging.actions.model", "ocs.charging.actions.moments"),
-            *("ocs.charging.actions.targets", "ocs.charging.cgrates.csv_folder"),
+            *("ocs.charging.actions.record_members", "ocs.charging.actions.targets"),
+            "ocs.charging.cgrates.csv_folder",
             *("ocs.charging.cgrates.timings", "ocs.charging.cgrates.values", "ocs.charging.events"),
             *("ocs.charging.ledger", "ocs.charging.money", "ocs.charging.profiles.csv_reader"),
             *("ocs.charging.profiles.filters", "ocs.charging.rating", "ocs.charging.schedule"),
@@ -208,6 +210,12 @@ TABLE: dict[str, Row] = {
         allowed=(*("ocs.charging", "ocs.exact.accounting", "ocs.sessions"),),
         denied=STORES,
     ),
+    "ocs.exact.action_records": Row(
+        allowed=(
+            *("ocs.charging.actions.model", "ocs.charging.actions.record_members", "ocs.charging.events"),
+            *("ocs.charging.money", "ocs.exact.accounting", "ocs.sessions.model"),
+        )
+    ),
     "ocs.exact.exchange": Row(allowed=("ocs.config.exchange",), pure=True),
     "ocs.exact.outside": Row(
         allowed=("ocs.cgrates", "ocs.charging.actions.model", "ocs.config.exchange", "ocs.exporting"),
@@ -246,6 +254,7 @@ TABLE: dict[str, Row] = {
     "ocs.exact.sessions": Row(
         allowed=(
             "ocs.cgrates",
+            "ocs.charging.actions.model",
             "ocs.charging.control",
             "ocs.charging.entry",
             "ocs.charging.profiles",
@@ -253,7 +262,8 @@ TABLE: dict[str, Row] = {
             "ocs.charging.store",
             "ocs.config.exchange",
             "ocs.config.settings",
-            *("ocs.exact.accounting", "ocs.exact.acting", "ocs.exact.exchange", "ocs.exact.outside"),
+            *("ocs.exact.accounting", "ocs.exact.acting", "ocs.exact.action_records"),
+            *("ocs.exact.exchange", "ocs.exact.outside"),
             *("ocs.exact.records", "ocs.exact.sources"),
             "ocs.sessions",
         ),

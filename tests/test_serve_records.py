@@ -1,6 +1,9 @@
 """Records out and in, and fraud, on `ocs serve`: the examples of docs/profiles.md, from outside."""
 
 import csv
+import json
+import socket
+import time
 import urllib.request
 from pathlib import Path
 
@@ -77,14 +80,16 @@ ELSEWHERE = ("APIerSv2.GetAccount", "TrendSv1")  # accounts have methods of thei
 
 
 class Example(Server):
-    """A server on the folder of the page."""
+    """A server on the folder of the page; files of the same name are instead of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "", **files: str) -> None:
         self._folder, self.jsonrpc = folder, free_port()
         text = SETTINGS.format(jsonrpc=self.jsonrpc)
-        (folder / "ocs.yaml").write_text(text, encoding="utf-8")
+        (folder / "ocs.yaml").write_text(text + more, encoding="utf-8")
         (folder / "tariff").mkdir()
-        for name, content in page_blocks()[0].items():
+        for name, content in (
+            page_blocks()[0] | {f"{name}.csv": text for name, text in files.items()}
+        ).items():
             (folder / "tariff" / name).write_text(content, encoding="utf-8")
         self.process = self._started()
 
@@ -106,5 +111,52 @@ def test_the_examples_hold_here_too_and_that_of_fraud_disables_the_account(tmp_p
         assert barred["standing"] == "BARRED"
         history = server.call("OcsV1.AccountHistory", {"account": "acme.org:1001"})
         assert "threshold FRAUD" in str(history), "who did it stays in its history"
+    finally:
+        server.stop()
+
+
+FEE = 'FEE,*debit,,,main,*monetary,,,,,,,0.01,,,,20\nFEE,*cdrlog,"{""Category"":""fee""}",,,,,,,,,,,,,,10\n'
+EVERY_HIT = "acme.org,FEES,*string:~*req.EventName:FEE,,-1,1,0,false,10,FEE,false,\n"
+EXPORTER = """
+records:
+  exporters:
+    - id: billing
+      type: csv
+      path: out
+      header: false
+      fields: [{name: cost, value: "~*req.Cost"}, {name: category, value: "~*req.Category"}]
+"""
+HITS, HEARD = 600, 60
+
+
+def test_a_server_killed_under_load_has_a_record_of_every_debit_that_a_threshold_made(tmp_path: Path) -> None:
+    server = Example(tmp_path, EXPORTER, Actions=FEE, Thresholds=EVERY_HIT)
+    try:
+        params = [{"Tenant": "acme.org", "Event": {"EventName": "FEE", "Account": "1001"}}]
+        line = json.dumps({"method": "ThresholdSv1.ProcessEvent", "id": 1, "params": params}).encode() + b"\n"
+        with socket.create_connection(("127.0.0.1", server.jsonrpc), timeout=PATIENCE_S) as connection:
+            connection.sendall(line * HITS)
+            answers = connection.makefile()
+            assert all('"result":["FEES"]' in answers.readline().replace(" ", "") for _ in range(HEARD))
+            server.killed()
+        records = server.call("CDRsV1.GetCDRs", {"Accounts": ["1001"]})
+        assert HEARD <= len(records) <= HITS
+        posted, _ = server.money("acme.org:1001")
+        assert posted == -len(records) * 10_000_000
+        first = records[0]
+        assert [first[name] for name in ("RunID", "Source", "RequestType", "Cost", "Category")] == [
+            "*debit",
+            "*cdrlog",
+            "*none",
+            0.01,
+            "fee",
+        ]
+        path = tmp_path / "data" / "out" / "billing.csv"
+        deadline = time.monotonic() + PATIENCE_S
+        rows: list[str] = []
+        while len(rows) < len(records) and time.monotonic() < deadline:
+            rows = path.read_text("utf-8").splitlines() if path.exists() else []
+        assert set(rows) == {"0.01,fee"}
+        assert len(rows) >= len(records), "at least once"
     finally:
         server.stop()

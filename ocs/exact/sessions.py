@@ -21,6 +21,7 @@ from ocs.cgrates.kinds import TYPES, Kind
 from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import Done, State, entries_of
 from ocs.cgrates.surroundings import ProfileSurroundings
+from ocs.charging.actions.model import Do, Notice
 from ocs.charging.control import ControlResult, SessionAddress
 from ocs.charging.entry import Cdr
 from ocs.charging.profiles import thresholds
@@ -30,6 +31,7 @@ from ocs.config.exchange import ActionSettings, RecordSettings
 from ocs.config.settings import SessionSettings
 from ocs.exact.accounting import CLIENT, ExactAccounting
 from ocs.exact.acting import ThresholdActions
+from ocs.exact.action_records import cdrs_of
 from ocs.exact.exchange import of_all_records, sections
 from ocs.exact.outside import Outside
 from ocs.exact.records import event_of
@@ -221,7 +223,7 @@ class ExactRuntime(Runtime):
         outbox = self.exchange.exports.outbox
         self.outside = Outside(acting, state, outbox, self.spawn, folder / acting.failed)
         state.rolled_back = self._rolled_back
-        service.on_notices = self.outside.put
+        service.on_notices = self._noticed
         if of_all_records(told):
             service.on_records.append(self._export_records)
         self.sessions.settings = msgspec.structs.replace(
@@ -276,6 +278,15 @@ class ExactRuntime(Runtime):
             self.exchange.put(event, fired.exporter_ids)
         if fired.action_ids:
             self._threshold_actions.run(event, fired)
+
+    def _noticed(self, notices: tuple[Notice, ...]) -> None:
+        """Makes the records that actions ask for, in the step of their change, and tells the rest outside."""
+        for notice in notices:
+            if notice.do is Do.RECORD:
+                for cdr in cdrs_of(notice, self.tenant, self.cdrs.next_order):
+                    self.state.put_cdr(cdr)
+                    self.cdrs.exported(cdr)
+        self.outside.put(notices)
 
     def _rolled_back(self) -> None:
         """What waits, what is in use and what was hit is as the store has it."""

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from ocs.charging.account import Account, Balance, Standing
-from ocs.charging.actions.model import Accounting, Action, ActionSet, Do
+from ocs.charging.account import Account, Balance, Extras, Standing, Watched
+from ocs.charging.actions.model import Accounting, Action, ActionSet, Do, Trigger, Watches
 from ocs.charging.decision import Change
 from ocs.charging.events import Unit
 from ocs.charging.quota import ChargingPolicy
@@ -107,6 +107,79 @@ async def test_a_set_that_cannot_be_done_is_told_by_the_synchronous_one_alone(
     assert await live.hit() == ["THD"]
     await live.runtime.finish(5)
     assert (await live.stored()).balances[0].posted == 1_000
+
+
+RECORDED = ActionSet(
+    "RECORDED",
+    (
+        Action(Do.RECORD, fields=(("Category", "fee"), ("Till", "7"))),
+        Action(Do.DEBIT, amount=400),
+        Action(Do.TOP_UP, "gift", Unit.TIME, 60 * 10**9, resets=True),
+        Action(Do.TOP_UP, "texts", Unit.EVENTS, 5, services=("mms",)),
+        Action(Do.RECORD, fields=(("RequestType", "*postpaid"), ("Cost", "1.5"), ("Usage", "2s"))),
+    ),
+)
+
+
+async def test_a_set_makes_a_record_of_each_of_its_moves(tmp_path: Path) -> None:
+    live = Live(tmp_path, RECORDED)
+    await live.open()
+    await live.threshold("RECORDED")
+    await live.hit()
+    live.begin()  # what follows is of the store
+    found: Any = await live.methods("CDRsV1.GetCDRs", {})
+    shown = [
+        tuple(
+            one[name] for name in ("RunID", "ToR", "RequestType", "Category", "Cost", "Usage", "ExtraFields")
+        )
+        for one in found
+    ]
+    till = {"Till": "7"}
+    assert shown == [
+        ("*debit", "*monetary", "*none", "fee", 4e-07, 1, {"BalanceID": "main"} | till),
+        ("*topup_reset", "*voice", "*none", "fee", 60e9, 1, {"BalanceID": "gift"} | till),
+        ("*topup", "*mms", "*none", "fee", 5.0, 1, {"BalanceID": "texts"} | till),
+        ("*debit", "*monetary", "*postpaid", "", 1.5, 2 * 10**9, {"BalanceID": "main"}),
+        ("*topup_reset", "*voice", "*postpaid", "", 1.5, 2 * 10**9, {"BalanceID": "gift"}),
+        ("*topup", "*mms", "*postpaid", "", 1.5, 2 * 10**9, {"BalanceID": "texts"}),
+    ]
+    assert {(one["Tenant"], one["Account"], one["Subject"], one["Source"]) for one in found} == {
+        ("t", "alice", "alice", "*cdrlog")
+    }
+    assert len({one["CGRID"] for one in found}) == len({one["OrderID"] for one in found}) == 6
+
+
+async def test_a_trigger_makes_records_too(tmp_path: Path) -> None:
+    live = Live(tmp_path)
+    sets = {"TAKE": ActionSet("TAKE", (Action(Do.DEBIT, amount=200),)), "RECORDED": RECORDED}
+    low = Trigger("low", Watches.AT_MOST, "RECORDED", amount=900)
+    accounting = Accounting(sets=sets, triggers={"safety": (low,)})
+    live.catalogue = Catalogue(msgspec.structs.replace(TARIFF.tariff, accounting=accounting))
+    live.begin()
+    watched = Extras(watched=(Watched("safety", ()),))
+    new = Account(ALICE, "standard", (Balance("main", Unit.MONEY, 1_000),), extras=watched, version=1)
+    await live.service.create(Change(new))
+    await live.threshold("TAKE")
+    for _ in range(2):  # the trigger runs once
+        await live.hit()
+    assert (await live.stored()).balances[0].posted == 1_000 - 2 * 200 - 400
+    live.begin()
+    found: Any = await live.methods("CDRsV1.GetCDRs", {})
+    assert [one["RunID"] for one in found] == ["*debit", "*topup_reset", "*topup"] * 2
+
+
+async def test_a_change_that_is_lost_leaves_no_record(tmp_path: Path) -> None:
+    live = Live(tmp_path, RECORDED)
+    await live.open()
+    await live.threshold("RECORDED")
+    account = await live.stored()
+    elsewhere = msgspec.structs.replace(account, version=account.version + 1)
+    live.store.commit(Change(elsewhere), lambda error: None)
+    with pytest.raises(RpcError):
+        await live.hit()
+    assert (await live.stored()).balances[0].posted == 1_000
+    assert not live.runtime.state.cdrs
+    assert not [kind for kind, _, _ in live.store.kept() if kind == "cdr"]
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -33,6 +33,7 @@ class Do(IntEnum):
     EMPTY = 15  # every balance loses what is free on it
     POST = 16  # somebody is told over HTTP
     MAIL = 17  # ... or by mail
+    RECORD = 18  # charging records of what the set did
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -73,10 +74,23 @@ class Action(msgspec.Struct, frozen=True):
     filters: tuple[
         str, ...
     ] = ()  # inline rules on the account; where one does not hold the action is passed over
+    fields: tuple[tuple[str, str], ...] = ()  # members of records
+
+
+class Move(msgspec.Struct, frozen=True):
+    """What an action of a set did to a balance."""
+
+    do: Do
+    unit: Unit
+    balance_id: str
+    amount: int
+    resets: bool = False
+    resets_debt: bool = False
+    services: tuple[str, ...] = ()
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """Something an action wants people to know: in the log, or at a target outside.
+    """Something an action wants people to know: in the log, at a target outside, or as records.
 
     `id` names it among all notices, also where it is told again.
     """
@@ -90,6 +104,8 @@ class Notice(msgspec.Struct, frozen=True):
     reason: str = ""
     id: str = ""
     at_ns: int = 0
+    fields: tuple[tuple[str, str], ...] = ()  # of records: members that are given
+    moves: tuple[Move, ...] = ()  # ... of these actions
 
 
 class ActionSet(msgspec.Struct, frozen=True):

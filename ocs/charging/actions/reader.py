@@ -4,6 +4,7 @@ Works on `Field`s; what is wrong is recorded there. docs/actions.md describes th
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from ocs.charging.actions.model import (
     When,
 )
 from ocs.charging.actions.moments import PERIODS, check_end
+from ocs.charging.actions.record_members import check_member
 from ocs.charging.actions.targets import check_address, check_url
 from ocs.charging.cron import cron
 from ocs.charging.events import Unit
@@ -67,6 +69,7 @@ VERBS = {
     "notify": Do.NOTIFY,
     "post": Do.POST,
     "mail": Do.MAIL,
+    "record": Do.RECORD,
     "collect": Do.COLLECT,
     "empty": Do.EMPTY,
 }
@@ -190,7 +193,9 @@ def _step(do: Do, members: dict[str, Field], said: Field, source: str) -> Action
         case Do.POST | Do.MAIL:
             target = _parsed(said, check_url if do is Do.POST else check_address, "")
             return Action(do, text=_text(members.get("text"), ""), target=target, source=source)
-        case Do.EXPIRE | Do.BAR | Do.UNBAR | Do.COLLECT | Do.EMPTY:
+        case Do.RECORD if said.is_mapping:
+            return Action(do, fields=_record_members(said), source=source)
+        case Do.RECORD | Do.EXPIRE | Do.BAR | Do.UNBAR | Do.COLLECT | Do.EMPTY:
             if said.text() != "true":
                 said.problem("is true: leave it out where it is not meant")
             return Action(do, source=source)
@@ -218,6 +223,11 @@ def _on_balance(do: Do, members: dict[str, Field], said: Field, source: str) -> 
         source=source,
         share=_parsed(members.get("share"), _share, None),
     )
+
+
+def _record_members(field: Field) -> tuple[tuple[str, str], ...]:
+    found = (item.value(partial(check_member, name)) for name, item in field.entries().items())
+    return tuple(pair for pair in found if pair is not None)
 
 
 def _share(text: str) -> Share:

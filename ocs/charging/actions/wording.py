@@ -23,6 +23,7 @@ _VERBS = {
     Do.EMPTY: "empty all balances",
     Do.POST: "post to",
     Do.MAIL: "mail to",
+    Do.RECORD: "make records of the set",
 }
 _WATCHES = {
     Watches.AT_MOST: "at most",
@@ -55,6 +56,7 @@ def action_text(action: Action) -> str:
         words.append("none" if limit is None else format_nanos(limit))
     if action.target:
         words.append(action.target)
+    words += [f"{name}={text}" for name, text in action.fields]
     if action.text:
         words.append(action.text)
     more = [

@@ -11,7 +11,7 @@ import msgspec
 
 from ocs.charging.account import Account, Balance, Extras, Standing, Terms
 from ocs.charging.actions.conditions import holds
-from ocs.charging.actions.model import Action, ActionSet, Do, Notice
+from ocs.charging.actions.model import Action, ActionSet, Do, Move, Notice
 from ocs.charging.actions.moments import ends_ns, part_of
 from ocs.charging.actions.wording import amount_text
 from ocs.charging.acts import MOST, Act, ActError
@@ -19,7 +19,8 @@ from ocs.charging.entry import Entry, EntryKind, Posting
 from ocs.charging.events import Unit
 from ocs.charging.ledger import MAIN, Ledger
 
-TELLING = (Do.NOTIFY, Do.POST, Do.MAIL)
+TELLING = (Do.NOTIFY, Do.POST, Do.MAIL, Do.RECORD)
+MOVING = (Do.TOP_UP, Do.DEBIT, Do.SET, Do.TRANSFER)
 
 
 class Bench:
@@ -36,18 +37,21 @@ class Bench:
         """Does a set on an account. Raises ActError, and has done nothing then."""
         kept = dict(self.accounts)
         entries: dict[str, list[Entry]] = {key: []}
-        notices: list[Notice] = []
+        done: list[Action] = []
         try:
             for action in actions.actions:
                 if action.filters and not holds(action.filters, self.accounts[key], act.at_ns):
                     continue
+                action = self._whole(action, act)
                 self._do(key, action, act, entries)
-                if action.do in TELLING:
-                    notices.append(_notice(key, actions, action, act, len(self.notices) + len(notices)))
+                done.append(action)
         except ActError as error:
             self.accounts = kept
             raise ActError(f"{actions.name}: {error}") from None
-        self.notices += notices
+        moves = tuple(_move(action) for action in done if action.do in MOVING)
+        for action in done:
+            if action.do in TELLING:
+                self.notices.append(_notice(key, actions, action, act, len(self.notices), moves))
         self.postings += [
             Posting(owner, "", None, act.id, act.at_ns, tuple(found), act.by, act.reason)
             for owner, found in entries.items()
@@ -67,11 +71,15 @@ class Bench:
             if account is not self._before[key]
         }
 
+    def _whole(self, action: Action, act: Act) -> Action:
+        """An action with the amount it has at this moment."""
+        if action.share is None:
+            return action
+        amount = part_of(action.amount, action.share, act.at_ns, self._zone)
+        return msgspec.structs.replace(action, amount=amount, share=None)
+
     def _do(self, key: str, action: Action, act: Act, entries: dict[str, list[Entry]]) -> None:
         account = self.accounts[key]
-        if action.share is not None:
-            amount = part_of(action.amount, action.share, act.at_ns, self._zone)
-            action = msgspec.structs.replace(action, amount=amount, share=None)
         match action.do:
             case Do.BAR | Do.UNBAR:
                 standing = Standing.BARRED if action.do is Do.BAR else Standing.ACTIVE
@@ -82,7 +90,7 @@ class Bench:
                 )
             case Do.RESET_TRIGGERS | Do.RESET_COUNTERS:
                 self.accounts[key] = _reset_marks(account, action)
-            case Do.NOTIFY | Do.POST | Do.MAIL:
+            case Do.NOTIFY | Do.POST | Do.MAIL | Do.RECORD:
                 pass  # told when the set is done
             case Do.TRANSFER:
                 self._transfer(key, action, act, entries)
@@ -113,10 +121,36 @@ class Bench:
         self._keep(target, ledger, entries)
 
 
-def _notice(key: str, actions: ActionSet, action: Action, act: Act, number: int) -> Notice:
+def _move(action: Action) -> Move:
+    return Move(
+        action.do,
+        action.unit,
+        action.balance_id,
+        action.amount,
+        action.resets,
+        action.resets_debt,
+        action.services,
+    )
+
+
+def _notice(
+    key: str, actions: ActionSet, action: Action, act: Act, number: int, moves: tuple[Move, ...]
+) -> Notice:
     text = action.text or actions.name
     name = f"{key}|{act.id}|{number}"
-    return Notice(key, text, act.by, action.do, action.target, actions.name, act.reason, name, act.at_ns)
+    return Notice(
+        key,
+        text,
+        act.by,
+        action.do,
+        action.target,
+        actions.name,
+        act.reason,
+        name,
+        act.at_ns,
+        action.fields,
+        moves if action.do is Do.RECORD else (),
+    )
 
 
 def accounts_of(actions: ActionSet, key: str) -> frozenset[str]:

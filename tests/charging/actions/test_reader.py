@@ -106,6 +106,13 @@ def test_an_amount_may_be_the_share_of_a_day() -> None:
     assert (fee.amount, fee.share) == (31 * NANOS, Share("month", "day"))
 
 
+def test_records_of_a_set_may_have_members_of_their_own() -> None:
+    text = "actions: {a: [{record: true}, {record: {Category: fee, Usage: 1m, Cost: '0.5', Till: '7'}}]}"
+    plain, told = accounting(text).sets["a"].actions
+    assert (plain.do, plain.fields) == (Do.RECORD, ())
+    assert told.fields == (("Category", "fee"), ("Usage", "1m"), ("Cost", "0.5"), ("Till", "7"))
+
+
 def test_an_action_may_have_filters() -> None:
     text = 'actions: {a: {bar: true, filters: ["*lt:~*req.BalanceMap.*monetary[0].Value:0"]}}'
     [bar] = accounting(text).sets["a"].actions
@@ -167,6 +174,11 @@ def test_a_file_without_them_has_none() -> None:
         ("actions: {a: {jump: true}}", "t.yaml:5:14: actions.a: an action is exactly one of top_up"),
         ("actions: {a: {bar: true, unbar: true}}", "an action is exactly one of"),
         ("actions: {a: {bar: no}}", "actions.a.bar: is true"),
+        ("actions: {a: {record: no}}", "actions.a.record: is true"),
+        ("actions: {a: {record: {CGRID: x}}}", '"CGRID" is no member that a record can be given'),
+        ("actions: {a: {record: {Cost: dear}}}", 'actions.a.record.Cost: "dear" is not a decimal amount'),
+        ("actions: {a: {record: {Usage: 1MB}}}", "is not a usage such as 60s or 1"),
+        ('actions: {a: {record: {Account: "~*acnt.ID"}}}', "Account is a template"),
         ("actions: {a: {top_up: {gold: 1}}}", "is one amount such as"),
         ("actions: {a: {top_up: {volume: 1h}}}", "is time, not volume"),
         ("actions: {a: {top_up: {money: -1}}}", "negative"),

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ocs.charging.account import Account, Balance, Extras, Mark, Standing, Terms, Watched
-from ocs.charging.actions.model import Action, ActionSet, Do, Share
+from ocs.charging.actions.model import Action, ActionSet, Do, Move, Share
 from ocs.charging.actions.moments import check_end, ends_ns
 from ocs.charging.actions.work import Bench, accounts_of
 from ocs.charging.acts import Act, ActError
@@ -225,3 +225,29 @@ def test_an_action_whose_filters_do_not_hold_is_passed_over(filters: tuple[str, 
     work = bench(money(6 * 10**9, reserved=2 * 10**9), Balance("data", Unit.OCTETS, 8))
     run(work, Action(Do.TOP_UP, "gift", amount=1, filters=filters), Action(Do.TOP_UP, "other", amount=1))
     assert ("gift" in held(work), "other" in held(work)) == (is_done, True)
+
+
+def test_records_are_of_all_moves_of_their_set_that_were_done() -> None:
+    work = run(
+        bench(money(100)),
+        Action(Do.RECORD, fields=(("Category", "fee"),)),
+        Action(Do.TOP_UP, amount=7, filters=("*string:~*req.ID:t:nobody",)),
+        Action(Do.BAR),
+        Action(
+            Do.TOP_UP, "sms", Unit.EVENTS, 31, resets=True, services=("sms",), share=Share("month", "day")
+        ),
+        Action(Do.DEBIT, amount=40),
+    )
+    [notice] = work.notices
+    assert (notice.do, notice.fields) == (Do.RECORD, (("Category", "fee"),))
+    assert notice.moves == (
+        Move(Do.TOP_UP, Unit.EVENTS, "sms", 1, resets=True, services=("sms",)),
+        Move(Do.DEBIT, Unit.MONEY, "main", 40),
+    )
+
+
+def test_a_set_that_fails_makes_no_records() -> None:
+    work = bench(money(1))
+    with pytest.raises(ActError):
+        run(work, Action(Do.RECORD), Action(Do.DEBIT, amount=2))
+    assert work.notices == []

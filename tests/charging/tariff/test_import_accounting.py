@@ -289,3 +289,15 @@ def test_plans_of_recorded_folders_run_on_the_exact_core() -> None:
             assert [
                 run.error for run in ran.runs if run.error and "there is no balance" not in run.error
             ] == []
+
+
+def test_the_records_of_a_set_have_what_their_template_gives() -> None:
+    template = '{""Category"":""fee"",""Cost"":0.5,""Subject"":""~*acnt.ID""}'
+    rows = row(17, c0="A", c1="*cdrlog") + f'A,*cdrlog,"{template}",,,,,,,,,,,,,,5\n'
+    accounting, findings = read({**ACCOUNTING, "Actions.csv": ACCOUNTING["Actions.csv"] + rows})
+    assert accounting is not None, findings
+    assert accounting.sets["A"].actions == (
+        Action(Do.RECORD, fields=(("Category", "fee"), ("Cost", "0.5"))),
+        Action(Do.RECORD),
+    )
+    assert any("Subject is a template" in one for one in findings), findings

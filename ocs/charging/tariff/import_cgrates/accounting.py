@@ -41,6 +41,7 @@ from ocs.charging.schedule import Calendar, named
 from ocs.charging.tariff.import_cgrates.balances import KINDS, Kind, Names, extra_json, kind_of, read_terms
 from ocs.charging.tariff.import_cgrates.cells import Cells
 from ocs.charging.tariff.import_cgrates.rates import ANY
+from ocs.charging.tariff.import_cgrates.record_rows import record_members
 from ocs.charging.terms_reader import factor
 
 TAG, ACTION, PARAMETERS, FILTERS, BALANCE, TYPE, CATEGORIES, DESTINATIONS, SUBJECT, GROUPS, EXPIRY = range(11)
@@ -66,7 +67,7 @@ VERBS: Mapping[str, Do] = {
     "*reset_triggers": Do.RESET_TRIGGERS,
     "*reset_counters": Do.RESET_COUNTERS,
     "*log": Do.NOTIFY,
-    "*cdrlog": Do.NOTIFY,
+    "*cdrlog": Do.RECORD,
     "*http_post": Do.POST,
     "*http_post_async": Do.POST,
     "*mail_async": Do.MAIL,
@@ -199,6 +200,8 @@ def _step(told: Told, row: Row, do: Do) -> Action | None:
             return Action(do, credit_limit_nanos=None if word == "*allow_negative" else 0)
         case Do.NOTIFY:
             return Action(do, text=row.cells[PARAMETERS] or row.cells[TAG])
+        case Do.RECORD:
+            return Action(do, fields=record_members(cells, row, PARAMETERS))
         case Do.POST | Do.MAIL:
             check = check_url if do is Do.POST else check_address
             try:
