@@ -213,7 +213,7 @@ TABLE: dict[str, Row] = {
     "ocs.exact.action_records": Row(
         allowed=(
             *("ocs.charging.actions.model", "ocs.charging.actions.record_members", "ocs.charging.events"),
-            *("ocs.charging.money", "ocs.exact.accounting", "ocs.sessions.model"),
+            *("ocs.charging.money", "ocs.exact.accounting", "ocs.sessions"),
         )
     ),
     "ocs.exact.exchange": Row(allowed=("ocs.config.exchange",), pure=True),
@@ -253,15 +253,9 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.exact.sessions": Row(
         allowed=(
-            "ocs.cgrates",
-            "ocs.charging.actions.model",
-            "ocs.charging.control",
-            "ocs.charging.entry",
-            "ocs.charging.profiles",
-            "ocs.charging.service",
-            "ocs.charging.store",
-            "ocs.config.exchange",
-            "ocs.config.settings",
+            *("ocs.cgrates", "ocs.charging.actions.model", "ocs.charging.control", "ocs.charging.entry"),
+            *("ocs.charging.profiles", "ocs.charging.service", "ocs.charging.store"),
+            *("ocs.config.exchange", "ocs.config.settings"),
             *("ocs.exact.accounting", "ocs.exact.acting", "ocs.exact.action_records"),
             *("ocs.exact.exchange", "ocs.exact.outside"),
             *("ocs.exact.records", "ocs.exact.sources"),

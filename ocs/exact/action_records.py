@@ -10,9 +10,9 @@ from ocs.charging.actions.record_members import usage_of
 from ocs.charging.events import Unit
 from ocs.charging.money import NANOS, parse_nanos
 from ocs.exact.accounting import DEFAULT_TENANT
+from ocs.sessions.cdrs import BOOKED
 from ocs.sessions.model import Cdr
 
-SOURCE = "*cdrlog"
 RUNS = {Do.TOP_UP: "*topup", Do.DEBIT: "*debit", Do.SET: "*set_balance", Do.TRANSFER: "*transfer_balance"}
 TORS = {
     Unit.MONEY: "*monetary",
@@ -45,7 +45,7 @@ def cdrs_of(notice: Notice, tenant: str, next_order: Callable[[], int]) -> list[
     for number, move in enumerate(notice.moves):
         cgrid = hashlib.sha1(f"{notice.id}|{number}".encode(), usedforsecurity=False).hexdigest()
         own = {
-            "source": SOURCE,
+            "source": BOOKED,
             "origin_host": "127.0.0.1",
             "origin_id": cgrid,
             "tor": _tor(move),
@@ -65,7 +65,7 @@ def cdrs_of(notice: Notice, tenant: str, next_order: Callable[[], int]) -> list[
             answer=(notice.at_ns, 0),
             usage=usage_of(usage),
             extra_fields=extra,
-            cost_source=own["source"],
+            cost_source=BOOKED,
             cost_nanos=_cost_nanos(move) if cost is None else parse_nanos(cost),
             created_ns=notice.at_ns,
             updated_ns=notice.at_ns,

@@ -25,6 +25,7 @@ UNRATED_NANOS = -1_000_000_000
 DEFAULT_RUN = "*default"
 CONTEXT = "*cdrs"
 FREE = "*none"
+BOOKED = "*cdrlog"  # cost source of records that actions make of what they did
 PREPAID = frozenset(("*prepaid", "*dynaprepaid"))
 CHARGED_ONCE = frozenset(("*prepaid", "*postpaid", "*pseudoprepaid"))
 WITH_DETAILS = frozenset(("*prepaid", "*postpaid", "*pseudoprepaid", "*dynaprepaid"))
@@ -197,7 +198,9 @@ class CdrService:
     # --- records that are there
 
     def rate_again(self, cdr: Cdr, steps: CdrSteps) -> list[Cdr]:
-        """Refunds what a record had cost and rates it anew, by the tariff of now."""
+        """Refunds what a record had cost and rates it by the tariff of now; not that of a booked amount."""
+        if cdr.cost_source == BOOKED:
+            return [cdr]
         return self.of_event(self.event(cdr), steps)
 
     def event(self, cdr: Cdr) -> CgrEvent:

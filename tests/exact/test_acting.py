@@ -149,6 +149,16 @@ async def test_a_set_makes_a_record_of_each_of_its_moves(tmp_path: Path) -> None
     assert len({one["CGRID"] for one in found}) == len({one["OrderID"] for one in found}) == 6
 
 
+async def test_records_of_what_actions_booked_are_not_rated_again(tmp_path: Path) -> None:
+    live = Live(tmp_path, RECORDED)
+    await live.open()
+    await live.threshold("RECORDED")
+    await live.hit()
+    before = await live.methods("CDRsV1.GetCDRs", {}), await live.stored()
+    assert await live.methods("CDRsV1.RateCDRs", {"Accounts": ["alice"]}) == "OK"
+    assert (await live.methods("CDRsV1.GetCDRs", {}), await live.stored()) == before
+
+
 async def test_a_trigger_makes_records_too(tmp_path: Path) -> None:
     live = Live(tmp_path)
     sets = {"TAKE": ActionSet("TAKE", (Action(Do.DEBIT, amount=200),)), "RECORDED": RECORDED}
