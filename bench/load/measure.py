@@ -39,6 +39,7 @@ VARIANTS = {
     "reports of 1 TB": (FINE, 10**12),
 }
 SESSIONS = 1_000
+SETTLING = 20_000  # requests: what making the accounts left in the log of the store is moved meanwhile
 ROUNDS = 3
 WARM_SESSIONS, MEASURED_SESSIONS = 5_000, 20_000
 BIG_SESSIONS = 100_000
@@ -208,7 +209,7 @@ def account_costs(options: argparse.Namespace) -> dict[str, dict[str, float]]:
             Generator(options.client_core, server.diameter_port, FINE) as generator,
         ):
             generator.open(SESSIONS, count)
-            generator.update(SESSIONS, 64, 700_123)
+            generator.update(SETTLING, 64, 700_123)
             name = f"{count:,} accounts"
             found[name] = costs(server, [(name, generator, 700_123)], options.requests // 2)[name]
     return found

@@ -13,18 +13,19 @@ COMPAT = (
     "tests/charging/cgrates/test_numbers_rating.py",
     "tests/charging/cgrates/test_numbers_sessions.py",
     "tests/cgrates/test_session_numbers.py",
+    "tests/interop/test_radius_cgrates.py",
 )
 EXACT = (
     "tests/charging/exact/test_numbers_balances.py",
     "tests/charging/exact/test_numbers_rating.py",
     "tests/charging/exact/test_numbers_served.py",
     "tests/charging/exact/test_numbers_sessions.py",
+    "tests/agents/radius/test_access.py",
 )
 NO_GY = "`ocs cgrates` answers no Diameter: `ocs serve` does"
 NO_TEMPLATE = "`ForceDuration` comes from a request template; in Gy 3 000 000 000 s are cut to a quota"
-NO_RADIUS = "there is no RADIUS agent"
-NOT_COMPAT = {92: NO_GY, 93: NO_GY, 94: NO_RADIUS, 95: NO_GY}
-NOT_EXACT = {93: NO_TEMPLATE, 94: NO_RADIUS}
+NOT_COMPAT = {92: NO_GY, 93: NO_GY, 95: NO_GY}
+NOT_EXACT = {93: NO_TEMPLATE}
 ROOT = Path(__file__).parents[2]
 
 _AT_DEF = re.compile(r"#\s*((?:\d+[a-z]?(?:,\s*)?)+)(?:$|[;:\s])")

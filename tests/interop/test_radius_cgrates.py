@@ -106,7 +106,7 @@ def told(status: str, *more: str, session: str = "s1", user: str = "1001") -> st
     return ", ".join((f"Acct-Status-Type = {status}", named, "NAS-IP-Address = 127.0.0.1", *more))
 
 
-def test_a_good_password_is_told_how_long_and_a_bad_one_is_refused(server: CgratesRadius) -> None:
+def test_a_good_password_is_told_how_long_and_a_bad_one_is_refused(server: CgratesRadius) -> None:  # 94
     """The published result: Access-Accept with session_max_time#10800; a bad one RADAUTH_FAILED."""
     for proof in ('User-Password = "pw"', 'CHAP-Password = "pw"', 'MS-CHAP-Password = "pw"'):
         said = radclient(server.auth_port, "auth", asked("1001", proof))

@@ -72,7 +72,7 @@ async def test_the_start_of_a_call_takes_what_was_promised_to_it() -> None:
     assert radius.money() == "80000"
 
 
-async def test_nobody_is_promised_more_than_the_longest_session() -> None:
+async def test_nobody_is_promised_more_than_the_longest_session() -> None:  # 94
     radius = await world(10**12, like(profile="voice"))
     answer = await ask(radius, access(CALLED, text(codes.ACCT_SESSION_ID, "c1")))
     assert shown(radius, answer)["Session-Timeout"] == "10800"
