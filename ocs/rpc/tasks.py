@@ -66,7 +66,9 @@ class Tasks:
         """Wait for the tasks, and for those they start, and end what takes longer."""
         loop = asyncio.get_running_loop()
         end_s = loop.time() + longest_s
-        while tasks := [task for task in self.tasks if task is not asyncio.current_task() and not task.done()]:
+        while tasks := [
+            task for task in self.tasks if task is not asyncio.current_task() and not task.done()
+        ]:
             _, late = await asyncio.wait(tasks, timeout=max(end_s - loop.time(), 0))
             for task in late:
                 task.cancel()
