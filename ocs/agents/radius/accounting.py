@@ -424,7 +424,7 @@ class AccountingFlow:
         try:
             await first
             then()
-        except BaseException:
+        except BaseException:  # also where the task is ended: nothing was promised, so a repeat begins anew
             if exchange is not None:
                 exchange.drop("failed")
             raise

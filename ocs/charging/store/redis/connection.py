@@ -227,7 +227,7 @@ class Link:
                 for command in target.greeting:
                     await connection.call(*command)
                 await self._welcome(connection)
-            except BaseException:
+            except BaseException:  # also where the time is over: a connection nobody knows would stay open
                 connection.abort()
                 raise
         if connection.is_open:
