@@ -28,13 +28,20 @@ r-3,{RICH},{OTHER},2026-01-05T12:00:00Z,30s
 """
 
 
-def exported(folder: Path) -> list[list[str]]:
-    """What the exporter has written; it is behind the records by a moment."""
-    path = folder / "data" / "out" / "billing.csv"
-    rows: list[list[str]] = []
-    while len(rows) < 4:
-        rows = list(csv.reader(path.read_text("utf-8").splitlines())) if path.exists() else []
-    return rows
+def exported(server: Server, folder: Path, count: int) -> list[list[str]]:
+    """What the exporter has written, once it counts so many records; both are behind the answers by a moment."""
+    wanted = f'ocs_exported_total{{exporter="billing",outcome="sent"}} {float(count)}'
+    deadline = time.monotonic() + PATIENCE_S
+    while wanted not in (metrics := page_of_metrics(server)).splitlines():
+        assert time.monotonic() < deadline, metrics
+        time.sleep(0.01)
+    with (folder / "data" / "out" / "billing.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def page_of_metrics(server: Server) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/metrics", timeout=PATIENCE_S) as page:
+        return str(page.read().decode())
 
 
 def test_records_are_read_charged_once_and_exported(tmp_path: Path) -> None:
@@ -49,15 +56,12 @@ def test_records_are_read_charged_once_and_exported(tmp_path: Path) -> None:
         server.call("SessionSv1.InitiateSession", call_of("InitSession", "10s"))
         server.call("SessionSv1.TerminateSession", call_of("TerminateSession", "10s"))
         server.call("SessionSv1.ProcessCDR", call_of("", "10s"))
-        assert exported(tmp_path) == [
+        assert exported(server, tmp_path, 3) == [
             ["account", "called", "seconds", "cost"],
             [RICH, OTHER, "60", "0.03"],
             [RICH, OTHER, "30", "0.015"],
             [RICH, OTHER, "10", "0.005"],
         ]
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/metrics", timeout=PATIENCE_S) as page:
-            metrics = page.read().decode()
-        assert 'ocs_exported_total{exporter="billing",outcome="sent"} 3.0' in metrics
         (incoming / "monday.csv").write_text(ROWS, encoding="utf-8")
         server.killed()
         assert server.call("ErSv1.RunReader", {"ID": "switch"}) == "OK"
