@@ -17,7 +17,7 @@ PARALLEL := -n $(TEST_PROCESSES) --dist loadfile
 # Real peers and stores that the tests talk to.
 TEST_PACKAGES := kamailio kamailio-extra-modules kamailio-json-modules kamailio-ims-modules kamailio-radius-modules \
 	sip-tester freediameterd freediameter-extensions libfreediameter-dev gcc libc6-dev openssl tshark chromium \
-	redis-server freeradius freeradius-common freeradius-utils postgresql
+	redis-server freeradius freeradius-common freeradius-utils postgresql erlang-diameter erlang-dev
 
 SOURCES := hatch_build.py ocs tests $(if $(wildcard bench/*.py),bench)
 

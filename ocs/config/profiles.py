@@ -44,6 +44,9 @@ _STAROS = Profile(
     ccfh="continue",
 )
 
+# What takes an AVP that it does not know for an error, as RFC 6733 4.1 has it: no more than a session needs.
+_MINIMAL = Profile(advice_of_charge=False, cost_information=False, thresholds=False, ddfh="none")
+
 BUILT_IN: dict[str, Profile] = {
     "default": Profile(),
     "open5gs": _OPEN5GS,
@@ -51,4 +54,9 @@ BUILT_IN: dict[str, Profile] = {
     "magma": _MAGMA,
     "ergw": _ERGW,
     "staros": _STAROS,
+    "minimal": _MINIMAL,
 }
+
+# The profile of a peer that no entry names, by its Product-Name. Erlang/OTP refuses a whole answer for an AVP
+# with the M bit outside of its dictionary.
+BY_PRODUCT = {"OTP": "minimal"}

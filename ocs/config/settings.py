@@ -124,6 +124,7 @@ class Profile(msgspec.Struct, frozen=True):
     tariff_time_change: bool = False
     dual_quota: bool = False
     advice_of_charge: bool = True
+    cost_information: bool = True
     cost_in_updates: bool = False
     rar: bool = True
     asr: bool = True
@@ -141,7 +142,7 @@ class Profile(msgspec.Struct, frozen=True):
     late_answers: bool = False
     ccfh: Literal["terminate", "continue", "retry_and_terminate"] = "terminate"
     session_failover: bool = False
-    ddfh: Literal["terminate_or_buffer", "continue"] = "terminate_or_buffer"
+    ddfh: Literal["none", "terminate_or_buffer", "continue"] = "terminate_or_buffer"
 
 
 class DiameterSettings(msgspec.Struct, frozen=True):

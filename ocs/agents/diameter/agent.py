@@ -361,6 +361,10 @@ class DiameterAgent:
         known = path.connection.peer if path is not None and path.connection is not None else None
         return self.reader.client(session.client, known.origin_realm if known else self.origin_realm)
 
+    def profile_of(self, capabilities: PeerCapabilities) -> ClientProfile | None:
+        """The profile of a peer with these capabilities; None: that of each client it speaks for."""
+        return self.reader.options.profiles.of_peer(capabilities.origin_host, capabilities.product_name)
+
     def _profile(self, client: Client, session: SessionAddress) -> ClientProfile:
         """The client's own profile, else that of the peer it is heard over."""
         path = self.open_peer(session.origin)

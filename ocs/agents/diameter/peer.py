@@ -408,16 +408,15 @@ class PeerProtocol(asyncio.Protocol):
 
     def is_welcome(self) -> bool:
         """Whether the settings as they are now would let it in; it has the profile they name from now on."""
-        self.profile = self.agent.reader.options.profiles.configured(self.name)
         capabilities = None if self.connection is None else self.connection.peer
-        return (
-            capabilities is None
-            or self.agent.rules.judge(capabilities, self.address, self._tls_names) is None
-        )
+        if capabilities is None:
+            return True
+        self.profile = self.agent.profile_of(capabilities)
+        return self.agent.rules.judge(capabilities, self.address, self._tls_names) is None
 
     def _opened(self, capabilities: PeerCapabilities) -> None:
         self.name = capabilities.origin_host
-        self.profile = self.agent.reader.options.profiles.configured(self.name)
+        self.profile = self.agent.profile_of(capabilities)
         self.since_ns = time.time_ns()
         log.info("peer.opened", peer=self.name, address=self.address, product=capabilities.product_name)
         self.agent.opened(self, capabilities)

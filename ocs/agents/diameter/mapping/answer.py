@@ -211,14 +211,15 @@ class AnswerWriter:
                 avps.CREDIT_CONTROL_FAILURE_HANDLING,
                 avps.DIRECT_DEBITING_FAILURE_HANDLING,
             )
-            known = b"".join([encode_u32(name, value) for name, value in zip(names, key, strict=True)])
+            said = zip(names, key, strict=True)
+            known = b"".join([encode_u32(name, value) for name, value in said if value is not None])
             _FAILURE_HANDLING[key] = known
         return known
 
     def _add_amounts(self, parts: list[bytes], request: CreditControlRequest, answer: ChargingAnswer) -> None:
         """Cost-Information where something has been charged, and the balance for clients that announce it."""
         kind, service = request.event.kind, request.event.service
-        cost_nanos = answer.cost_nanos
+        cost_nanos = answer.cost_nanos if request.profile.cost_information or _is_enquiry(request) else None
         if cost_nanos is not None and kind is not _INITIAL and answer.result is _SUCCESS:
             parts.append(group(avps.COST_INFORMATION, self._money(cost_nanos)))
         if not request.profile.shows_balance or service == "data":
@@ -333,7 +334,7 @@ class AnswerWriter:
 # --- leaves
 
 _READABLE_TYPES: Final = frozenset(kind.to_bytes(4, "big") for kind in EventKind)
-_FAILURE_HANDLING: dict[tuple[int, int, int], bytes] = {}
+_FAILURE_HANDLING: dict[tuple[int, int, int | None], bytes] = {}
 
 
 def merged(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
@@ -361,6 +362,11 @@ def _are_ascending(grants: tuple[Grant, ...]) -> bool:
             return False
         before = rating_group
     return True
+
+
+def _is_enquiry(request: CreditControlRequest) -> bool:
+    event = request.event
+    return event.kind is _EVENT and event.action is Action.PRICE_ENQUIRY
 
 
 def _is_plain_volume(grant: Grant, request: CreditControlRequest) -> bool:

@@ -1,7 +1,7 @@
 """Client profiles as the mapping needs them, and which client gets which. Pure.
 
 Built from the named profiles of the settings; a message is mapped by the profile of the peer entry that names
-its Origin-Host, else by the one of the connection it came over.
+its Origin-Host, else by the one of the connection it came over, which a peer without an entry has by its product.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ocs.charging.events import IdentityKind
+from ocs.config.profiles import BY_PRODUCT
 from ocs.config.settings import Peer, Profile
 
 DEFAULT_NAME = "default"
@@ -21,7 +22,7 @@ _KINDS = {
     "private": IdentityKind.PRIVATE,
 }
 _FAILURE_HANDLING = {"terminate": 0, "continue": 1, "retry_and_terminate": 2}
-_DEBITING_FAILURE = {"terminate_or_buffer": 0, "continue": 1}
+_DEBITING_FAILURE = {"none": None, "terminate_or_buffer": 0, "continue": 1}
 
 
 class ClientProfile(msgspec.Struct, frozen=True, gc=False):
@@ -36,6 +37,7 @@ class ClientProfile(msgspec.Struct, frozen=True, gc=False):
     tariff_time_change: bool = False
     dual_quota: bool = False
     advice_of_charge: bool = True
+    cost_information: bool = True  # also where no price was asked for
     cost_in_updates: bool = False
     rar: bool = True
     asr: bool = True
@@ -53,7 +55,7 @@ class ClientProfile(msgspec.Struct, frozen=True, gc=False):
     late_answers: bool = False  # better late than "too busy"
     failure_handling: int = 0
     session_failover: int = 0
-    debiting_failure_handling: int = 0
+    debiting_failure_handling: int | None = 0
     free_as_grant: bool = False
     refuses_bare_final_unit: bool = False
     replaces_same_bearer: bool = False
@@ -84,6 +86,7 @@ def client_profile(name: str, settings: Profile) -> ClientProfile:
         tariff_time_change=settings.tariff_time_change,
         dual_quota=settings.dual_quota and settings.tariff_time_change,
         advice_of_charge=settings.advice_of_charge,
+        cost_information=settings.cost_information,
         cost_in_updates=settings.cost_in_updates,
         rar=settings.rar,
         asr=settings.asr,
@@ -121,3 +124,10 @@ class Profiles:
     def configured(self, origin_host: str) -> ClientProfile | None:
         """The profile of the peer entry that names this Origin-Host."""
         return self._hosts.get(origin_host.lower())
+
+    def of_peer(self, origin_host: str, product: str) -> ClientProfile | None:
+        """The profile of a peer: of the entry that names it, else the one its Product-Name is known to need."""
+        found = self.configured(origin_host)
+        if found is None and product in BY_PRODUCT:
+            return self.by_name(BY_PRODUCT[product])
+        return found
