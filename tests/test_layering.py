@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.imports import clock_calls, imports
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG_TYPES = (
     *("ocs.config.settings", "ocs.config.currencies", "ocs.config.profiles"),
@@ -24,7 +26,6 @@ IMPURE = frozenset(
         *("time", "random", "secrets", "uuid", "logging", "structlog", "prometheus_client"),
     )
 )
-CLOCK_CALLS = frozenset({"now", "utcnow", "today"})  # of datetime and date
 
 
 class Row(NamedTuple):
@@ -52,6 +53,17 @@ SESSIONS_PURE = Row(allowed=("ocs.sessions",), denied=("ocs.sessions.service",),
 COMPAT = ("ocs.charging.cgrates", "ocs.charging.profiles", "ocs.sessions")
 CGRATES_PURE = ("live_tariff", "cost_forms", "forms", "profile_records", "route_forms", "stat_records")
 COMPAT_PURE = Row(allowed=(*COMPAT, "ocs.cgrates"), pure=True)
+
+PROCESSORS = ("ocs.cgrates.agents.processors", "ocs.cgrates.agents.templates", "ocs.charging.profiles")
+SECTION = Row(allowed=(*PROCESSORS, "ocs.cgrates.agents.sections", "ocs.config.settings"), pure=True)
+FRONT = Row(
+    allowed=(
+        *("ocs.agents.radius", "ocs.agents.voice.recent", *BORDER[:2], "ocs.charging.profiles"),
+        *("ocs.cgrates", "ocs.sessions", "ocs.config.shipped"),
+    ),
+    denied=("ocs.cgrates.program",),
+)
+TEMPLATES = Row(allowed=("ocs.charging.profiles", "ocs.cgrates.agents.template_values"), pure=True)
 
 # Import nothing of `ocs`.
 LEAVES = (
@@ -325,21 +337,12 @@ TABLE: dict[str, Row] = {
         denied=("ocs.sessions.service",),
         pure=True,
     ),
-    "ocs.cgrates.agents.templates": Row(allowed=("ocs.charging.profiles",), pure=True),
-    "ocs.cgrates.agents.radius_section": Row(
-        allowed=(
-            *("ocs.cgrates.agents.sections", "ocs.cgrates.agents.templates", "ocs.charging.profiles"),
-            *("ocs.config.settings", "ocs.sessions.flags"),
-        ),
-        pure=True,
-    ),
-    "ocs.cgrates.agents.radius": Row(
-        allowed=(
-            *("ocs.agents.radius", "ocs.agents.voice.recent", *BORDER[:2], "ocs.charging.profiles"),
-            *("ocs.cgrates", "ocs.sessions", "ocs.config.shipped"),
-        ),
-        denied=("ocs.cgrates.program",),
-    ),
+    "ocs.cgrates.agents.templates": TEMPLATES,
+    "ocs.cgrates.agents.template_values": TEMPLATES,
+    "ocs.cgrates.agents.processors": Row(allowed=(*PROCESSORS, *SESSIONS_PURE.allowed), pure=True),
+    "ocs.cgrates.agents.radius_section": SECTION,
+    "ocs.cgrates.agents.calling": FRONT,
+    "ocs.cgrates.agents.radius": FRONT,
     "ocs.cgrates.agents.sections": Row(
         allowed=("ocs.charging.cgrates.values", "ocs.config.settings"), pure=True
     ),
@@ -392,20 +395,6 @@ def is_below(module: str, prefix: str) -> bool:
     return module == prefix or module.startswith(f"{prefix}.")
 
 
-def imports(tree: ast.Module, module: str, is_package: bool) -> set[str]:
-    """Return every module a file imports, also inside functions; `from a import b` counts as `a.b` too."""
-    found: set[str] = set()
-    package = module.split(".") if is_package else module.split(".")[:-1]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*start, *(node.module.split(".") if node.module else [])])
-            found |= {f"{base}.{alias.name}" for alias in node.names}
-    return found
-
-
 def violations(source: str, module: str, is_package: bool = False) -> list[str]:
     """Return what a file does against the table."""
     name = row_name(module)
@@ -419,7 +408,7 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
         if row.pure and top in IMPURE:
             found.append(f"{module} is pure and imports {imported}")
     if row.pure:
-        found += [f"{module} is pure and calls {call}" for call in _clock_calls(tree)]
+        found += [f"{module} is pure and calls {call}" for call in clock_calls(tree)]
     return found
 
 
@@ -430,17 +419,6 @@ def _may_import(name: str, row: Row, imported: str) -> bool:
     return any(
         is_below(imported, allowed) for allowed in ("ocs.__version__", "ocs.lazily", *own, *row.allowed)
     )
-
-
-def _clock_calls(tree: ast.Module) -> list[str]:
-    return [
-        ast.unparse(node.func)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in CLOCK_CALLS
-        and ast.unparse(node.func.value).split(".")[-1] in ("datetime", "date")
-    ]
 
 
 def modules() -> list[tuple[str, Path]]:

@@ -24,15 +24,13 @@ from ocs.agents.radius.wire import codes
 from ocs.agents.radius.wire.dictionary import Dictionary, InvalidText
 from ocs.agents.radius.wire.packet import Attribute, Malformed, Packet
 from ocs.agents.radius.wire.passwords import Method, method_of, proves
-from ocs.agents.voice.recent import Recent
+from ocs.cgrates.agents.calling import ProcessorCalls
 from ocs.cgrates.agents.peers import PEER
-from ocs.cgrates.agents.radius_section import DEFAULT, Plan, Processor, RadiusAgentSection, plan_of
+from ocs.cgrates.agents.processors import Processor
+from ocs.cgrates.agents.radius_section import DEFAULT, Plan, RadiusAgentSection, plan_of
 from ocs.cgrates.agents.sections import SectionError
 from ocs.cgrates.agents.templates import (
     ANSWERED,
-    CACHED,
-    CGREQ,
-    OPTS,
     ORIGINAL,
     REPLY,
     REQUESTED,
@@ -40,6 +38,7 @@ from ocs.cgrates.agents.templates import (
     Field,
     Scope,
     TemplateError,
+    Texts,
 )
 from ocs.cgrates.journal import JournalError
 from ocs.cgrates.runtime import Runtime
@@ -48,13 +47,7 @@ from ocs.charging.events import EventKind, Result
 from ocs.charging.profiles.values import Event
 from ocs.config.shipped import shipped_dictionaries
 from ocs.sessions.clients import ClientError
-from ocs.sessions.errors import ServiceError
-from ocs.sessions.events import reply
 from ocs.sessions.flags import Flags
-from ocs.sessions.model import CgrEvent, cgrid_of
-from ocs.sessions.service import checked
-from ocs.sessions.surroundings import RouteOptions
-from ocs.sessions.wanted import Answer, Wanted
 
 log = structlog.get_logger()
 
@@ -73,8 +66,6 @@ METHODS = {
 }
 REMEMBERED = 100_000  # requests that Disconnect-Requests may need
 REMEMBERED_NS = 3 * 3_600 * 1_000_000_000
-CACHED_AT_MOST = 10_000
-RECORDED_RUNS = ("*default", "*raw")
 DRAIN_S = 1.0
 
 
@@ -119,8 +110,7 @@ class RadiusFront:
         metrics = Unmeasured()
         self._dynamic = DynamicAuthorization(settings, metrics)
         self._remembered: OrderedDict[str, Remembered] = OrderedDict()
-        self._cached: dict[str, Any] = {}
-        self._ended: Recent[int] = Recent(REMEMBERED)  # ids of sessions
+        self._calls = ProcessorCalls(runtime, NAME, self._plan.processors, lambda: self)
         self._tasks: set[asyncio.Task[None]] = set()
         handlers = {codes.ACCESS_REQUEST: self._take, codes.ACCOUNTING_REQUEST: self._take}
         self.door = RequestDoor(settings, self._clients, metrics, handlers)
@@ -190,26 +180,21 @@ class RadiusFront:
         }
         if is_access:
             variables["LoginMethod"] = method_of(packet).value
-        request = fields_of(exchange.client.dictionary, packet)
-        scope = self._scope_of(self._runtime.tenant, request, variables)
-        scope.roots[CACHED] = self._cached
-        return scope
-
-    def _scope_of(self, tenant: str, request: Event, variables: Event) -> Scope:
-        def rules(tenant: str, filters: Any) -> Any:
-            return self._runtime.state.book.filters.rules(tenant, list(filters))
-
-        return Scope(tenant, request, variables, rules, self._runtime.surroundings)
+        return self._calls.scope(fields_of(exchange.client.dictionary, packet), variables)
 
     async def _answer(self, exchange: Exchange, scope: Scope) -> None:
         try:
-            proof = await self._processed(exchange, scope)
-            if proof is None:
+            proof: list[Attribute] = []
+            is_answered = await self._calls.run(
+                scope,
+                exchange.address[0],
+                lambda processor, scope: self._proved(exchange, processor, scope, proof),
+                lambda scope: self._remember(exchange, scope),
+            )
+            if not is_answered:
                 log.warning("radius.no_processor", peer=exchange.address[0], code=exchange.packet.code)
                 exchange.drop("no_processor")
                 return
-            if len(self._cached) > CACHED_AT_MOST:
-                self._cached.clear()
             await self._runtime.durable()
             exchange.reply(*self._reply(exchange, scope, proof))
         except (TemplateError, InvalidText, Malformed) as error:
@@ -221,92 +206,20 @@ class RadiusFront:
         finally:
             exchange.drop("failed")
 
-    async def _processed(self, exchange: Exchange, scope: Scope) -> tuple[Attribute, ...] | None:
-        """What the processors that fit have made of a request; None where none does."""
-        proof: tuple[Attribute, ...] | None = None
-        for processor in self._plan.processors:
-            if processor.tenant is not None:
-                scope.tenant = processor.tenant.text(scope.view()) or self._runtime.tenant
-            try:
-                fits = scope.passes(processor.filters)
-            except (ValueError, ServiceError) as error:
-                raise TemplateError(f"{processor.name}: filters: {error}") from None
-            if not fits:
-                continue
-            scope.roots[CGREQ], scope.roots[OPTS] = {}, {}
-            scope.run(processor.request_fields)
-            if "*log" in processor.flags or processor.call == "*dryrun":
-                log.info("radius.request", processor=processor.name, event=scope.roots[CGREQ])
-            proof = (*(proof or ()), *await self._called(exchange, scope, processor))
-            self._remember(exchange, scope)
-            scope.run(processor.reply_fields)
-            if "*continue" not in processor.flags:
-                break
-        return proof
+    def _proved(self, exchange: Exchange, processor: Processor, scope: Scope, proof: list[Attribute]) -> bool:
+        """Whether a proof of a password was asked for; what belongs into the reply goes into `proof`."""
+        if processor.call != "*radauth":
+            return False
+        is_proved, found = proved(exchange, processor.flags, scope.roots[VARS].get("UserPassword"))
+        proof += found
+        if not is_proved:
+            scope.roots[ANSWERED]["Error"] = FAILED
+            scope.roots[VARS]["*radAuthFailed"] = "true"
+        return True
 
-    async def _called(self, exchange: Exchange, scope: Scope, processor: Processor) -> tuple[Attribute, ...]:
-        """Do what the flags say; the answer goes into `*cgrep`, an error as its `Error`."""
-        answered = scope.roots[ANSWERED]
-        proof: tuple[Attribute, ...] = ()
-        event = CgrEvent(
-            str(scope.roots[CGREQ].get("Tenant") or scope.tenant),
-            dict(scope.roots[CGREQ]),
-            dict(scope.roots[OPTS]),
-            self._runtime.short_id(),
-        )
-        try:
-            if processor.call == "*radauth":
-                is_proved, proof = proved(exchange, processor.flags, scope.roots[VARS].get("UserPassword"))
-                if not is_proved:
-                    answered["Error"] = FAILED
-                    scope.roots[VARS]["*radAuthFailed"] = "true"
-            elif processor.call not in ("*dryrun", "*none", "*cdrs"):
-                answered.update(await self._session(checked(event), processor))
-        except ServiceError as error:
-            answered["Error"] = str(error)
-        if "*cdrs" in processor.flags and processor.call not in ("*dryrun", "*none"):
-            try:
-                self._runtime.cdrs.process(event)
-            except ServiceError as error:
-                answered["Error"] = str(error)
-        return proof
-
-    async def _session(self, event: CgrEvent, processor: Processor) -> dict[str, Any]:
-        pipeline, wanted = self._runtime.pipeline, wanted_of(processor.flags)
-        match processor.call:
-            case "*authorize":
-                return answer_form(pipeline.authorize(event, wanted))
-            case "*initiate":
-                self._ended.forget(cgrid_of(event.event))
-                return answer_form(pipeline.initiate(event, wanted, self))
-            case "*update":
-                return answer_form(pipeline.update(event, wanted, self))
-            case "*message":
-                return answer_form(pipeline.message(event, wanted))
-            case "*terminate":
-                return await self._ending(event, wanted)
-            case _:
-                found = self._runtime.events.process(event, processor.flags, self)
-                return {"Error": "", **reply(found, lambda member, value: value)}
-
-    async def _ending(self, event: CgrEvent, wanted: Wanted) -> dict[str, Any]:
-        """The end of a session, once: one that is told again, under another identifier, is charged already."""
-        cgrid = cgrid_of(event.event)
-        if wanted.charges and not self._runtime.sessions.knows(event):
-            if cgrid in self._ended or any(
-                f"{cgrid}:{run}" in self._runtime.state.cdrs for run in RECORDED_RUNS
-            ):
-                return {"Error": ""}
-            await self._runtime.sessions.opened(event)
-        answer = self._runtime.pipeline.terminate(event, wanted)
-        self._ended.add(cgrid, 1)
-        return answer_form(answer)
-
-    def _reply(
-        self, exchange: Exchange, scope: Scope, proof: tuple[Attribute, ...]
-    ) -> tuple[int, list[Attribute]]:
+    def _reply(self, exchange: Exchange, scope: Scope, proof: list[Attribute]) -> tuple[int, list[Attribute]]:
         """Code and attributes; a request that failed is never accepted by a template that says nothing of it."""
-        said = scope.replies[REPLY]
+        said = _texts(scope, REPLY)
         named = next((text for name, text in said if name == REPLY_CODE), "")
         fields = [(name, text) for name, text in said if name != REPLY_CODE]
         error = str(scope.roots[ANSWERED].get("Error") or "")
@@ -368,11 +281,11 @@ class RadiusFront:
         known = self._remembered.get(origin)
         if known is None:
             raise ClientError("NOT_FOUND")  # its request was not kept: requests_cache_key says by which name
-        scope = self._scope_of(self._runtime.tenant, event, {})
+        scope = self._calls.scope(event, {})
         scope.roots[ORIGINAL] = known.fields
         try:
             scope.run(fields)
-            asked = self._attributes(known.client, scope.replies[REQUESTED])
+            asked = self._attributes(known.client, _texts(scope, REQUESTED))
         except (TemplateError, InvalidText) as error:
             raise ClientError(f"{option}: {error}") from None
         stamp = (codes.EVENT_TIMESTAMP, (int(time.time()) & 0xFFFFFFFF).to_bytes(4, "big"))
@@ -407,47 +320,10 @@ def proved(exchange: Exchange, flags: Flags, password: object) -> tuple[bool, tu
     return proves(exchange.packet, method, exchange.client.secret, password)
 
 
-def wanted_of(flags: Flags) -> Wanted:
-    """What the flags of a processor ask for around charging."""
-    costs = flags.values("*routes", "*max_cost")
-    max_cost = "*event_cost" if flags.has("*routes", "*event_cost") else (costs[0] if costs else "")
-    return Wanted(
-        charges="*accounts" in flags,
-        forces="*fd" in flags,
-        attributes="*attributes" in flags,
-        attribute_ids=flags.values("*attributes", "*ids"),
-        resources="*resources" in flags,
-        ips="*ips" in flags,
-        routes="*routes" in flags,
-        route_options=RouteOptions(max_cost, flags.has("*routes", "*ignore_errors")),
-        thresholds="*thresholds" in flags,
-        threshold_ids=flags.values("*thresholds", "*ids"),
-        stats="*stats" in flags,
-        stat_ids=flags.values("*stats", "*ids"),
-    )
-
-
-def answer_form(answer: Answer) -> dict[str, Any]:
-    """What a session method answered, as `*cgrep`."""
-    found: dict[str, Any] = {"Error": ""}
-    if answer.usage is not None:
-        found["MaxUsage"] = answer.usage
-    if answer.attributes is not None:
-        event = answer.attributes.event.event
-        names = [name.removeprefix("*req.") for name in answer.attributes.altered if name.startswith("*req.")]
-        found["Attributes"] = {name: event[name] for name in names if name in event}
-    if answer.resources is not None:
-        found["ResourceAllocation"] = answer.resources
-    if answer.address is not None:
-        found["AllocatedIP"] = answer.address.form()
-    if answer.routes is not None:
-        found["RouteProfiles"] = answer.routes.profiles
-        found["Routes"] = answer.routes.digest
-    if answer.threshold_ids is not None:
-        found["ThresholdIDs"] = answer.threshold_ids
-    if answer.stat_ids is not None:
-        found["StatQueueIDs"] = answer.stat_ids
-    return found
+def _texts(scope: Scope, root: str) -> Texts:
+    said = scope.replies[root]
+    assert isinstance(said, Texts)
+    return said
 
 
 def _event_of(told: Mapping[str, Any]) -> Event:

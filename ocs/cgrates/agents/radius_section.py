@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
+from ocs.cgrates.agents.processors import Processor, ProcessorSection, processor_of
 from ocs.cgrates.agents.sections import SectionError
-from ocs.cgrates.agents.templates import Field, TemplateError, behind, compiled
+from ocs.cgrates.agents.templates import DIAMETER_REQUEST, Field, TemplateError, compiled
 from ocs.charging.profiles.rsr import Value, parse_value
 from ocs.config.settings import Endpoint, RadiusClient, RadiusListener, RadiusSettings
-from ocs.sessions.flags import Flags
 
 LOOPBACK = "127.0.0.1"
 DEFAULT = "*default"
@@ -17,17 +17,6 @@ EVERYWHERE = {DEFAULT: "0.0.0.0/0", f"{DEFAULT}-ipv6": "::/0"}
 DEFAULT_SECRET = "CGRateS.org"
 DYNAMIC_PORT = 3799
 HIGHEST_PORT = 65_535
-CALLS = (
-    "*dryrun",
-    "*authorize",
-    "*initiate",
-    "*update",
-    "*terminate",
-    "*message",
-    "*event",
-    "*radauth",
-    "*none",
-)
 # What a Disconnect-Request and a CoA-Request say where the configuration does not.
 BUILT_IN: Mapping[str, Sequence[Mapping[str, str]]] = {
     "*dmr": (
@@ -62,18 +51,6 @@ class DynamicSection(msgspec.Struct, frozen=True):
     flags: list[str] = []
 
 
-class ProcessorSection(msgspec.Struct, frozen=True):
-    """One of `radius_agent.request_processors`."""
-
-    id: str = ""
-    tenant: str = ""
-    filters: list[str] = []
-    flags: list[str] = []
-    timezone: str = ""
-    request_fields: list[dict[str, Any]] = []
-    reply_fields: list[dict[str, Any]] = []
-
-
 class RadiusAgentSection(msgspec.Struct, frozen=True):
     """Section `radius_agent`."""
 
@@ -91,18 +68,6 @@ class RadiusAgentSection(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Leave the secrets out: a configuration may end up in a log or a traceback."""
         return f"RadiusAgentSection(enabled={self.enabled}, clients={list(self.client_secrets)})"
-
-
-class Processor(msgspec.Struct, frozen=True):
-    """A request processor, compiled; `call` is the session method its flags choose."""
-
-    name: str
-    tenant: Value | None
-    filters: tuple[str, ...]
-    flags: Flags
-    call: str
-    request_fields: tuple[Field, ...]
-    reply_fields: tuple[Field, ...]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -130,7 +95,7 @@ def plan_of(section: RadiusAgentSection, templates: object) -> Plan:
             RadiusSettings(clients, _listeners(section.listeners), reject_delay_ns=0),
             {host: _several(path) for host, path in section.client_dictionaries.items()},
             tuple(
-                _processor(each, f"radius_agent.request_processors[{number}]", named)
+                processor_of(each, f"radius_agent.request_processors[{number}]", named, _check)
                 for number, each in enumerate(section.request_processors)
             ),
             parse_value(section.requests_cache_key) if section.requests_cache_key else None,
@@ -149,20 +114,13 @@ def _several(paths: str | list[str]) -> tuple[str, ...]:
 def _template(name: str, named: Mapping[str, Any]) -> tuple[Field, ...]:
     if name not in named:
         raise TemplateError(f"radius_agent: there is no template {name[:40]}")
-    return compiled(named[name], f"templates.{name}", named)
+    return compiled(named[name], f"templates.{name}", named, check=_check)
 
 
-def _processor(section: ProcessorSection, place: str, named: Mapping[str, Any]) -> Processor:
-    flags = Flags(section.flags)
-    return Processor(
-        section.id or place,
-        parse_value(section.tenant) if section.tenant else None,
-        tuple(map(behind, section.filters)),
-        flags,
-        next((name for name in CALLS if name in flags), "*cdrs" if "*cdrs" in flags else "*none"),
-        compiled(section.request_fields, f"{place}.request_fields", named),
-        compiled(section.reply_fields, f"{place}.reply_fields", named),
-    )
+def _check(field: Field) -> None:
+    """What the templates of RADIUS cannot write to."""
+    if field.root == DIAMETER_REQUEST:
+        raise TemplateError(f"{field.root} cannot be written to")
 
 
 def _listeners(sections: Sequence[ListenerSection]) -> tuple[RadiusListener, ...]:

@@ -5,30 +5,29 @@ A field has a path to write to, a type that says how its value comes about, and 
 sessions answered.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
-from ocs.charging.profiles.filters import Rule, passes
-from ocs.charging.profiles.rsr import Value, parse_value
+from ocs.cgrates.agents.template_values import TYPES, Making, fit_of, made, zone_of
+from ocs.charging.profiles.filters import Rule, compile_rule, is_inline, parse_inline, passes
+from ocs.charging.profiles.rsr import parse_value
 from ocs.charging.profiles.values import Event
 from ocs.charging.profiles.view import ABSENT, Lookups, View, split, walk
 
 CGREQ, OPTS, VARS, TMP, REPLY, CACHED = "*cgreq", "*opts", "*vars", "*tmp", "*rep", "*uch"
-ANSWERED, ORIGINAL, REQUESTED = "*cgrep", "*oreq", "*radDAReq"
+ANSWERED, ORIGINAL, REQUESTED, DIAMETER_REQUEST = "*cgrep", "*oreq", "*radDAReq", "*diamreq"
 ANSWER_READ = "*answer"  # what `*cgrep` is read as: for rules it means an event
-WRITABLE = (CGREQ, OPTS, VARS, TMP, REPLY, CACHED, REQUESTED)
-TYPES = frozenset(
+WRITABLE = (CGREQ, OPTS, VARS, TMP, REPLY, CACHED, REQUESTED, DIAMETER_REQUEST)
+MOST_FIELDS = 1_000
+CACHED_AT_MOST = 10_000
+KEYS = frozenset(
     (
-        *("*none", "*filler", "*constant", "*variable", "*composed", "*group", "*template"),
-        *("*usage_difference", "*sum", "*difference", "*multiply", "*divide"),
-        *("*unix_timestamp", "*datetime", "*sipcid", "*prefix", "*suffix", "*remove", "*removeall"),
+        *("tag", "path", "type", "value", "filters", "mandatory", "blocker", "new_branch"),
+        *("width", "strip", "padding", "layout", "timezone"),
     )
 )
-MOST_FIELDS = 1_000
 Rules = Callable[[str, Sequence[str]], Sequence[Rule]]  # (tenant, filters as written) to rules
 
 
@@ -42,25 +41,76 @@ class Field(msgspec.Struct, frozen=True):
     tag: str
     root: str
     path: tuple[str, ...]
-    kind: str
-    value: Value
-    parts: tuple[Value, ...]
+    making: Making
     filters: tuple[str, ...] = ()
     is_mandatory: bool = False
     blocks: bool = False
-    layout: str = ""
+    new_branch: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Its type."""
+        return self.making.kind
+
+
+Check = Callable[[Field], None]  # raises ValueError for a field that a protocol cannot have
+
+
+class Said(Protocol):
+    """What is written for the other side, in order."""
+
+    def put(self, field: Field, text: str) -> None:
+        """Write one value. Raises ValueError."""
+
+    def value(self, path: Sequence[str]) -> object | None:
+        """The first value of a path; None where it has none."""
+        ...
+
+    def remove(self, path: Sequence[str]) -> None:
+        """Take all values of a path away."""
+
+
+class Texts(list[tuple[str, str]]):
+    """Names with a text each; a name is there once, but for what is written as `*group`."""
+
+    def put(self, field: Field, text: str) -> None:
+        """Write one value: over the last one of its name, behind it, or beside it."""
+        name = ".".join(field.path)
+        place = next((index for index in range(len(self) - 1, -1, -1) if self[index][0] == name), None)
+        if place is None or field.kind == "*group":
+            self.append((name, text))
+        else:
+            self[place] = (name, self[place][1] + text if field.kind == "*composed" else text)
+
+    def value(self, path: Sequence[str]) -> object | None:
+        """The first text of a name."""
+        name = ".".join(path)
+        return next((text for known, text in self if known == name), None)
+
+    def remove(self, path: Sequence[str]) -> None:
+        """Take all texts of a name away."""
+        name = ".".join(path)
+        self[:] = [each for each in self if each[0] != name]
 
 
 class Scope:
-    """What a request is and becomes, by root; `rules` compiles filters."""
+    """What a request is and becomes, by root; `rules` compiles filters, `said` is what goes to the other side."""
 
-    def __init__(self, tenant: str, request: Event, variables: Event, rules: Rules, lookups: Lookups) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        request: Event,
+        variables: Event,
+        rules: Rules,
+        lookups: Lookups,
+        said: Mapping[str, Said] | None = None,
+    ) -> None:
         self.tenant = tenant
         self.request = request
-        self.roots: dict[str, dict[str, Any]] = {
+        self.roots: dict[str, Any] = {
             CGREQ: {}, OPTS: {}, VARS: dict(variables), TMP: {}, CACHED: {}, ANSWERED: {}, ORIGINAL: {},
         }  # fmt: skip
-        self.replies: dict[str, list[tuple[str, str]]] = {REPLY: [], REQUESTED: []}
+        self.replies: Mapping[str, Said] = {REPLY: Texts(), REQUESTED: Texts()} if said is None else said
         self._rules = rules
         self._lookups = lookups
 
@@ -69,8 +119,7 @@ class Scope:
         if kind == ANSWER_READ:
             kind = ANSWERED
         if kind in self.replies:
-            name = ".".join(path)
-            return next((text for known, text in self.replies[kind] if known == name), None)
+            return self.replies[kind].value(path)
         if kind in self.roots:
             found = walk(self.roots[kind], path)
             return None if found is ABSENT else found
@@ -112,13 +161,13 @@ class Scope:
         if field.kind in ("*remove", "*removeall"):
             self._remove(field)
             return
-        text = made(field, self.view())
+        text = made(field.making, self.view())
         if not text:
             if field.is_mandatory:
                 raise TemplateError(f"MANDATORY_IE_MISSING: [{'.'.join(field.path)}]")
             return
         if field.root in self.replies:
-            self._reply(field, text)
+            self.replies[field.root].put(field, text)
             return
         target = self.roots[field.root]
         *above, last = field.path
@@ -126,130 +175,101 @@ class Scope:
             target = target.setdefault(part, {})
         target[last] = f"{target.get(last, '')}{text}" if field.kind == "*composed" else text
 
-    def _reply(self, field: Field, text: str) -> None:
-        said, name = self.replies[field.root], ".".join(field.path)
-        place = next((index for index in range(len(said) - 1, -1, -1) if said[index][0] == name), None)
-        if place is None or field.kind == "*group":
-            said.append((name, text))
-        else:
-            said[place] = (name, said[place][1] + text if field.kind == "*composed" else text)
-
     def _remove(self, field: Field) -> None:
         if field.root in self.replies:
-            name = ".".join(field.path)
-            self.replies[field.root] = [each for each in self.replies[field.root] if each[0] != name]
+            self.replies[field.root].remove(field.path)
         elif field.kind == "*removeall":
             self.roots[field.root].clear()
         else:
             self.roots[field.root].pop(field.path[0], None)
 
 
-def compiled(fields: Sequence[Mapping[str, Any]], place: str, named: Mapping[str, Any]) -> tuple[Field, ...]:
+def forget_oldest(cached: dict[str, Any], most: int = CACHED_AT_MOST) -> None:
+    """Keep what `*uch` holds within its bound."""
+    while len(cached) > most:
+        del cached[next(iter(cached))]
+
+
+def _anything(field: Field) -> None:
+    """No protocol asks for more."""
+
+
+def compiled(
+    fields: Sequence[Mapping[str, Any]],
+    place: str,
+    named: Mapping[str, Any],
+    timezone: str = "",
+    check: Check = _anything,
+) -> tuple[Field, ...]:
     """The fields of a template; `named` are templates that others include. Raises TemplateError with the place."""
     found: list[Field] = []
     for number, given in enumerate(fields):
         here = f"{place}[{number}]"
         kind = str(given.get("type") or "*none")
         if kind not in TYPES:
-            raise TemplateError(f"{here}.type: {kind[:40]} is not offered")
+            raise TemplateError(f"{here}.type: {kind[:40]} is not offered{_tagged(given)}")
         if kind == "*template":
             name = str(given.get("value") or "")
             if name not in named or len(found) > MOST_FIELDS:
                 raise TemplateError(f"{here}.value: there is no template {name[:40]}")
             rest = {each: fields_ for each, fields_ in named.items() if each != name}
-            found += compiled(named[name], f"templates.{name}", rest)
+            found += compiled(named[name], f"templates.{name}", rest, timezone, check)
         else:
-            found.append(_field(given, kind, here))
+            found.append(_field(given, kind, here, timezone, check))
     return tuple(found)
 
 
-def _field(given: Mapping[str, Any], kind: str, place: str) -> Field:
-    text = str(given.get("value") or "")
+def _tagged(given: Mapping[str, Any]) -> str:
+    tag = str(given.get("tag") or "")
+    return f" (field {tag[:40]})" if tag else ""
+
+
+def _field(given: Mapping[str, Any], kind: str, place: str, timezone: str, check: Check) -> Field:
+    text = behind(str(given.get("value") or ""))
     try:
         root, *path = split(str(given.get("path") or ""))
         if root not in WRITABLE or (not path and kind != "*removeall"):
             raise TemplateError(f"{given.get('path')!r} cannot be written to")
-        value, parts = parse_value(behind(text)), tuple(map(parse_value, behind(text).split(";")))
+        making = Making(
+            kind,
+            parse_value(text),
+            tuple(map(parse_value, text.split(";"))),
+            str(given.get("layout") or ""),
+            zone_of(str(given.get("timezone") or timezone)),
+            fit_of(given),
+        )
+        field = Field(
+            str(given.get("tag") or given.get("path") or place),
+            root,
+            tuple(path),
+            making,
+            filters_of(given.get("filters") or ()),
+            bool(given.get("mandatory")),
+            bool(given.get("blocker")),
+            bool(given.get("new_branch")),
+        )
+        check(field)
     except ValueError as error:
-        raise TemplateError(f"{place}: {error}") from None
-    filters = tuple(behind(str(each)) for each in given.get("filters") or ())
-    return Field(
-        str(given.get("tag") or given.get("path") or place),
-        root,
-        tuple(path),
-        kind,
-        value,
-        parts,
-        filters,
-        bool(given.get("mandatory")),
-        bool(given.get("blocker")),
-        str(given.get("layout") or ""),
-    )
+        raise TemplateError(f"{place}: {error}{_tagged(given)}") from None
+    return field
+
+
+def filters_of(texts: Sequence[object]) -> tuple[str, ...]:
+    """Filters as they are used; those written in place can be. Raises ValueError."""
+    found = tuple(behind(str(each)) for each in texts)
+    for each in found:
+        if is_inline(each):
+            compile_rule(parse_inline(each))
+    return found
+
+
+def unread_keys(fields: object) -> Iterator[str]:
+    """Keys of fields that nobody reads."""
+    for given in fields if isinstance(fields, list) else ():
+        if isinstance(given, Mapping):
+            yield from (str(key) for key in given if key not in KEYS)
 
 
 def behind(text: str) -> str:
     """A value or filter with `*cgrep` read as what was answered."""
     return text.replace(f"~{ANSWERED}.", f"~{ANSWER_READ}.")
-
-
-def made(field: Field, view: View) -> str:
-    """The value of a field as text. Raises ValueError."""
-    match field.kind:
-        case "*constant" | "*none" | "*filler":
-            return field.value.constant
-        case "*usage_difference":
-            later, earlier = _two(field, view)
-            return f"{_plain(_moment_s(later) - _moment_s(earlier))}s" if later and earlier else ""
-        case "*sum" | "*difference" | "*multiply" | "*divide":
-            return _reckoned(field, view)
-        case "*unix_timestamp":
-            text = field.value.text(view)
-            return _plain(_moment_s(text)) if text else ""
-        case "*datetime":
-            text = field.value.text(view)
-            return datetime.fromtimestamp(float(_moment_s(text)), UTC).isoformat() if text else ""
-        case "*sipcid":
-            first, *rest = [part.text(view) for part in field.parts]
-            return ";".join((first, *sorted(filter(None, rest))))
-        case "*prefix" | "*suffix":
-            affix, text = field.parts[0].text(view), "".join(part.text(view) for part in field.parts[1:])
-            return affix + text if field.kind == "*prefix" else text + affix
-    return field.value.text(view)
-
-
-def _two(field: Field, view: View) -> tuple[str, str]:
-    texts = [part.text(view) for part in field.parts]
-    if len(texts) != 2:
-        raise TemplateError(f"two values are needed, there are {len(texts)}")
-    return texts[0], texts[1]
-
-
-def _reckoned(field: Field, view: View) -> str:
-    texts = [part.text(view) for part in field.parts]
-    if not all(texts):
-        return ""
-    total, *rest = map(Decimal, texts)
-    for number in rest:
-        match field.kind:
-            case "*sum":
-                total += number
-            case "*difference":
-                total -= number
-            case "*multiply":
-                total *= number
-            case _:
-                total /= number
-    return _plain(total)
-
-
-def _moment_s(text: str) -> Decimal:
-    """A moment in seconds since 1970, as a number or in ISO 8601."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return Decimal(str(datetime.fromisoformat(text).timestamp()))
-
-
-def _plain(number: Decimal) -> str:
-    whole = number.to_integral_value()
-    return str(int(whole)) if whole == number else format(number.normalize(), "f")

@@ -13,6 +13,7 @@ MOST_PARTS = 16
 CACHED = 4_096  # readers of paths
 
 _PART = re.compile(r"([^\[\]]*)((?:\[[^\[\]]*\])*)")
+_PIECES = re.compile(r"(?:[^.\[\]]|\[[^\[\]]*\])+")
 
 
 class Lookups(Protocol):
@@ -109,9 +110,9 @@ def getter(path: str) -> Getter:
 
 
 def split(path: str) -> tuple[str, ...]:
-    """`a.b[0].c` as its parts, the index a part of its own. Raises ValueError."""
+    """`a.b[0].c` as its parts, what stands in brackets a part of its own. Raises ValueError."""
     found: list[str] = []
-    for piece in path.split("."):
+    for piece in _pieces(path):
         match = _PART.fullmatch(piece)
         if match is None or not piece:
             raise ValueError(f"not a path: {path[:80]!r}")
@@ -121,6 +122,14 @@ def split(path: str) -> tuple[str, ...]:
     if len(found) > MOST_PARTS:
         raise ValueError(f"more than {MOST_PARTS} parts in {path[:80]!r}")
     return tuple(found)
+
+
+def _pieces(path: str) -> list[str]:
+    """What stands between the dots; those in brackets do not count."""
+    if "[" not in path:
+        return path.split(".")
+    found = _PIECES.findall(path)
+    return found if ".".join(found) == path else [""]
 
 
 def _req(view: View) -> Event:
@@ -172,8 +181,18 @@ def _outside(kind: str, parts: tuple[str, ...], path: str) -> Getter:
     return get
 
 
+class Walked:
+    """A mapping that has its own way with paths."""
+
+    def walk(self, parts: Sequence[str]) -> object:
+        """The value at the end of a path; ABSENT where it breaks off."""
+        raise NotImplementedError
+
+
 def walk(value: object, parts: Sequence[str]) -> object:
     """The value at the end of a path; ABSENT where it breaks off."""
+    if isinstance(value, Walked):
+        return value.walk(parts)
     for part in parts:
         if isinstance(value, Mapping):
             value = value.get(part, ABSENT)

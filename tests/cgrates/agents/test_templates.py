@@ -14,8 +14,10 @@ from ocs.cgrates.agents.templates import (
     VARS,
     Scope,
     TemplateError,
+    Texts,
     behind,
     compiled,
+    unread_keys,
 )
 from ocs.charging.profiles.filters import Rule, compile_rule, parse_inline
 from ocs.charging.profiles.view import NOTHING
@@ -66,11 +68,18 @@ def one(kind: str, value: str) -> object:
         ("*usage_difference", "2017-06-10T14:48:39Z;2017-06-10T14:48:35Z", "4s"),
         ("*usage_difference", "~*req.Event-Timestamp;~*req.Nothing", None),
         ("*sum", "~*req.Octets;3;0.5", "10.5"),
+        ("*sum", "~*req.Octets;~*req.Nothing", "7"),
+        ("*difference", "~*req.Octets;~*req.Nothing", None),
+        ("*cc_usage", "0;0s;5m", "0s"),
+        ("*cc_usage", "1;30s;5m", "30s"),
+        ("*cc_usage", "3;30s;5m", "10m30s"),
+        ("*value_exponent", "1005;-2", "10.05"),
+        ("*value_exponent", "7;2", "700"),
         ("*difference", "~*req.Octets;3", "4"),
         ("*multiply", "~*req.Octets;2", "14"),
         ("*divide", "~*req.Octets;2", "3.5"),
         ("*unix_timestamp", "2017-06-10T14:48:35Z", "1497106115"),
-        ("*datetime", "~*req.Ascend-User-Acct-Time", "2017-06-10T14:48:35+00:00"),
+        ("*datetime", "~*req.Ascend-User-Acct-Time", "2017-06-10T14:48:35Z"),
         ("*sipcid", "call;to;from", "call;from;to"),
         ("*prefix", "+;~*req.User-Name", "+1001"),
         ("*suffix", "@x;~*req.User-Name", "1001@x"),
@@ -90,7 +99,7 @@ def test_replies_are_replaced_joined_repeated_and_removed() -> None:
         {"path": "*rep.B", "type": "*constant", "value": "5"},
         {"path": "*rep.B", "type": "*remove"},
     )
-    assert found.replies[REPLY] == [("A", "23"), ("A", "4"), ("Cisco.Cisco-AVPair", "seen=23")]
+    assert found.replies[REPLY] == Texts([("A", "23"), ("A", "4"), ("Cisco.Cisco-AVPair", "seen=23")])
 
 
 def test_every_root_is_written_and_read() -> None:
@@ -152,7 +161,15 @@ def test_a_mistake_is_told_with_its_place(field: dict[str, Any], message: str) -
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"), [("*divide", "1;0"), ("*sum", "1;x"), ("*usage_difference", "1;2;3")]
+    ("kind", "value"),
+    [
+        ("*divide", "1;0"),
+        ("*sum", "1;x"),
+        ("*usage_difference", "1;2;3"),
+        ("*cc_usage", "x;1s;1s"),
+        ("*value_exponent", "1;400"),
+        ("*datetime", "yesterday"),
+    ],
 )
 def test_what_cannot_be_reckoned_is_told(kind: str, value: str) -> None:
     with pytest.raises(TemplateError):
@@ -162,3 +179,69 @@ def test_what_cannot_be_reckoned_is_told(kind: str, value: str) -> None:
 def test_answers_are_read_as_such_and_requests_stay() -> None:
     assert behind("*eq:~*cgrep.MaxUsage:0") == "*eq:~*answer.MaxUsage:0"
     assert behind("~*req.A") == "~*req.A"
+
+
+@pytest.mark.parametrize(
+    ("keys", "made"),
+    [
+        ({"width": 3, "strip": "*right"}, "123"),
+        ({"width": 3, "strip": "*xright"}, "12x"),
+        ({"width": 3, "strip": "*left"}, "345"),
+        ({"width": 3, "strip": "xleft"}, "x45"),
+        ({"width": 7, "padding": "*right"}, "12345  "),
+        ({"width": 7, "padding": "*left"}, "  12345"),
+        ({"width": 7, "padding": "zeroleft"}, "0012345"),
+        ({"width": 5}, "12345"),
+    ],
+)
+def test_a_value_comes_to_its_width(keys: dict[str, Any], made: str) -> None:
+    assert run({"path": "*tmp.X", "type": "*constant", "value": "12345", **keys}).roots[TMP]["X"] == made
+
+
+def test_times_have_a_layout_and_those_without_a_zone_are_in_that_of_their_field() -> None:
+    given = {
+        "path": "*tmp.X",
+        "type": "*datetime",
+        "value": "2017-06-10 14:48:35",
+        "layout": "02.01.2006 15:04",
+    }
+    assert run(given).roots[TMP]["X"] == "10.06.2017 14:48"
+    assert run(given | {"timezone": "Europe/Berlin"}).roots[TMP]["X"] == "10.06.2017 12:48"
+    (field,) = compiled([given], "x", {}, "Europe/Berlin")
+    found = scope()
+    found.run([field])
+    assert found.roots[TMP]["X"] == "10.06.2017 12:48", "a processor's zone is that of its fields"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"width": 3}, "is longer than 3 characters"),
+        ({"width": 7}, "is shorter than 7 characters"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(TemplateError, match=message):
+        run({"path": "*tmp.X", "type": "*constant", "value": "12345", **keys})
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"width": -1}, "width: 0 to"),
+        ({"strip": "*middle"}, "strip: .middle is none of"),
+        ({"padding": "*dots"}, "padding: .dots is none of"),
+        ({"timezone": "Nowhere/Town"}, "timezone: there is no zone Nowhere/Town"),
+        ({"filters": ["*strign:~*req.A:1"]}, "strign is not a filter type"),
+    ],
+)
+def test_keys_of_a_field_are_checked_before_it_is_used(keys: dict[str, Any], message: str) -> None:
+    field = {"tag": "Mine", "path": "*tmp.X", "type": "*constant", "value": "1", **keys}
+    with pytest.raises(TemplateError, match=rf"x\[0\]: .*{message}.*\(field Mine\)"):
+        compiled([field], "x", {})
+
+
+def test_keys_that_nobody_reads_are_found() -> None:
+    assert list(unread_keys([{"path": "*tmp.X", "attribute_id": "A", "width": 1}, "no field"])) == [
+        "attribute_id"
+    ]
