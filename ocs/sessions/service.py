@@ -250,10 +250,11 @@ class SessionService:
         return old
 
     def _relocated(self, old: Session, event: Event) -> Session:
-        moved = {**old.event, "OriginID": event.get("OriginID"), "CGRID": cgrid_of(event)}
+        named = {"OriginID": event.get("OriginID"), "CGRID": cgrid_of(event)}
         self.records.drop_session(old.cgrid)
         self.watch.ended(old.cgrid)
-        return msgspec.structs.replace(old, cgrid=cgrid_of(event), event=moved)
+        runs = tuple([msgspec.structs.replace(run, event={**run.event, **named}) for run in old.runs])
+        return msgspec.structs.replace(old, cgrid=cgrid_of(event), event={**old.event, **named}, runs=runs)
 
     async def opened(self, event: CgrEvent) -> None:
         """Waits a little for a session whose end came before its begin."""

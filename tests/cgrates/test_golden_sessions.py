@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cgrates.engine import Engine
+from tests.cgrates.calls import Asked
+from tests.cgrates.engine import Engine, write_folder
 from tests.cgrates.golden_reduce import Reduce
+from tests.cgrates.places import wired
+from tests.cgrates.test_process import engine, free_port
 from tests.charging.cgrates.worlds import World, expected, same, worlds
 
 # One world of how many: all with sessions, a part of what the core's own tests replay whole; the rest is long.
 SHARES = {"session": 1, "debit": 4, "rating": 10}
+OVER_A_PORT = ("session_special_1", "session_cfg_3102")
 NO_ENDS = ("ExpirationDate",)
 
 
@@ -24,13 +29,30 @@ def chosen() -> Iterator[Any]:
 
 @pytest.mark.parametrize("world", list(chosen()))
 def test_answers_and_balances_are_as_recorded(world: World) -> None:
-    assert asyncio.run(differences(world)) == []
+    runtime = Engine(world.config)
+    runtime.load(world.files)
+    assert asyncio.run(differences(runtime, world)) == []
 
 
-async def differences(world: World) -> list[tuple[Any, ...]]:
+@pytest.mark.parametrize("name", OVER_A_PORT)
+def test_answers_over_a_port_are_as_recorded(tmp_path: Path, name: str) -> None:
+    (world,) = (each for each in worlds("session") if each.name == name)
+    (tmp_path / "tariff").mkdir()
+    write_folder(tmp_path / "tariff", world.files)
+
+    async def replayed(port: int) -> list[tuple[Any, ...]]:
+        async with wired(port) as wire:
+            folder = {"FolderPath": str(tmp_path / "tariff")}
+            assert await wire.result("APIerSv1.LoadTariffPlanFromFolder", folder) == "OK"
+            return await differences(wire, world)
+
+    port = free_port()
+    with engine(tmp_path, port, more=world.config):
+        assert asyncio.run(replayed(port)) == []
+
+
+async def differences(engine: Asked, world: World) -> list[tuple[Any, ...]]:
     """Steps whose answer or balances differ."""
-    engine = Engine(world.config)
-    engine.load(world.files)
     reduce, found = Reduce(), list[tuple[Any, ...]]()
     for number, step in enumerate(world.steps):
         answer = await engine.call(step["call"], step["params"])
@@ -47,7 +69,7 @@ async def differences(world: World) -> list[tuple[Any, ...]]:
     return found
 
 
-async def _balances(engine: Engine, reduce: Reduce, names: dict[str, Any]) -> dict[str, Any]:
+async def _balances(engine: Asked, reduce: Reduce, names: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in names:
         answer = await engine.call("APIerSv2.GetAccount", {"Tenant": "acme.test", "Account": name})

@@ -12,8 +12,8 @@ from ocs.cgrates.state import State
 from ocs.rpc.caller import Caller
 from ocs.rpc.clients import Client, Clients
 from ocs.rpc.envelope import Reply
+from tests.cgrates.calls import Call
 from tests.cgrates.engine import Engine
-from tests.cgrates.test_session_numbers import Call
 from tests.charging.cgrates.small import Price, S, texts_of
 from tests.support.virtual_time import run, running
 

@@ -67,13 +67,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def engine(folder: Path, port: int, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A server started as supervisors of the incumbent start it; it is killed in the end."""
+def engine(
+    folder: Path, port: int, *flags: str, more: dict[str, Any] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server started as supervisors of the incumbent start it; it is killed in the end.
+
+    `more` is a second file of its configuration.
+    """
     (folder / "conf").mkdir(exist_ok=True)
     listen = {"rpc_json": f"127.0.0.1:{port}", "birpc_json": "", "http": ""}
-    (folder / "conf" / "cgrates.json").write_text(
-        json.dumps({**ON, "listen": listen, **VAIN}), encoding="utf-8"
-    )
+    for name, content in (("cgrates.json", {**ON, "listen": listen, **VAIN}), ("more.json", more or {})):
+        (folder / "conf" / name).write_text(json.dumps(content), encoding="utf-8")
     program = folder / "cgr-engine"
     program.write_text(SCRIPT.format(python=sys.executable, root=str(ROOT)), encoding="utf-8")
     program.chmod(0o755)

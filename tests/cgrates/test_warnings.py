@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from ocs.sessions.clients import Client, ClientError, NoClients
-from tests.cgrates.test_session_numbers import Call, played
+from tests.cgrates.calls import Call
 from tests.charging.cgrates.small import Price, S
-from tests.support.virtual_time import running
+from tests.support.virtual_time import run, running
 
 
 class TwoWay(NoClients):
@@ -54,7 +54,7 @@ def test_a_client_is_warned_once_before_the_credit_ends(
         assert [(method, round(at_s - begun_s, 3)) for method, at_s in client.asked] == asked
         await call.engine.runtime.stop()
 
-    played(play)
+    run(play())
 
 
 def test_a_client_is_not_warned_of_a_call_that_has_ended() -> None:
@@ -71,4 +71,4 @@ def test_a_client_is_not_warned_of_a_call_that_has_ended() -> None:
         assert client.asked == []
         await call.engine.runtime.stop()
 
-    played(play)
+    run(play())
