@@ -19,6 +19,7 @@ FS_40CNT = Price("0.8 0.4/60s/30s@0s 0.2/60s/10s@60s")
 RT_10CNT = Price("0.2 0.1/60s/60s@0s 0.05/60s/1s@60s")
 FREE = Price("0 0/1s/1s")
 MS = 10**6
+HOUR = 3600 * S  # published with one second, which a server that is held up takes at once
 
 
 @pytest.fixture(scope="module")
@@ -270,12 +271,12 @@ def test_a_loop_takes_credit_until_there_is_none(place: Place) -> None:  # 88
 def test_the_end_of_a_call_settles_its_loop(place: Place) -> None:  # 89
     async def play() -> None:
         call = await place.call(FREE, settings={"debit_interval": "10ms"})
-        await call.give("*voice", 1 * S, RatingSubject="*zero1ms")
+        await call.give("*voice", HOUR, RatingSubject="*zero1ms")
         assert await call.initiate() == -1
         (left,) = await call.held("*voice")
-        assert left < 995 * MS
+        assert left < HOUR - 5 * MS
         await call.end(Usage="7ms")
-        assert ((await call.record())["Usage"], await call.held("*voice")) == (7 * MS, [993 * MS])
+        assert ((await call.record())["Usage"], await call.held("*voice")) == (7 * MS, [HOUR - 7 * MS])
 
     place.play(play)
 
@@ -332,13 +333,13 @@ def test_a_client_is_asked_to_end_a_call_without_credit(processes: Processes) ->
 def test_a_client_ends_a_call_that_is_debited_every_millisecond(processes: Processes) -> None:  # 89
     async def play() -> None:
         call, wire = await processes.call_both_ways(FREE, settings={"debit_interval": "1ms"})
-        await call.give("*voice", 1 * S, RatingSubject="*zero1ms")
+        await call.give("*voice", HOUR, RatingSubject="*zero1ms")
         assert await call.initiate(Usage="200ms") == -1
         async with asyncio.timeout(20):
-            while await call.held("*voice") > [995 * MS]:  # noqa: ASYNC110 - a server
+            while await call.held("*voice") > [HOUR - 5 * MS]:  # noqa: ASYNC110 - a server
                 await asyncio.sleep(0)
         await call.end(Usage="7ms")
-        assert ((await call.record())["Usage"], await call.held("*voice")) == (7 * MS, [993 * MS])
+        assert ((await call.record())["Usage"], await call.held("*voice")) == (7 * MS, [HOUR - 7 * MS])
         assert wire.asked.empty()
 
     processes.play(play)
