@@ -35,6 +35,7 @@ EXACT = (
     "ocs/charging/ledger.py",
     "ocs/charging/memory.py",
     "ocs/charging/money.py",
+    "ocs/charging/naming.py",
     "ocs/charging/pending.py",
     "ocs/charging/priced.py",
     "ocs/charging/quota.py",

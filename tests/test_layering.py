@@ -151,9 +151,7 @@ TABLE: dict[str, Row] = {
     "ocs.charging.scheduler": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.metering": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.memory": Row(allowed=("ocs.charging",), denied=STORES),
-    "ocs.charging.pending": Row(
-        allowed=("ocs.charging.account", "ocs.charging.events", "ocs.charging.store"), pure=True
-    ),
+    "ocs.charging.pending": Row(allowed=("ocs.charging",), denied=STORES, pure=True),
     "ocs.agents": Row(),
     "ocs.agents.diameter": Row(allowed=(*BORDER, "ocs.diameter")),
     "ocs.agents.diameter.mapping": Row(
@@ -255,8 +253,9 @@ TABLE: dict[str, Row] = {
     "ocs.exact.door": Row(
         allowed=(
             *("ocs.agents.voice.parties", "ocs.cgrates", "ocs.config.settings", "ocs.sessions"),
-            *("ocs.charging.account", "ocs.charging.entry", "ocs.charging.events", "ocs.charging.service"),
-            *("ocs.charging.store", "ocs.exact.accounting", "ocs.exact.records", "ocs.exact.sessions"),
+            *("ocs.charging.account", "ocs.charging.decision", "ocs.charging.entry", "ocs.charging.events"),
+            *("ocs.charging.pending", "ocs.charging.service"),
+            *("ocs.exact.accounting", "ocs.exact.records", "ocs.exact.sessions"),
         ),
         denied=("ocs.cgrates.program",),
     ),
@@ -285,7 +284,8 @@ TABLE: dict[str, Row] = {
     "ocs.exact.radius": Row(
         allowed=(
             *("ocs.agents.radius.mapping.charging", "ocs.agents.voice.outcomes"),
-            *("ocs.charging.account", "ocs.charging.events", "ocs.charging.service"),
+            *("ocs.charging.account", "ocs.charging.decision", "ocs.charging.events"),
+            *("ocs.charging.pending", "ocs.charging.service", "ocs.charging.store"),
             *("ocs.charging.supervision", "ocs.config.settings"),
             *("ocs.exact.door", "ocs.exact.sessions", "ocs.sessions"),
         )

@@ -224,6 +224,11 @@ class State:
         except ValueError as error:
             log.error("profile.not_restored", kind=kind.value, key=key, error=str(error))
 
+    @property
+    def has_pending(self) -> bool:
+        """Whether something has been changed that is not on its way to the disk."""
+        return bool(self._pending)
+
     def when_durable(self, done: Done) -> None:
         """Calls `done(None)` when everything changed so far is on disk, or `done(error)` when it never will be."""
         if self.failure is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import structlog
@@ -51,6 +52,7 @@ class ProfileSurroundings:
         self.attribute_runs = 1
         self.telling: frozenset[Kind] = frozenset()  # kinds whose changes go to thresholds
         self.depth = 0
+        self._postponed: list[Callable[[], None]] | None = None
 
     def view(self, event: CgrEvent, options: Event | None = None) -> View:
         """An event as rules see it."""
@@ -122,6 +124,18 @@ class ProfileSurroundings:
             raise ServiceError(NOT_FOUND)
         self._keep_usages(self.resources.release(view, wanted.usage_id))
 
+    @contextmanager
+    def without_usages(self, tenant: str, usage_ids: Sequence[str]) -> Iterator[None]:
+        """For what is decided as if usages that are about to end had ended."""
+        table = self._state.tables[Kind.RESOURCE_USAGE].values() if usage_ids else ()
+        held = [change for change in table if change.tenant == tenant and change.usage_id in usage_ids]
+        for change in held:
+            self.resources.restore((resources.Change(tenant, change.resource_id, change.usage_id),))
+        try:
+            yield
+        finally:
+            self.resources.restore(held)
+
     # --- addresses
 
     def authorize_ip(self, event: CgrEvent) -> Address:
@@ -166,11 +180,26 @@ class ProfileSurroundings:
                 self._state.put(Kind.RESOURCE_USAGE, key, change)
         if Kind.RESOURCE in self.telling:
             for tenant, name in dict.fromkeys((change.tenant, change.resource_id) for change in changes):
-                profile = self._state.book.resources.get(tenant, name)
-                if profile is not None:
-                    used = plain(self.resources.usage(tenant, name, self._now_ns()))
-                    told = {"EventType": "ResourceUpdate", "ResourceID": name, "Usage": used}
-                    self._tell(tenant, name, told, profile.threshold_ids)
+                if self._postponed is None:
+                    self._tell_usage(tenant, name)
+                else:
+                    self._postponed.append(partial(self._tell_usage, tenant, name))
+
+    def _tell_usage(self, tenant: str, name: str) -> None:
+        profile = self._state.book.resources.get(tenant, name)
+        if profile is not None:
+            used = plain(self.resources.usage(tenant, name, self._now_ns()))
+            told = {"EventType": "ResourceUpdate", "ResourceID": name, "Usage": used}
+            self._tell(tenant, name, told, profile.threshold_ids)
+
+    @contextmanager
+    def postponing(self) -> Iterator[list[Callable[[], None]]]:
+        """Collects what thresholds are to be told, for whoever tells them when a decision has been taken."""
+        before, self._postponed = self._postponed, []
+        try:
+            yield self._postponed
+        finally:
+            self._postponed = before
 
     # --- routes
 

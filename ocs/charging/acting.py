@@ -187,6 +187,8 @@ class ActingDoor(Door):
                 durable.set_exception(error)
 
         self._hand_over(change, done)
+        if self.on_queued is not None and (change.cdrs or change.notices):
+            self.on_queued()
         await durable
         self._planned(change)
 

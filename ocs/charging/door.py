@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,12 +19,14 @@ from ocs.charging.account import Account
 from ocs.charging.actions.triggers import Followed, others_of
 from ocs.charging.control import Ask, ControlResult, SessionControl
 from ocs.charging.decision import Change, Decision, EventAnswer, decode_answer
+from ocs.charging.endings import let_go
 from ocs.charging.engine import decide
 from ocs.charging.entry import Posting
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, RequestType, Result
 from ocs.charging.following import follow_decision, is_watched
 from ocs.charging.memory import Memory
-from ocs.charging.pending import Deliver, Limits, Observer, Pending
+from ocs.charging.naming import names_strangers, nobody
+from ocs.charging.pending import Behind, Companion, Deliver, Limits, Observer, Pending
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.store import Store, StoreError, VersionConflict
 from ocs.charging.tariff.catalogue import Catalogue
@@ -32,7 +34,6 @@ from ocs.charging.tariff.catalogue import Catalogue
 log = structlog.get_logger()
 
 Found = TypeVar("Found")
-BEGINNINGS: Final = (EventKind.INITIAL, EventKind.EVENT)
 ATTEMPTS = 8  # decisions on one event before a contended account counts as busy
 
 
@@ -78,9 +79,9 @@ class Door(Memory):
 
     # --- events
 
-    def submit(self, event: ChargingEvent, deliver: Deliver) -> None:
+    def submit(self, event: ChargingEvent, deliver: Deliver, companion: Companion | None = None) -> None:
         """Charge an event; `deliver` gets the answer, once, when it is durable. Never raises."""
-        pending = Pending(self, event, deliver, self._monotonic_ns())
+        pending = Pending(self, event, deliver, self._monotonic_ns(), companion)
         if self.in_flight >= self.limits.in_flight:
             self.observer.request_shed()
             deliver(ChargingAnswer(Result.TOO_BUSY))
@@ -153,13 +154,31 @@ class Door(Memory):
             self._finish(pending, ChargingAnswer(Result.FAILED))
             return
         pending.answer = decision.answer
+        if pending.companion is not None and not self._joined(pending.companion, pending, decision):
+            return
         if decision.account is account:
             self._answer_unchanged(pending, decision)
             return
-        self._queue(account, pending, decision, now_ns)
+        has_told = self._queue(account, pending, decision, now_ns)
+        if pending.companion is not None:
+            pending.companion.queued()
+        elif has_told and self.on_queued is not None:
+            self.on_queued()
 
-    def _queue(self, account: Account, pending: Pending, decision: Decision, now_ns: int) -> None:
-        """Remember what a decision changed, and hand it to the store."""
+    def _joined(self, companion: Companion, pending: Pending, decision: Decision) -> bool:
+        """Whether a companion goes along; else the event has been answered, or waits until it has learned."""
+        try:
+            refused = companion.join(decision, may_learn=self.is_shared and not pending.is_informed)
+        except Behind:
+            pending.is_informed = True
+            self._wait(pending.key, pending)
+            return False
+        if refused is not None:
+            self._finish(pending, refused)
+        return refused is None
+
+    def _queue(self, account: Account, pending: Pending, decision: Decision, now_ns: int) -> bool:
+        """Remember what a decision changed, and hand it to the store; whether records or notices were told."""
         event = pending.event
         followed: Followed | None = None
         if is_watched(account) or (decision.others and any(map(is_watched, decision.others))):
@@ -172,6 +191,8 @@ class Door(Memory):
         self.store.commit(self._change(account, decision, event), pending.durable)
         if decision.cdrs or followed is not None:
             self._handed_over(decision.cdrs, () if followed is None else followed.notices)
+            return True
+        return False
 
     def _followed(
         self, account: Account, decision: Decision, event: ChargingEvent, now_ns: int
@@ -352,6 +373,8 @@ class Door(Memory):
         event = pending.event
         try:
             async with asyncio.timeout(self.limits.wait_ns / 1e9):
+                if pending.companion is not None and (pending.is_informed or pending.attempts):
+                    await pending.companion.catch_up()
                 account = await self._account_of(key, event)
                 if account is None and event.request_type is RequestType.DYNAPREPAID:
                     account = await self._opened(event)
@@ -371,7 +394,7 @@ class Door(Memory):
             self._finish(pending, ChargingAnswer(Result.TOO_BUSY))
             return
         if account is None:
-            self._finish(pending, _nobody(event))
+            self._finish(pending, nobody(event))
         else:
             self._take_turn(account, pending)
 
@@ -475,25 +498,3 @@ def at_once(work: Coroutine[Any, Any, Found]) -> Found:
         return found
     work.close()
     raise AssertionError("a store that answers at once has waited")
-
-
-def names_strangers(account: Account, event: ChargingEvent) -> bool:
-    """Whether what begins something names, beside the account's identities, some that it does not have."""
-    names = event.identities
-    if event.kind not in BEGINNINGS or len(names) < 2 or event.account:
-        return False
-    known = account.identities
-    return any(name not in known for name in names)
-
-
-def let_go(before: Account, after: Account) -> tuple[str, ...]:
-    """The keys of sessions an account does not remember any more: nothing needs to lead to it from them."""
-    kept = {session.key for session in (*after.sessions, *after.closed)}
-    return tuple(session.key for session in (*before.sessions, *before.closed) if session.key not in kept)
-
-
-def _nobody(event: ChargingEvent) -> ChargingAnswer:
-    """The answer where no account is found: an unknown session, or an unknown subscriber."""
-    if event.kind in (EventKind.UPDATE, EventKind.TERMINATION):
-        return ChargingAnswer(Result.UNKNOWN_SESSION, failed="session_id")
-    return ChargingAnswer(Result.UNKNOWN_SUBSCRIBER, failed="identities")

@@ -80,3 +80,9 @@ def kept_closed(
 def without_key(sessions: tuple[Session, ...], key: str) -> tuple[Session, ...]:
     """The sessions less one."""
     return tuple(session for session in sessions if session.key != key)
+
+
+def let_go(before: Account, after: Account) -> tuple[str, ...]:
+    """The keys of sessions an account does not remember any more: nothing needs to lead to it from them."""
+    kept = {session.key for session in (*after.sessions, *after.closed)}
+    return tuple(session.key for session in (*before.sessions, *before.closed) if session.key not in kept)

@@ -37,9 +37,10 @@ class Memory:
         self._undurable: dict[str, Pending] = {}  # by account: the last change under way
         self.on_records: list[Callable[[tuple[Cdr, ...]], None]] = []
         self.on_notices: Callable[[tuple[Notice, ...]], None] | None = None
+        self.on_queued: Callable[[], None] | None = None  # all that belongs to a change has been said
 
     def _handed_over(self, cdrs: tuple[Cdr, ...], notices: tuple[Notice, ...]) -> None:
-        """A change is on its way to the disk: what is queued now becomes durable with it."""
+        """A change is on its way to the disk: what its records and notices change becomes durable with it."""
         if cdrs:
             for tell in self.on_records:
                 tell(cdrs)

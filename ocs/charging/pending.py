@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ocs.charging.account import session_key
+from ocs.charging.decision import Decision
 from ocs.charging.events import ChargingAnswer, ChargingEvent
 from ocs.charging.store import StoreError
 
@@ -40,6 +41,30 @@ class Observer(Protocol):
     def queue_depth(self, waiting: int) -> None: ...
 
 
+class Behind(Exception):
+    """A companion does not know enough of what other servers have changed to say anything yet."""
+
+
+class Companion(Protocol):
+    """What stands or falls with the decision on an event: both become durable in one commit, or neither."""
+
+    def join(self, decision: Decision, *, may_learn: bool) -> ChargingAnswer | None:
+        """Change what goes along with a decision; an answer refuses it, and nothing at all is changed.
+
+        It is called for every decision on the event, also after a lost race, when all was taken back. Raises
+        Behind, where it may, to be asked again after `catch_up`.
+        """
+        ...
+
+    def queued(self) -> None:
+        """The decision is on its way to the disk: what is queued now becomes durable with it."""
+        ...
+
+    async def catch_up(self) -> None:
+        """Learn what other servers have changed. Raises StoreError."""
+        ...
+
+
 class Committer(Protocol):
     """Who hears that a change is durable, or never will be."""
 
@@ -54,17 +79,27 @@ class Pending:
         "answer",
         "arrived_ns",
         "attempts",
+        "companion",
         "deliver",
         "event",
         "followers",
+        "is_informed",
         "is_verified",
         "key",
         "others",
         "service",
     )
 
-    def __init__(self, service: Committer, event: ChargingEvent, deliver: Deliver, arrived_ns: int) -> None:
+    def __init__(
+        self,
+        service: Committer,
+        event: ChargingEvent,
+        deliver: Deliver,
+        arrived_ns: int,
+        companion: Companion | None = None,
+    ) -> None:
         self.service = service
+        self.companion = companion
         self.event = event
         self.key = session_key(event.client, event.session_id)
         self.deliver = deliver
@@ -74,6 +109,7 @@ class Pending:
         self.attempts = 0
         self.followers: list[Pending] | None = None
         self.others: tuple[str, ...] = ()  # accounts that its change changes besides its own
+        self.is_informed = False  # its companion has learned what other servers have changed
         self.is_verified = False  # decided on what the store has now, not only on what memory has
 
     def durable(self, error: StoreError | None) -> None:

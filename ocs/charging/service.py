@@ -13,8 +13,8 @@ from ocs.charging.acting import ActingDoor
 from ocs.charging.acts import Act
 from ocs.charging.control import Ask, ControlResult, OpenSession, SessionAddress, Wish, asked
 from ocs.charging.decision import Change, Decision
-from ocs.charging.door import ATTEMPTS, let_go
-from ocs.charging.endings import close
+from ocs.charging.door import ATTEMPTS
+from ocs.charging.endings import close, let_go
 from ocs.charging.entry import Cdr, EntryKind, Posting
 from ocs.charging.ledger import check
 from ocs.charging.memory import member_keys
@@ -259,10 +259,10 @@ class ChargingService(ActingDoor):
         if account is not None and account.version < version and key not in self._undurable:
             self._forget_identities(self._accounts.pop(key))
 
-    async def is_open_elsewhere(self, key: str) -> bool:
-        """Whether a session that is not watched over here is open at another server."""
-        if not self.is_shared:
-            return False
+    async def is_open(self, key: str) -> bool:
+        """Whether a session is open, here or at another server."""
+        if self.supervision.get(key) is not None:
+            return True
         account_key = await self.store.find(key)
         account = None if account_key is None else await self.account(account_key)
         return account is not None and any(session.key == key for session in account.sessions)

@@ -8,24 +8,25 @@ front of it.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 
 import msgspec
 import structlog
 
 from ocs.agents.voice.parties import identities_of
-from ocs.cgrates.journal import JournalError
 from ocs.cgrates.kinds import Kind
 from ocs.charging.account import session_key
+from ocs.charging.decision import Decision
 from ocs.charging.entry import Cdr
 from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Result
+from ocs.charging.pending import Behind
 from ocs.charging.service import ChargingService
-from ocs.charging.store import StoreError
 from ocs.config.settings import DiameterSubsystem
 from ocs.exact.accounting import REQUEST_TYPES
 from ocs.exact.records import TORS, event_of
 from ocs.exact.sessions import ExactRuntime
 from ocs.sessions import values
-from ocs.sessions.errors import NOT_FOUND, Outrun, ServiceError
+from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
 from ocs.sessions.values import Event
 
@@ -34,11 +35,9 @@ log = structlog.get_logger()
 CONTEXT = "*sessions"
 USAGE_ID = "*rsUsageID"
 BEGINNINGS = (EventKind.INITIAL, EventKind.EVENT)
+ENDS = (EventKind.INITIAL, EventKind.TERMINATION)  # of a session: where places are taken and freed
 MOST_CLIENTS = 10_000
-BUSY = (Result.TOO_BUSY, Result.FAILED)  # the client may say it again
 SWEEP_S = 60.0
-ATTEMPTS = 8  # to take a place that other servers want too
-CAUSE_NO_PLACE = "no place of its resource is free"
 
 Deliver = Callable[[ChargingAnswer], None]
 
@@ -55,17 +54,16 @@ class SurroundedDoor:
         self._runtime = runtime
         self._alters = "attributes" in subsystems
         self._allocates = "resources" in subsystems
-        self._opening: dict[str, int] = {}  # usages of sessions that the core does not have yet
         self._counts = tuple([name for name in ("stats", "thresholds") if name in subsystems])
         self._clients: set[str] = set()  # whose records are counted
         if self._counts:
             service.on_records.append(self._count)
+        if self._allocates:
+            service.on_records.append(self._ended)
 
     async def client_restarted(self, client: str) -> int:
-        """Close the sessions of a client that lost them, and free their places."""
-        closed = await self._service.client_restarted(client)
-        await self.sweep()
-        return closed
+        """Close the sessions of a client that lost them."""
+        return await self._service.client_restarted(client)
 
     def submit(self, event: ChargingEvent, deliver: Deliver) -> None:
         """Charge an event with what its profiles make of it; `deliver` gets the answer once."""
@@ -80,12 +78,7 @@ class SurroundedDoor:
                 if event.kind in BEGINNINGS:
                     deliver(ChargingAnswer(Result.FAILED))
                     return
-        if self._allocates and event.kind is EventKind.INITIAL:
-            self._allocated(event, fields, payer, deliver)
-        elif self._allocates and event.kind is EventKind.TERMINATION:
-            self._service.submit(event, self._released(event, deliver))
-        else:
-            self._charge(event, payer, deliver)
+        self._charge(event, payer, deliver, self._visit(event, fields))
 
     # --- attributes
 
@@ -108,20 +101,22 @@ class SurroundedDoor:
         payer = f"{found.tenant}:{values.text(found.event.get('Account'))}" if is_payer else ""
         return with_fields(event, fields, found.event), found.event, payer
 
-    def _charge(self, event: ChargingEvent, payer: str, deliver: Deliver) -> None:
+    def _charge(self, event: ChargingEvent, payer: str, deliver: Deliver, visit: "Visit | None") -> None:
         """Hand the event to the core; where attributes name who pays, as one of the account of that name."""
         if not payer or event.kind not in BEGINNINGS:
-            self._service.submit(event, deliver)
+            self._service.submit(event, deliver, visit)
             return
         tenant, _, name = payer.partition(":")
         event = msgspec.structs.replace(event, identities=identities_of(name))
         known = self._runtime.exact.known_key(tenant, name)
         if known is not None:
-            self._service.submit(msgspec.structs.replace(event, account=known), deliver)
+            self._service.submit(msgspec.structs.replace(event, account=known), deliver, visit)
         else:
-            self._runtime.spawn(self._charge_unknown(event, tenant, name, deliver))
+            self._runtime.spawn(self._charge_unknown(event, tenant, name, deliver, visit))
 
-    async def _charge_unknown(self, event: ChargingEvent, tenant: str, name: str, deliver: Deliver) -> None:
+    async def _charge_unknown(
+        self, event: ChargingEvent, tenant: str, name: str, deliver: Deliver, visit: "Visit | None"
+    ) -> None:
         exact = self._runtime.exact
         try:
             await exact.prepare(tenant, {"Account": name})
@@ -130,101 +125,87 @@ class SurroundedDoor:
             log.warning("profiles.account_not_read", session=event.session_id, error=repr(error))
             deliver(ChargingAnswer(Result.TOO_BUSY))
             return
-        self._service.submit(msgspec.structs.replace(event, account=key), deliver)
+        self._service.submit(msgspec.structs.replace(event, account=key), deliver, visit)
 
     # --- resources
 
-    def _allocated(
-        self, event: ChargingEvent, fields: Event, payer: str, deliver: Deliver, left: int = ATTEMPTS
-    ) -> None:
-        """A place for a session, or a refusal; a session that is refused leaves its place.
+    def _visit(self, event: ChargingEvent, fields: Event) -> "Visit | None":
+        """What goes along with an event that may take or free a place."""
+        if not self._allocates or event.kind not in ENDS or not self._runtime.state.tables[Kind.RESOURCE]:
+            return None
+        return Visit(self, event, fields)
 
-        Where another server was quicker the place is asked for again; the core repeats its answer then.
-        """
-        usage_id, tenant = self._usage_id(event), self._runtime.tenant
-        asked = CgrEvent(tenant, fields, {USAGE_ID: usage_id})
-        had_one = self._runtime.surroundings.resources.holds(tenant, usage_id)
-        try:
-            self._runtime.surroundings.allocate_resources(asked)
-        except ServiceError as error:
-            if str(error) == NOT_FOUND:
-                self._charge(event, payer, deliver)
-            else:
-                log.info("profiles.refused", session=event.session_id, reason=str(error))
-                self._without_place(event, fields, payer, str(error), deliver, left < ATTEMPTS)
-            return
-        self._opening[usage_id] = self._opening.get(usage_id, 0) + 1
+    def join(self, visit: "Visit", decision: Decision, *, may_learn: bool) -> ChargingAnswer | None:
+        """A place for a session that opens, or its refusal; one that ends leaves its place with its record."""
+        if decision.opened is not None:
+            return self._taken(visit, decision, may_learn=may_learn)
+        if may_learn and decision.closed_keys and self._is_unheard_of(visit):
+            raise Behind  # the place that is to be free again was given by another server
+        return None
 
-        def answered(answer: ChargingAnswer) -> None:
-            self._opening[usage_id] -= 1
-            if not self._opening[usage_id]:
-                del self._opening[usage_id]
-            if answer.result is not Result.SUCCESS and not had_one:
-                self._release(usage_id)
+    def _taken(self, visit: "Visit", decision: Decision, *, may_learn: bool) -> ChargingAnswer | None:
+        visit.refusal, visit.tells = "", []
+        surroundings = self._runtime.surroundings
+        own = session_key(visit.event.client, visit.event.session_id)
+        left = [f"{self.mark}{key}" for key in decision.closed_keys if key != own]
+        with (
+            surroundings.without_usages(self._runtime.tenant, left),
+            surroundings.postponing() as visit.tells,
+        ):
+            try:
+                surroundings.allocate_resources(self._asked(visit))
+            except ServiceError as error:
+                if str(error) == NOT_FOUND:
+                    return None
+                if may_learn:
+                    raise Behind from error  # a place may be free by now
+                log.info("profiles.refused", session=visit.event.session_id, reason=str(error))
+                return self._full(visit, str(error))
+        return None
 
-            def durable(error: Exception | None) -> None:
-                if isinstance(error, Outrun) and left and answer.result is Result.SUCCESS:
-                    self._runtime.spawn(self._allocated_again(event, fields, payer, deliver, left - 1))
-                else:
-                    deliver(answer if error is None else _lost(answer))
+    def _full(self, visit: "Visit", reason: str) -> ChargingAnswer | None:
+        """Refuse a session that no resource has room for."""
+        return ChargingAnswer(Result.LIMIT_EXCEEDED, message=reason)
 
-            self._when_durable(durable)
+    def _asked(self, visit: "Visit") -> CgrEvent:
+        return CgrEvent(self._runtime.tenant, visit.fields, {USAGE_ID: self._usage_id(visit.event)})
 
-        self._charge(event, payer, answered)
+    def _is_unheard_of(self, visit: "Visit") -> bool:
+        """Whether a session should have a place that is not known here."""
+        resources, asked = self._runtime.surroundings.resources, self._asked(visit)
+        if resources.holds(asked.tenant, self._usage_id(visit.event)):
+            return False
+        return bool(resources.matching(self._runtime.surroundings.view(asked)))
 
-    async def _allocated_again(
-        self, event: ChargingEvent, fields: Event, payer: str, deliver: Deliver, left: int
-    ) -> None:
-        try:
-            await self._runtime.catch_up()
-        except StoreError as error:
-            log.warning("profiles.not_caught_up", session=event.session_id, error=str(error))
-            deliver(ChargingAnswer(Result.TOO_BUSY))
-            return
-        self._allocated(event, fields, payer, deliver, left)
+    def settle(self, visit: "Visit") -> None:
+        """Queue what goes along with a decision, right behind it."""
+        for tell in visit.tells:
+            tell()
+        self._runtime.settle()
 
-    def _without_place(
-        self, event: ChargingEvent, fields: Event, payer: str, reason: str, deliver: Deliver, is_open: bool
-    ) -> None:
-        """Refuse a session that no resource has room for; one that the core has opened meanwhile ends."""
-        deliver(ChargingAnswer(Result.LIMIT_EXCEEDED, message=reason))
-        if is_open:
-            self._abandon(event)
+    async def catch_up(self) -> None:
+        """Learn what other servers have changed. Raises StoreError."""
+        await self._runtime.catch_up()
 
-    def _abandon(self, event: ChargingEvent) -> None:
-        """End a session that the core has opened and that has no place after all."""
-        ref = self._service.supervision.get(session_key(event.client, event.session_id))
-        if ref is not None:
-            self._runtime.spawn(self._service.close_session(ref, CAUSE_NO_PLACE))
-
-    def _released(self, event: ChargingEvent, deliver: Deliver) -> Deliver:
-        """Frees the place of a session that has ended before its end is answered."""
-
-        def answered(answer: ChargingAnswer) -> None:
-            if answer.result in BUSY:
-                deliver(answer)
-                return
-            self._release(self._usage_id(event))
-            self._when_durable(lambda error: deliver(answer))  # it was charged, whatever became of the place
-
-        return answered
+    def _ended(self, cdrs: Iterable[Cdr]) -> None:
+        """Frees the places of sessions in the transaction of the records of their ends."""
+        for cdr in cdrs:
+            key = session_key(cdr.client, cdr.session_id)
+            if self._service.supervision.get(key) is None:  # else it has begun anew in the same step
+                self._release(f"{self.mark}{key}")
 
     def _release(self, usage_id: str) -> None:
         asked = CgrEvent(self._runtime.tenant, {}, {USAGE_ID: usage_id})
-        try:
-            self._runtime.surroundings.release_resources(asked)
-        except ServiceError:
-            return  # it held none
-
-    def _when_durable(self, done: Callable[[JournalError | None], None]) -> None:
-        self._runtime.state.when_durable(done)
+        if self._runtime.surroundings.resources.holds(asked.tenant, usage_id):
+            with suppress(ServiceError):  # its resource is gone
+                self._runtime.surroundings.release_resources(asked)
 
     def _usages(self) -> set[str]:
         table = self._runtime.state.tables[Kind.RESOURCE_USAGE].values()
         return {change.usage_id for change in table if change.usage_id.startswith(self.mark)}
 
     async def run(self) -> None:
-        """Free from time to time the places of sessions that ended without their client."""
+        """Free from time to time the places of sessions that ended where nobody knew of them."""
         while True:
             await asyncio.sleep(SWEEP_S)
             try:
@@ -236,10 +217,7 @@ class SurroundedDoor:
         """Free the places of sessions that the core does not have."""
         for usage_id in self._usages():
             key = usage_id.removeprefix(self.mark)
-            is_open = self._service.supervision.get(key) is not None or await self._service.is_open_elsewhere(
-                key
-            )
-            if not is_open and usage_id not in self._opening:
+            if not await self._service.is_open(key) and self._service.supervision.get(key) is None:
                 self._release(usage_id)
         await self._runtime.durable()
 
@@ -259,7 +237,6 @@ class SurroundedDoor:
                 except ServiceError as error:
                     if str(error) != NOT_FOUND:
                         log.warning("profiles.not_counted", subsystem=name, reason=str(error))
-        self._when_durable(_told)
 
     def _is_mine(self, client: str) -> bool:
         """Whether the records of a client are counted here."""
@@ -267,6 +244,31 @@ class SurroundedDoor:
 
     def _usage_id(self, event: ChargingEvent) -> str:
         return f"{self.mark}{session_key(event.client, event.session_id)}"
+
+
+class Visit:
+    """An event on its way to the core, with what goes along with its decision."""
+
+    __slots__ = ("_door", "event", "fields", "refusal", "tells")
+
+    def __init__(self, door: SurroundedDoor, event: ChargingEvent, fields: Event) -> None:
+        self._door = door
+        self.event = event
+        self.fields = fields
+        self.tells: list[Callable[[], None]] = []  # thresholds of what changed
+        self.refusal = ""  # why it has no place, where it is charged all the same
+
+    def join(self, decision: Decision, *, may_learn: bool) -> ChargingAnswer | None:
+        """Change what goes along with a decision, or refuse it. Raises Behind."""
+        return self._door.join(self, decision, may_learn=may_learn)
+
+    def queued(self) -> None:
+        """The decision is on its way to the disk."""
+        self._door.settle(self)
+
+    async def catch_up(self) -> None:
+        """Learn what other servers have changed. Raises StoreError."""
+        await self._door.catch_up()
 
 
 def fields_of(event: ChargingEvent) -> Event:
@@ -307,12 +309,3 @@ def with_fields(event: ChargingEvent, before: Event, after: Event) -> ChargingEv
         kind = REQUEST_TYPES.get(values.text(after["RequestType"]))
         event = event if kind is None else msgspec.structs.replace(event, request_type=kind)
     return event
-
-
-def _lost(answer: ChargingAnswer) -> ChargingAnswer:
-    """What is said where the place of a session could not be written: nothing is promised."""
-    return ChargingAnswer(Result.TOO_BUSY) if answer.result is Result.SUCCESS else answer
-
-
-def _told(error: JournalError | None) -> None:
-    """Counts that could not be written are those of memory; the store has said so itself."""

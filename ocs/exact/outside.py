@@ -14,7 +14,6 @@ from pathlib import Path
 import structlog
 
 from ocs.cgrates.exports import Spawn, StateOutbox
-from ocs.cgrates.journal import JournalError
 from ocs.cgrates.state import State
 from ocs.charging.actions.model import Do, Notice
 from ocs.config.exchange import SECOND_NS, ActionSettings
@@ -88,7 +87,6 @@ class Outside:
                 log.error("actions.dropped", target=notice.target, notice=notice.id, error=str(error))
                 continue
             self._lane(f"{prefix}{notice.target}").wake()
-        self._state.when_durable(_told)
 
     def start(self) -> None:
         """Tell what an earlier process could not tell any more."""
@@ -145,7 +143,3 @@ def _record(notice: Notice) -> Record:
     moment = datetime.fromtimestamp(notice.at_ns // SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     said = (notice.account, notice.actions, notice.text, notice.by, notice.reason, moment)
     return Record(notice.id, notice.account.partition(":")[0], dict(zip(MEMBERS, said, strict=True)))
-
-
-def _told(error: JournalError | None) -> None:
-    """What could not be written is told by the store; the change it is about is lost with it."""

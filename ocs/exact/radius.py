@@ -6,11 +6,14 @@ import structlog
 from ocs.agents.radius.mapping.charging import account_name
 from ocs.agents.voice.outcomes import GRANTED, grant_of
 from ocs.charging.account import session_key
+from ocs.charging.decision import Decision
 from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Grant, Result
+from ocs.charging.pending import Behind
 from ocs.charging.service import ChargingService
+from ocs.charging.store import StoreError
 from ocs.charging.supervision import SessionRef
 from ocs.config.settings import RadiusSettings
-from ocs.exact.door import USAGE_ID, Deliver, SurroundedDoor, fields_of
+from ocs.exact.door import USAGE_ID, Deliver, SurroundedDoor, Visit, fields_of
 from ocs.exact.sessions import ExactRuntime
 from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
@@ -22,6 +25,7 @@ log = structlog.get_logger()
 CONTEXT = "*radius"
 REQUEST = "*req."
 SESSION_ID = "Acct-Session-Id"
+UNAVAILABLE = "RESOURCE_UNAVAILABLE"
 
 
 class RadiusProperties:
@@ -71,23 +75,31 @@ class RadiusDoor(SurroundedDoor):
         if self._allocates:
             asked = CgrEvent(self._runtime.tenant, fields, {USAGE_ID: self._usage_id(event)})
             try:
-                message = self._runtime.surroundings.authorize_resources(asked)
+                message = await self._place_for(asked)
             except ServiceError as error:
                 if str(error) != NOT_FOUND:
                     said = self._named(str(error), asked)
                     return ChargingAnswer(Result.LIMIT_EXCEEDED, message=said)
+            except StoreError as error:
+                log.warning("profiles.not_caught_up", session=event.session_id, error=str(error))
+                return ChargingAnswer(Result.TOO_BUSY)
         answer = await self._service.handle(event)
         return answer if grant_of(answer) is None else msgspec.structs.replace(answer, message=message)
 
+    async def _place_for(self, asked: CgrEvent) -> str:
+        """The message of a resource with room, also as other servers have it. Raises ServiceError, StoreError."""
+        surroundings = self._runtime.surroundings
+        try:
+            return surroundings.authorize_resources(asked)
+        except ServiceError as error:
+            if str(error) == NOT_FOUND or not self._runtime.is_shared:
+                raise
+        await self._runtime.catch_up()
+        return surroundings.authorize_resources(asked)
+
     async def close_session(self, ref: SessionRef, cause: str) -> bool:
-        """End a session without its client, and free its place at once."""
-        is_closed = await self._service.close_session(ref, cause)
-        usage_id = f"{self.mark}{ref.key}"
-        is_back = usage_id in self._opening or self._service.supervision.get(ref.key) is not None
-        if is_closed and self._allocates and not is_back:
-            self._release(usage_id)
-            await self._runtime.durable()
-        return is_closed
+        """End a session without its client; its place is free with its record."""
+        return await self._service.close_session(ref, cause)
 
     def _fields(self, event: ChargingEvent) -> Event:
         """The fields of an event; its account has the user's name, before as after the Access-Accept."""
@@ -100,12 +112,27 @@ class RadiusDoor(SurroundedDoor):
         altered, found, _ = super()._altered(event, fields)
         return altered, found, ""
 
-    def _without_place(
-        self, event: ChargingEvent, fields: Event, payer: str, reason: str, deliver: Deliver, is_open: bool
-    ) -> None:
-        asked = CgrEvent(self._runtime.tenant, fields, {USAGE_ID: self._usage_id(event)})
-        said = self._named(reason, asked)
-        self._charge(event, payer, lambda answer: deliver(_granting_nothing(answer, said)))
+    def _charge(self, event: ChargingEvent, payer: str, deliver: Deliver, visit: Visit | None) -> None:
+        if visit is None:
+            super()._charge(event, payer, deliver, None)
+            return
+
+        def answered(answer: ChargingAnswer) -> None:
+            deliver(_granting_nothing(answer, visit.refusal) if visit.refusal else answer)
+
+        super()._charge(event, payer, answered, visit)
+
+    def join(self, visit: Visit, decision: Decision, *, may_learn: bool) -> ChargingAnswer | None:
+        """A place for a session that opens; one that has none is charged, and granted nothing."""
+        if decision.is_repeat and visit.event.kind is EventKind.INITIAL and self._is_unheard_of(visit):
+            if may_learn:
+                raise Behind
+            return self._full(visit, UNAVAILABLE)
+        return super().join(visit, decision, may_learn=may_learn)
+
+    def _full(self, visit: Visit, reason: str) -> ChargingAnswer | None:
+        visit.refusal = self._named(reason, self._asked(visit))
+        return None
 
     def _named(self, reason: str, asked: CgrEvent) -> str:
         """Why there is no place, with the resources that have none."""

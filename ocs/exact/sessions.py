@@ -224,6 +224,7 @@ class ExactRuntime(Runtime):
         self.outside = Outside(acting, state, outbox, self.spawn, folder / acting.failed)
         state.rolled_back = self._rolled_back
         service.on_notices = self._noticed
+        service.on_queued = self.settle
         if of_all_records(told):
             service.on_records.append(self._export_records)
         self.sessions.settings = msgspec.structs.replace(
@@ -299,7 +300,11 @@ class ExactRuntime(Runtime):
             if cdr.client != CLIENT:
                 event = event_of(cdr, self.tenant)
                 self.exchange.put(event, self.settings.cdrs.online_cdr_exports)
-        self.state.when_durable(_told)
+
+    def settle(self) -> None:
+        """Queues what records, notices and companions have changed, in one unit with what they belong to."""
+        if self.state.has_pending:
+            self.state.when_durable(_told)
 
     def exported(self) -> dict[str, dict[str, int]]:
         """By exporter, and for all posts and mails together: how many were sent and how many kept aside."""

@@ -3,11 +3,14 @@
 import asyncio
 from typing import Any
 
+import msgspec
+
 from ocs.charging.account import Account, Balance
 from ocs.charging.decision import Change
 from ocs.charging.events import ChargingAnswer, ChargingEvent, Result, Unit
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.service import ChargingService
+from ocs.charging.store import Done, Record
 from ocs.charging.store.memory import MemoryStore
 from ocs.charging.supervision import SessionRef
 from ocs.config.settings import DiameterSubsystem, SessionSettings
@@ -111,6 +114,77 @@ async def test_a_session_without_a_place_is_refused_and_charged_nothing() -> Non
     assert (await live.ask(terminate(1, rg(10, None, 100)))).result is Result.SUCCESS
     assert live.used() == 0
     assert (await live.ask(initial(rg(10, 500), session="s3"))).result is Result.SUCCESS
+
+
+class Turns(MemoryStore):
+    """Notes what is queued without a turn of the loop in between, which the stores write in one piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[list[str]] = []
+        self._piece: list[str] | None = None
+
+    def commit(self, change: Change, done: Done) -> None:
+        self._note(f"commit {change.account.key}")
+        super().commit(change, done)
+
+    def keep(self, records: tuple[Record, ...], done: Done) -> None:
+        self._note(*[f"{kind} {'-' if value is None else '+'}" for kind, _, value in records])
+        super().keep(records, done)
+
+    def _note(self, *written: str) -> None:
+        if self._piece is None:
+            self._piece = []
+            self.pieces.append(self._piece)
+            asyncio.get_running_loop().call_soon(self._end)
+        self._piece += written
+
+    def _end(self) -> None:
+        self._piece = None
+
+
+async def test_a_place_is_taken_and_freed_in_the_transactions_of_the_balances() -> None:
+    live = Live()
+    live.store = store = Turns()
+    live.begin()
+    await live.open()
+    await live.set("ResourceProfile", ID="RES", Limit=1.0, UsageTTL=-1, Stored=True)
+    store.pieces.clear()
+    await live.ask(initial(rg(10, 500)))
+    await live.ask(terminate(1, rg(10, None, 100)))
+    await live.ask(initial(rg(10, 500), session="s2"))
+    ref = live.service.supervision.get(f"{CLIENT}|s2")
+    assert ref is not None
+    await live.service.close_session(ref, "operator")
+    taken, freed = ["commit default:alice", "resource_usage +"], ["commit default:alice", "resource_usage -"]
+    assert store.pieces == [taken, freed, taken, freed]
+
+
+async def test_a_threshold_that_a_place_sets_off_acts_behind_the_session() -> None:
+    live = await limited()
+    await live.set("ThresholdProfile", ID="BUSY", MaxHits=-1, FilterIDs=["*string:~*req.ResourceID:RES"])
+    assert (await live.ask(initial(rg(10, 500)))).result is Result.SUCCESS
+    hits = live.runtime.surroundings.thresholds_book.get("cgrates.org", "BUSY")
+    assert hits is not None
+    assert hits.hits == 1
+
+
+async def test_a_session_begun_anew_keeps_its_place() -> None:
+    live = await limited()
+    await live.ask(initial(rg(10, 500)))
+    again = msgspec.structs.replace(initial(rg(10, 500)), event_id=7)
+    assert (await live.ask(again)).result is Result.SUCCESS
+    assert live.used() == 1
+
+
+async def test_a_session_that_replaces_another_takes_its_place() -> None:
+    live = await limited()
+    await live.ask(initial(rg(10, 500)))
+    twin = msgspec.structs.replace(initial(rg(10, 500), session="s2"), replaces_same_bearer=True)
+    assert (await live.ask(twin)).result is Result.SUCCESS
+    assert live.used() == 1
+    assert (await live.ask(terminate(1, rg(10, None, 100), session="s2"))).result is Result.SUCCESS
+    assert live.used() == 0
 
 
 async def test_a_session_the_core_refuses_leaves_its_place() -> None:
