@@ -38,15 +38,20 @@ def shown(field: str, value: Any) -> str:
         [(unit, amount)] = value.items()
         return shown(QUANTITIES[unit], amount)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}={shown(name, item)}" for name, item in value.items())
+        said = {name: item for name, item in value.items() if item not in (None, [], "")}
+        return ", ".join(f"{_without_unit(name)}={shown(name, item)}" for name, item in said.items())
     return _one_line(str(value))
 
 
 def title(field: str) -> str:
     """Return a column's head: the field without its unit."""
+    return _without_unit(field).replace("_", " ").upper()
+
+
+def _without_unit(field: str) -> str:
     for unit in ("_nanos", "_at_ns", "_ns", "_octets"):
         field = field.removesuffix(unit)
-    return field.replace("_", " ").upper()
+    return field
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -22,7 +22,7 @@ from ocs.cli import tables
         ("account", None, "-"),
         ("open", True, "yes"),
         ("groups", [1, 2], "1, 2"),
-        ("grant", {"amount_nanos": 10**9, "count": 2}, "amount_nanos=1.00, count=2"),
+        ("grant", {"amount_nanos": 10**9, "count": 2}, "amount=1.00, count=2"),
         ("used", {"octets": 1_536}, "1.5 KiB"),
         ("used", {"nanos": -50_000_000}, "-0.05"),
         ("used", {"ns": 90_000_000_000}, "1m30s"),
