@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ocs.cgrates import jsonc
+from ocs.cgrates.agents.http_section import HttpAgentSection, plans_of
 from ocs.cgrates.agents.radius_section import RadiusAgentSection, plan_of
 from ocs.cgrates.agents.sections import FreeswitchAgentSection, KamailioAgentSection, SectionError, check
 from ocs.cgrates.exports import ExporterSettings
@@ -205,6 +206,7 @@ class Settings(msgspec.Struct, frozen=True):
     freeswitch_agent: FreeswitchAgentSection = FreeswitchAgentSection()
     kamailio_agent: KamailioAgentSection = KamailioAgentSection()
     radius_agent: RadiusAgentSection = RadiusAgentSection()
+    http_agent: list[HttpAgentSection] = []
     raw: dict[str, Any] = {}
 
     @property
@@ -254,6 +256,7 @@ def read(merged: Mapping[str, Any]) -> Settings:
         check(settings.freeswitch_agent, settings.kamailio_agent)
         if settings.radius_agent.enabled:
             plan_of(settings.radius_agent, merged.get("templates"))
+        plans_of(settings.http_agent, merged.get("templates"))
     except SectionError as error:
         raise ConfigError(f"configuration: {error}") from None
     return settings
@@ -331,7 +334,6 @@ MEANINGS: Mapping[str, str] = {
     "suretax": "no connection to SureTax",
     "configs": "the files of the configuration are not served over HTTP",
     "diameter_agent": "`ocs serve` speaks Diameter (section diameter of ocs.yaml); request processors are not read",
-    "http_agent": "requests of other forms than the API's are not taken over HTTP",
     "dns_agent": "DNS is not spoken",
     "sip_agent": "SIP redirects are not answered; Kamailio and OpenSIPS ask this server instead",
     "asterisk_agent": "Asterisk's ARI is not spoken",
@@ -369,6 +371,7 @@ READ_ELSEWHERE = {
     "ers": frozenset(("enabled", "readers")),
 }
 LISTED: Mapping[str, type[msgspec.Struct]] = {
+    "http_agent": HttpAgentSection,
     "ees.exporters": ExporterSettings,
     "ers.readers": ReaderSettings,
 }
@@ -393,6 +396,9 @@ def _unsupported(merged: Mapping[str, Any]) -> Iterator[Unsupported]:
     known = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
     for section, content in merged.items():
         if section in READ_WHOLE:
+            continue
+        if section in LISTED and isinstance(content, list):
+            yield from _unsupported_of(section, content)
             continue
         kind = known.get(section)
         names = READ_ELSEWHERE.get(section, frozenset())

@@ -120,11 +120,16 @@ async def serve(
 
 
 def _routes(runtime: Runtime) -> "Sequence[RouteDef]":
+    from ocs.cgrates.agents.http import HttpAgent
     from ocs.cgrates.agents.http_records import HttpRecords
+    from ocs.cgrates.agents.http_section import plans_of
     from ocs.rpc import reference
 
-    records = HttpRecords(runtime).routes(runtime.settings.http.freeswitch_cdrs_url)
-    return [*reference.routes(CGRATES, is_alone=True), *records]
+    settings = runtime.settings
+    records = HttpRecords(runtime).routes(settings.http.freeswitch_cdrs_url)
+    plans = plans_of(settings.http_agent, settings.raw.get("templates"))
+    agents = [route for plan in plans for route in HttpAgent(runtime, plan).routes()]
+    return [*reference.routes(CGRATES, is_alone=True), *records, *agents]
 
 
 def _agents(runtime: Runtime) -> "VoiceAgents | None":

@@ -22,7 +22,7 @@ from ocs.charging.profiles.values import Event
 from ocs.sessions.clients import Client
 from ocs.sessions.errors import ServiceError
 from ocs.sessions.events import reply
-from ocs.sessions.model import CgrEvent, cgrid_of
+from ocs.sessions.model import Cdr, CgrEvent, cgrid_of
 from ocs.sessions.service import checked
 from ocs.sessions.wanted import Wanted
 
@@ -35,10 +35,14 @@ Ran = Callable[[Scope], None]
 
 
 class ProcessorCalls:
-    """Runs requests of one agent through its processors; `client` is asked about their sessions later."""
+    """Runs requests of one agent through its processors; `client` is asked about their sessions, if it can be."""
 
     def __init__(
-        self, runtime: Runtime, name: str, processors: Sequence[Processor], client: Callable[[], Client]
+        self,
+        runtime: Runtime,
+        name: str,
+        processors: Sequence[Processor],
+        client: Callable[[], Client | None],
     ) -> None:
         self._runtime = runtime
         self._name = name
@@ -95,6 +99,11 @@ class ProcessorCalls:
             dict(scope.roots[OPTS]),
             self._runtime.short_id(),
         )
+        if processor.call == "*message" and "*cdrs" in processor.flags:
+            known = self._record(cgrid_of(event.event))
+            if known is not None:  # it comes again: the answer to it was lost
+                scope.roots[ANSWERED] = {"Error": "", "MaxUsage": known.usage}
+                return
         try:
             if not own(processor, scope) and processor.call not in ("*dryrun", "*none", "*cdrs"):
                 scope.roots[ANSWERED] = {"Error": ""}  # nothing of the processor before counts for this one
@@ -125,13 +134,16 @@ class ProcessorCalls:
                 found = self._runtime.events.process(event, processor.flags, self._client())
                 return {"Error": "", **reply(found, lambda member, value: value)}
 
+    def _record(self, cgrid: str) -> Cdr | None:
+        """The record of what was charged under this id, where there is one."""
+        cdrs = self._runtime.state.cdrs
+        return next((cdrs[key] for run in RECORDED_RUNS if (key := f"{cgrid}:{run}") in cdrs), None)
+
     async def _ending(self, event: CgrEvent, wanted: Wanted) -> dict[str, Any]:
         """The end of a session, once: one that is told again, under another identifier, is charged already."""
         cgrid = cgrid_of(event.event)
         if wanted.charges and not self._runtime.sessions.knows(event):
-            if cgrid in self._ended or any(
-                f"{cgrid}:{run}" in self._runtime.state.cdrs for run in RECORDED_RUNS
-            ):
+            if cgrid in self._ended or self._record(cgrid) is not None:
                 return {"Error": ""}
             await self._runtime.sessions.opened(event)
         answer = self._runtime.pipeline.terminate(event, wanted)
