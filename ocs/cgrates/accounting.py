@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ocs.cgrates.cost_forms import event_cost_form
+from ocs.cgrates.cost_forms import event_cost_form, summary_form
 from ocs.cgrates.cost_reader import told_details
 from ocs.cgrates.details import BalanceSummary, Details, Money
 from ocs.cgrates.objects.numbers import number, real
@@ -201,15 +201,21 @@ class CgratesAccounting:
         money: Money = run.money
         if money.run.charges is None:
             return None
-        return self._details(money.first, money.run.charges, self._context((run,)))
+        return details_of(money.first, money.run.charges, self._context((run,)))
 
     def paid_cost(self, call: Call, debited: Debited) -> dict[str, Any]:
         """The outcome of a debit, kept or not, as the `EventCost` of the API."""
+        return event_cost_form("", "", self._details_of_debit(call, debited), self._settings)
+
+    def summary(self, call: Call, debited: Debited) -> dict[str, Any]:
+        """The account behind a debit, before it and after it."""
+        return summary_form(self._details_of_debit(call, debited))
+
+    def _details_of_debit(self, call: Call, debited: Debited) -> Details:
         state = self._state
         snapshot = state.snapshot(account_id(call))
         after = Context(snapshot, state.tariff, self._settings, self._now_ns()).after(debited.accounts)
-        details = self._details(call, event_cost.charges_of(debited.paid), after)
-        return event_cost_form("", "", details, self._settings)
+        return details_of(call, event_cost.charges_of(debited.paid), after)
 
     def cost_details(self, cgrid: str, run_id: str, details: Any) -> dict[str, Any]:
         """A record's details as the `EventCost` of the API."""
@@ -261,22 +267,8 @@ class CgratesAccounting:
             )
 
     def _rated(self, rated: RatedCdr, call: Call, charges: Charges | None, after: Context) -> Rated:
-        details = self._details(call, charges, after) if charges is not None else None
+        details = details_of(call, charges, after) if charges is not None else None
         return Rated(rated.usage_ns, rated.cost_nanos, rated.source, rated.extra, details)
-
-    def _details(self, call: Call, charges: Charges, context: Context) -> Details:
-        account = context.snapshot.accounts.get(account_id(call))
-        summary = () if account is None else _summaries(account)
-        return Details(
-            charges,
-            call.start_ns,
-            call.offset_ns,
-            call.kind,
-            account_id(call) if account is not None else "",
-            summary,
-            account is not None and account.allows_negative,
-            account is not None and account.is_disabled,
-        )
 
 
 def _not_opened(account_id: str) -> None:
@@ -341,10 +333,34 @@ def _payers(charges: Charges) -> set[str]:
     }
 
 
-def _summaries(account: Account) -> tuple[BalanceSummary, ...]:
+def details_of(call: Call, charges: Charges, context: Context) -> Details:
+    """Charges with the account that they have left behind."""
+    account = context.snapshot.accounts.get(account_id(call))
+    return Details(
+        charges,
+        call.start_ns,
+        call.offset_ns,
+        call.kind,
+        account_id(call) if account is not None else "",
+        () if account is None else _summaries(account, event_cost.taken_nanos(charges)),
+        account is not None and account.allows_negative,
+        account is not None and account.is_disabled,
+    )
+
+
+def _summaries(account: Account, taken: Mapping[str, int]) -> tuple[BalanceSummary, ...]:
     return tuple(
-        BalanceSummary(
-            balance.uid, balance.balance_id, kind, balance.value_nanos, balance.weight, balance.is_disabled
-        )
-        for kind, balance in all_balances(account)
+        [
+            BalanceSummary(
+                balance.uid,
+                balance.balance_id,
+                kind,
+                balance.value_nanos,
+                balance.weight,
+                balance.is_disabled,
+                balance.value_nanos + taken[balance.uid] if balance.uid in taken else None,
+                dict(balance.factors),
+            )
+            for kind, balance in all_balances(account)
+        ]
     )

@@ -13,7 +13,7 @@ from ocs.charging.cgrates.session import PAUSE
 from ocs.sessions.values import moment_text
 
 if TYPE_CHECKING:
-    from ocs.cgrates.details import Details
+    from ocs.cgrates.details import BalanceSummary, Details
 
 Form = dict[str, Any]
 ID_LETTERS = 7
@@ -28,7 +28,7 @@ def event_cost_form(cgrid: str, run_id: str, details: "Details", settings: Setti
         "CGRID": cgrid,
         "RunID": run_id,
         "StartTime": moment_text((details.start_ns, details.offset_ns)),
-        "AccountSummary": _summary(details) if details.account_id else None,
+        "AccountSummary": summary_form(details) if details.account_id else None,
     }
     return _ordered(form)
 
@@ -138,26 +138,29 @@ def _payer(payment: Payment, uid: str, rating_id: str, units: float, factor: flo
     }
 
 
-def _summary(details: "Details") -> Form:
+def summary_form(details: "Details") -> Form:
+    """The account behind a cost; weights of 0 and factors that are not there are left out."""
     tenant, _, name = details.account_id.partition(":")
     return {
         "Tenant": tenant,
         "AccountID": name,
-        "BalanceSummaries": [
-            {
-                "UUID": balance.uid,
-                "ID": balance.balance_id,
-                "Type": balance.kind,
-                "Initial": number(balance.value_nanos),
-                "Value": number(balance.value_nanos),
-                "Weight": real(balance.weight),
-                "Disabled": balance.is_disabled,
-                "Factors": None,
-            }
-            for balance in details.balances
-        ],
+        "BalanceSummaries": [_balance(balance) for balance in details.balances],
         "AllowNegative": details.allows_negative,
         "Disabled": details.is_disabled,
+    }
+
+
+def _balance(balance: "BalanceSummary") -> Form:
+    initial_nanos = balance.value_nanos if balance.initial_nanos is None else balance.initial_nanos
+    return {
+        "UUID": balance.uid,
+        "ID": balance.balance_id or balance.uid,
+        "Type": balance.kind,
+        "Initial": number(initial_nanos),
+        "Value": number(balance.value_nanos),
+        **({"Weight": real(balance.weight)} if balance.weight else {}),
+        "Disabled": balance.is_disabled,
+        **({"Factors": balance.factors} if balance.factors else {}),
     }
 
 

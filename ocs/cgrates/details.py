@@ -8,7 +8,7 @@ from ocs.charging.cgrates.model import Charges
 
 
 class BalanceSummary(msgspec.Struct, frozen=True, gc=False):
-    """A balance beside a cost: what it held after the debit."""
+    """A balance beside a cost: what it held before the debit, and after it."""
 
     uid: str
     balance_id: str
@@ -16,6 +16,8 @@ class BalanceSummary(msgspec.Struct, frozen=True, gc=False):
     value_nanos: int
     weight: float
     is_disabled: bool
+    initial_nanos: int | None = None  # None: as after it
+    factors: dict[str, float] = {}
 
 
 class Details(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

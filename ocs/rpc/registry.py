@@ -95,6 +95,8 @@ class Registry:
             return method
         if self._missing:
             raise RpcError(f"{self._missing} {name[:200]}", METHOD_NOT_FOUND)
+        if "." not in name:
+            raise RpcError(f"rpc: service/method request ill-formed: {name[:200]}", METHOD_NOT_FOUND)
         what = "method" if name.rpartition(".")[0] in self._services else "service"
         raise RpcError(f"rpc: can't find {what} {name[:200]}", METHOD_NOT_FOUND)
 

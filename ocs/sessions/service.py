@@ -309,7 +309,11 @@ class SessionService:
             for name in TIMES:  # what a record needs is looked at before anything is charged
                 values.moment(event.get(name), 0)
             money = self.accounting.open(
-                tenant, event, missing_usage if usage is None else usage, forces=forces, request_type=kind
+                tenant,
+                event if event.get("Category") else {**event, "Category": self.settings.default_category},
+                missing_usage if usage is None else usage,
+                forces=forces,
+                request_type=kind,
             )
         except ValueError as error:
             raise ServiceError(f"SERVER_ERROR: {error}") from None

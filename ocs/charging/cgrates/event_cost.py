@@ -106,6 +106,23 @@ def refund(snapshot: Snapshot, charges: Charges, kind: str, settings: Settings, 
     return books
 
 
+def taken_nanos(charges: Charges) -> dict[str, int]:
+    """What charges have taken from each balance, by its id; units count nanos of a unit."""
+    taken: dict[str, int] = {}
+    for charge in charges:
+        for steps in charge.steps:
+            payment, count = steps.payment, steps.count * charge.factor
+            if payment.unit_uid:
+                units = round(steps.duration_ns * payment.factor * NANOS)
+                taken[payment.unit_uid] = taken.get(payment.unit_uid, 0) + units * count
+            if payment.money_uid and steps.cost_nanos:
+                taken[payment.money_uid] = taken.get(payment.money_uid, 0) + steps.cost_nanos * count
+        if charge.rounding_nanos:
+            uid = charge.steps[0].payment.money_uid
+            taken[uid] = taken.get(uid, 0) + charge.rounding_nanos
+    return taken
+
+
 def book_rounding(snapshot: Snapshot, charges: Charges, settings: Settings) -> tuple[Charges, Books]:
     """Rounds every charge by its plan and charges the difference once to the balance that paid its first step."""
     books = Books(snapshot, settings)

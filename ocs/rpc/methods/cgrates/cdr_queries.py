@@ -13,6 +13,7 @@ from ocs.charging.cgrates.call import VOICE
 from ocs.rpc.methods.cgrates.table import OK, Table
 from ocs.rpc.registry import Role
 from ocs.sessions.model import Cdr
+from ocs.sessions.values import SECOND_NS, Moment, moment_text
 
 TABLE = Table()
 MOST_SHOWN = 100_000  # in one answer
@@ -31,14 +32,20 @@ def _shown(runtime: Runtime, wanted: CdrFilter) -> list[Cdr]:
 
 
 def external_form(runtime: Runtime, cdr: Cdr) -> dict[str, Any]:
-    """A record with its usage as text and its cost details as JSON inside a text."""
+    """A record with whole seconds, its usage as text and its cost details as JSON inside a text."""
     form = runtime.cdrs.form(cdr)
-    details = form.get("CostDetails")
     return {
         **{name: value for name, value in form.items() if name != "Partial"},
+        "SetupTime": _whole_seconds(cdr.setup),
+        "AnswerTime": _whole_seconds(cdr.answer),
         "Usage": duration(cdr.usage) if cdr.tor == VOICE else str(cdr.usage),
-        "CostDetails": "" if details is None else msgspec.json.encode(details).decode(),
+        "CostDetails": msgspec.json.encode(form.get("CostDetails")).decode(),
     }
+
+
+def _whole_seconds(at: Moment) -> str:
+    at_ns, offset_ns = at
+    return moment_text((at_ns - at_ns % SECOND_NS, offset_ns))
 
 
 @TABLE.method("CDRsV1.GetCDRs", role=Role.READ)

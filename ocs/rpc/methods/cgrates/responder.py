@@ -12,7 +12,7 @@ from ocs.cgrates.runtime import Runtime
 from ocs.charging.cgrates import event_cost
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.cost import call_cost
-from ocs.charging.cgrates.model import Charge, Match, Payment, Steps
+from ocs.charging.cgrates.model import Charge, Debited, Match, Payment, Steps
 from ocs.charging.cgrates.plan import Activation
 from ocs.charging.cgrates.usage import account_id, debit_call, max_debit, max_usage
 from ocs.rpc.caller import Role
@@ -49,9 +49,7 @@ def debit(runtime: Runtime, params: Given) -> dict[str, Any]:
     found = debit_call(_snapshot(runtime, call), runtime.state.tariff, call, runtime.arithmetic)
     if isinstance(found, Refusal):
         raise RpcError(str(found))
-    runtime.state.put_accounts(found.accounts, {account_id(call): call})
-    form = call_cost_form(call, found.paid, runtime.state.accounts)
-    return form
+    return _debited(runtime, call, found)
 
 
 def debit_most(runtime: Runtime, params: Given) -> dict[str, Any]:
@@ -60,9 +58,7 @@ def debit_most(runtime: Runtime, params: Given) -> dict[str, Any]:
     found = max_debit(_snapshot(runtime, call), runtime.state.tariff, call, runtime.arithmetic)
     if isinstance(found, Refusal):
         raise RpcError(str(found))
-    runtime.state.put_accounts(found.accounts, {account_id(call): call})
-    form = call_cost_form(call, found.paid, runtime.state.accounts)
-    return form
+    return _debited(runtime, call, found)
 
 
 def longest(runtime: Runtime, params: Given) -> int:
@@ -139,6 +135,13 @@ def _steps_of(increment: Given) -> Steps:
         money.text("UUID"),
     )
     return Steps(duration_ns, increment.nanos("Cost"), increment.integer("CompressFactor") or 1, payment)
+
+
+def _debited(runtime: Runtime, call: Call, found: Debited) -> dict[str, Any]:
+    """Keeps the accounts that a debit has changed; its cost with what is left."""
+    runtime.state.put_accounts(found.accounts, {account_id(call): call})
+    form = call_cost_form(call, found.paid, runtime.state.accounts)
+    return {**form, "AccountSummary": runtime.accounting.summary(call, found)}
 
 
 def _snapshot(runtime: Runtime, call: Call) -> Any:
