@@ -91,12 +91,11 @@ async def serve(settings: Settings, data_dir: Path, path: Path) -> None:
     metrics = Metrics()
     stop = _stop_on_signals()
     with only_one_server(data_dir):
-        catalogue = load_catalogue(tariffs)
+        loaded = [load_catalogue(tariffs)]  # not kept here: it is large, and may be replaced
         store = await open_store(settings, data_dir, metrics)
         try:
-            service = ChargingService(
-                store, catalogue, charging_policy(settings), metrics, service_limits(settings)
-            )
+            policy, limits = charging_policy(settings), service_limits(settings)
+            service = ChargingService(store, loaded.pop(), policy, metrics, limits)
             service.loads_at_once = isinstance(store, SqliteStore)
             service.is_shared = settings.store.kind == "redis"
             await seed(service, templates, stop)

@@ -20,8 +20,9 @@ from ocs.charging.tariff.catalogue import Catalogue
 from ocs.config.settings import SHIPPED, Settings
 from ocs.config.shipped import demo_file
 from ocs.metrics import Metrics
+from ocs.tariff_reading import TariffError
 from ocs.tariff_versions import VersionError
-from ocs.tariffs import TariffError, Tariffs
+from ocs.tariffs import Tariffs
 
 log = structlog.get_logger()
 

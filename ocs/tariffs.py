@@ -15,19 +15,11 @@ import structlog
 
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.tariff.catalogue import Catalogue
-from ocs.charging.tariff.files import open_source
-from ocs.charging.tariff.findings import errors
-from ocs.charging.tariff.import_cgrates.folder import ImportOptions
-from ocs.charging.tariff.sources import Source, read_source
-from ocs.config.settings import SHIPPED, Settings
-from ocs.config.shipped import demo_file
+from ocs.config.settings import Settings
+from ocs.tariff_reading import TariffError, Wanted, compiled, wanted
 from ocs.tariff_versions import CONFIGURED, Activation, VersionError, Versions
 
 log = structlog.get_logger()
-
-
-class TariffError(Exception):
-    """A tariff cannot be used; the message says why, line by line."""
 
 
 class Charging(Protocol):
@@ -35,8 +27,8 @@ class Charging(Protocol):
 
     policy: ChargingPolicy
 
-    def swap(self, catalogue: Catalogue, policy: ChargingPolicy) -> None:
-        """Go on with another catalogue."""
+    def swap(self, catalogue: Catalogue, policy: ChargingPolicy) -> Catalogue | None:
+        """Go on with another catalogue; returned is one that is not needed any more."""
         ...
 
 
@@ -57,7 +49,7 @@ class Tariffs:
         self.active = CONFIGURED
         self.switch: Switch | None = None
         self._looked_up: dict[int, Catalogue] = {}  # one that is not active, for explanations
-        self._settings = settings
+        self._settings, self._data_dir = settings, data_dir
         self._wall_ns = wall_ns
 
     def start(self) -> Catalogue:
@@ -66,7 +58,7 @@ class Tariffs:
         Sessions may be older than the last switch, so the version before it comes along while they can be.
         """
         self.active = self.versions.current()
-        catalogue = self.compile(self.active)
+        catalogue = compiled(self._wanted(self.active))
         history = self.versions.active().log
         if not history:
             return catalogue
@@ -74,23 +66,17 @@ class Tariffs:
         if self._wall_ns() - at_ns < self._settings.charging.supervision.maximum_ns:
             before = history[-2].number if len(history) > 1 else CONFIGURED
             try:
-                catalogue.succeed(self.compile(before), at_ns)
+                catalogue.succeed(compiled(self._wanted(before)), at_ns)
             except (TariffError, VersionError) as error:
                 log.warning("tariff.former_unusable", version=before, error=str(error))
         return catalogue
 
     def compile(self, number: int) -> Catalogue:
-        """A version as a catalogue; takes up to a minute for a million prefixes. TariffError, VersionError."""
-        source = configured(self._settings) if number == CONFIGURED else self.versions.source(number)
-        tariff, findings = read_source(source)
-        if tariff is None:
-            place = self.versions.place(number) if number != CONFIGURED else _path(self._settings).parent
-            raise TariffError("\n".join(f"{place}/{finding}" for finding in findings))
-        if tariff.currency != self._settings.charging.currency:
-            raise TariffError(
-                f"prices are in {tariff.currency}, but charging.currency is {self._settings.charging.currency}"
-            )
-        return Catalogue(tariff)
+        """A version as a catalogue; for a thread. TariffError, VersionError."""
+        return compiled(self._wanted(number))
+
+    def _wanted(self, number: int) -> Wanted:
+        return wanted(self._settings.charging, self._data_dir, number)
 
     async def look_up(self, number: int, current: Catalogue) -> Catalogue | None:
         """A version to explain with, which may be the one charged by; None where it cannot be used any more."""
@@ -102,7 +88,9 @@ class Tariffs:
             except (TariffError, VersionError) as error:
                 log.warning("tariff.former_unusable", version=number, error=str(error))
                 return None
+            before: list[Catalogue | None] = list(self._looked_up.values())
             self._looked_up = {number: found}
+            await asyncio.to_thread(_let_go, before)
         return self._looked_up[number]
 
     async def activate(self, charging: Charging, number: int, by: str) -> Switch:
@@ -128,25 +116,19 @@ class Tariffs:
         except BaseException:
             self.switch = Switch(number, "failed", "was cut off")
             raise
-        charging.swap(catalogue, charging.policy)
+        gone = [charging.swap(catalogue, charging.policy)]
         self.active = number
         self.switch = Switch(number, "active", "", activation)
         log.info("tariff.switched", version=number, by=activation.by)
+        await asyncio.to_thread(_let_go, gone)
         return self.switch
 
 
-def configured(settings: Settings) -> Source:
-    """The texts of the tariff that ocs.yaml names."""
-    name = settings.charging.tariffs
-    path = demo_file("tariffs.yaml") if name == SHIPPED else Path(name)
-    source, problems = open_source(
-        path, ImportOptions(settings.charging.currency, settings.charging.time_zone)
-    )
-    if source is None:
-        raise TariffError("\n".join(f"{path.parent}/{finding}" for finding in errors(problems)))
-    return source
-
-
-def _path(settings: Settings) -> Path:
-    name = settings.charging.tariffs
-    return demo_file("tariffs.yaml") if name == SHIPPED else Path(name)
+def _let_go(catalogues: list[Catalogue | None]) -> None:
+    """Forgets catalogues in small steps; a large one at once would hold up everybody for a tenth of a second."""
+    for _ in range(len(catalogues)):
+        catalogue = catalogues.pop()
+        pieces = [] if catalogue is None else catalogue.pieces()
+        del catalogue
+        while pieces:
+            pieces.pop()

@@ -96,7 +96,10 @@ TABLE: dict[str, Row] = {
     "ocs.backup": Row(),
     "ocs.service_manager": Row(),
     "ocs.start": Row(
-        allowed=("ocs.charging", "ocs.config", "ocs.metrics", "ocs.tariff_versions", "ocs.tariffs")
+        allowed=(
+            *("ocs.charging", "ocs.config", "ocs.metrics"),
+            *("ocs.tariff_reading", "ocs.tariff_versions", "ocs.tariffs"),
+        )
     ),
     "ocs.counts": Row(allowed=("ocs.charging.events",), pure=True),
     "ocs.metrics": Row(allowed=("ocs.charging.events", "ocs.counts")),
@@ -292,8 +295,12 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.policy": Row(allowed=("ocs.charging", "ocs.config")),
     "ocs.tariff_versions": Row(allowed=("ocs.charging.tariff",)),
+    "ocs.tariff_reading": Row(allowed=("ocs.charging.tariff", "ocs.config", "ocs.tariff_versions")),
     "ocs.tariffs": Row(
-        allowed=("ocs.charging.quota", "ocs.charging.tariff", "ocs.config", "ocs.tariff_versions")
+        allowed=(
+            *("ocs.charging.quota", "ocs.charging.tariff", "ocs.config"),
+            *("ocs.tariff_reading", "ocs.tariff_versions"),
+        )
     ),
     "ocs.sessions": Row(),
     "ocs.sessions.accounting": SESSIONS_PURE,
@@ -383,6 +390,7 @@ TABLE: dict[str, Row] = {
             "ocs.reload",
             "ocs.rpc",
             "ocs.tariff_versions",
+            "ocs.tariff_reading",
             "ocs.tariffs",
         ),
         denied=STORES,

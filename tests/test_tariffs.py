@@ -12,8 +12,9 @@ from ocs.charging.tariff.catalogue import Catalogue
 from ocs.charging.tariff.model import Query
 from ocs.charging.what_if import what_if
 from ocs.config.settings import ChargingSettings, IdentitySettings, Settings
+from ocs.tariff_reading import TariffError
 from ocs.tariff_versions import CONFIGURED, VersionError
-from ocs.tariffs import Switch, TariffError, Tariffs
+from ocs.tariffs import Switch, Tariffs
 from tests.support.tariff_texts import keep, yaml_source, yaml_text
 
 SECOND_NS = 10**9
@@ -27,9 +28,10 @@ class Charging:
         self.policy = ChargingPolicy()
         self.catalogue = catalogue
 
-    def swap(self, catalogue: Catalogue, policy: ChargingPolicy) -> None:
-        catalogue.succeed(self.catalogue, NOW_NS)
+    def swap(self, catalogue: Catalogue, policy: ChargingPolicy) -> Catalogue | None:
+        gone = catalogue.succeed(self.catalogue, NOW_NS)
         self.catalogue, self.policy = catalogue, policy
+        return gone
 
 
 def minute_nanos(catalogue: Catalogue) -> int:

@@ -279,11 +279,16 @@ class ChargingService(ActingDoor):
             self._idle.clear()
             await self._idle.wait()
 
-    def swap(self, catalogue: Catalogue, policy: ChargingPolicy) -> None:
-        """Go on with another tariff and policy from the next turn on; open sessions still find the former one."""
+    def swap(self, catalogue: Catalogue, policy: ChargingPolicy) -> Catalogue | None:
+        """Go on with another tariff and policy from the next turn on; open sessions still find the former one.
+
+        Returned is a tariff that no session needs any more.
+        """
+        gone = None
         if catalogue is not self.catalogue:
-            catalogue.succeed(self.catalogue, self._wall_ns())
+            gone = catalogue.succeed(self.catalogue, self._wall_ns())
         self.catalogue, self.policy = catalogue, policy
+        return gone
 
     async def rerate(
         self, account_key: str, client: str, session_id: str, act: Act, is_refund: bool = False

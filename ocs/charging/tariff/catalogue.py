@@ -61,15 +61,23 @@ class Catalogue:
         self._joined: dict[tuple[Line | None, Line], Line] = {}
         self.former: Former | None = None
 
-    def succeed(self, former: "Catalogue", at_ns: int) -> None:
-        """Take the place of another catalogue, which sessions opened before that moment may still need."""
+    def succeed(self, former: "Catalogue", at_ns: int) -> "Catalogue | None":
+        """Take the place of another catalogue, which sessions opened before that moment may still need.
+
+        Returned is the one that nobody needs any more, for `let_go`.
+        """
         self.former = Former(former, at_ns)
         self._fact_names |= former._fact_names
         oldest = former
         for _ in range(KEPT_FORMER - 1):
             if oldest.former is not None:
                 oldest = oldest.former.catalogue
-        oldest.former = None
+        gone, oldest.former = oldest.former, None
+        return None if gone is None else gone.catalogue
+
+    def pieces(self) -> list[object]:
+        """What most of it is made of; forgotten one by one, the last one first, none of them takes long."""
+        return [*self.tariff.destinations.values(), *self._destinations.pieces()]
 
     def has_plan(self, plan: str) -> bool:
         """Whether there is a plan of that name."""
@@ -196,17 +204,16 @@ class Catalogue:
     def _chain(self, plan: str) -> list[str]:
         """The plan and its fallbacks, depth first, each once, as deep as the tariff allows."""
         depths: dict[str, int] = {}  # the least at which a plan was met, in the order of first meeting
-
-        def visit(name: str, depth: int) -> None:
-            if name not in self._plans or depths.get(name, depth + 1) <= depth:
-                return
-            depths[name] = depth
-            if depth < self.tariff.fallback_depth:
-                for fallback in self._plans[name].plan.fallbacks:
-                    visit(fallback, depth + 1)
-
-        visit(plan, 0)
+        self._visit(plan, 0, depths)
         return list(depths)
+
+    def _visit(self, name: str, depth: int, depths: dict[str, int]) -> None:
+        if name not in self._plans or depths.get(name, depth + 1) <= depth:
+            return
+        depths[name] = depth
+        if depth < self.tariff.fallback_depth:
+            for fallback in self._plans[name].plan.fallbacks:
+                self._visit(fallback, depth + 1, depths)
 
 
 def _mentioned(values: Iterable[frozenset[Value] | None]) -> frozenset[Value]:
@@ -247,27 +254,38 @@ class _CompiledPlan:
 
 
 class _Index:
-    """The rules of one version by service, and by destination where they name one."""
+    """The rules of one version by service, and by destination where they name one.
+
+    Rules stand there by their place in the file: tuples of numbers are nothing the garbage collector looks through.
+    """
 
     __slots__ = ("_anywhere", "_towards", "rules")
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
-        self._anywhere: dict[str, Indexed] = {}
-        self._towards: dict[tuple[str, str], Indexed] = {}
+        anywhere: dict[str, list[int]] = {}
+        towards: dict[str, dict[str, list[int]]] = {}
         for position, rule in enumerate(rules):
             if rule.destinations is None:
-                self._anywhere.setdefault(rule.service, []).append((position, rule))
-            for destination in rule.destinations or ():
-                self._towards.setdefault((rule.service, destination), []).append((position, rule))
+                anywhere.setdefault(rule.service, []).append(position)
+                continue
+            places = towards.setdefault(rule.service, {})
+            for destination in rule.destinations:
+                places.setdefault(destination, []).append(position)
+        self._anywhere = {service: tuple(positions) for service, positions in anywhere.items()}
+        self._towards = {
+            service: {name: tuple(positions) for name, positions in places.items()}
+            for service, places in towards.items()
+        }
 
     def near(self, service: str, where: Place) -> Indexed:
         """The rules that may match: those for anywhere and those for a destination of the number, once."""
-        found = dict(self._anywhere.get(service, ()))
+        found = dict.fromkeys(self._anywhere.get(service, ()))
+        towards = self._towards.get(service, {})
         for _, names in where.called:
             for name in names:
-                found.update(self._towards.get((service, name), ()))
-        return list(found.items())
+                found.update(dict.fromkeys(towards.get(name, ())))
+        return [(position, self.rules[position]) for position in found]
 
 
 def _shared_index(rules: tuple[Rule, ...], indexes: dict[int, _Index]) -> _Index:

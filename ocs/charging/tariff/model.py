@@ -65,7 +65,7 @@ class Priced(msgspec.Struct, frozen=True, array_like=True):
     window: str = ""
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """What a rule says while `window` is open (None: always); heavier choices are asked first."""
 
     verdict: Verdict
@@ -75,7 +75,7 @@ class Choice(msgspec.Struct, frozen=True):
     weight: int = 0
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, gc=False):
     """Which usage it is about, and what that costs; a condition that is None holds for anything.
 
     `rating_groups` are inclusive ranges; with `without_rating_group` also usage that names no rating group

@@ -12,8 +12,9 @@ from ocs.rpc.methods.ocs_v1.pages import Text
 from ocs.rpc.methods.ocs_v1.server import Nothing
 from ocs.rpc.registry import Registry, Role
 from ocs.rpc.values import Params
+from ocs.tariff_reading import TariffError
 from ocs.tariff_versions import CONFIGURED, Version, VersionError
-from ocs.tariffs import Switch, TariffError, Tariffs
+from ocs.tariffs import Switch, Tariffs
 
 BY = "jsonrpc"
 WAIT_S = 5.0  # for a switch to be done; a large tariff takes longer, and is asked for again by TariffList
