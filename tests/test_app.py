@@ -6,11 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S, until
+
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_S = 60
 
 SETTINGS = """
 identity: {{origin_host: ocs.example.org, origin_realm: example.org}}
@@ -19,21 +20,6 @@ charging: {{accounts: {accounts}}}
 rpc: {{jsonrpc: none, bidirectional: none, http: none}}
 log: {{format: json}}
 """
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def free_ports(count: int) -> list[int]:
-    """As many ports, all of them different."""
-    with ExitStack() as open_ones:
-        found = [open_ones.enter_context(socket.socket()) for _ in range(count)]
-        for one in found:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in found]
 
 
 def start(folder: Path, port: int, accounts: str = "none") -> subprocess.Popen[str]:
@@ -101,8 +87,7 @@ def test_it_stops_while_it_opens_the_accounts_of_a_new_store(tmp_path: Path) -> 
     accounts.write_text('accounts:\n  - {count: 5000000, key: "{n}", plan: standard}\n', encoding="utf-8")
     server = start(tmp_path, free_port(), str(accounts))
     database = tmp_path / "data" / "ocs.db"
-    while not database.exists():
-        assert server.poll() is None
+    until(lambda: database.exists() or server.poll() is not None, "the store is being filled")
     server.send_signal(signal.SIGTERM)
     _, log = server.communicate(timeout=PATIENCE_S)
     assert server.returncode == 0, log

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.cgrates.engine import ON
-from tests.interop.programs import free_ports
+from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 30.0
 EVENT = {
     "OriginID": "installed-1",
     "ToR": "*voice",

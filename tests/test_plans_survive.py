@@ -13,10 +13,11 @@ from ocs.charging.account import Account
 from ocs.charging.entry import Posting
 from ocs.charging.store import Query, Table
 from ocs.charging.store.sqlite import SqliteStore
-from tests.test_app import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S
+from tests.test_app import ROOT
 
 ACCOUNTS = 20
-PATIENCE_S = 60
 SETTINGS = """
 identity: {{origin_host: ocs.example.org, origin_realm: example.org}}
 diameter: {{listen: [{{address: 127.0.0.1, port: {port}}}]}}

@@ -11,7 +11,9 @@ from ocs import config
 from ocs.config.convert import field_hints
 from ocs.config.settings import Settings
 from ocs.reload import TAKEN_OVER, Reloader, ReloadRefused, differences, fields_of, with_keys
-from tests.test_app import PATIENCE_S, free_port, read_until, start
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S
+from tests.test_app import read_until, start
 
 FILE = """
 identity: {origin_host: ocs.example.org, origin_realm: example.org}

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.agents.kamailio.evapi_server import EvapiServer
 from tests.interop.client import Client, result_of
 from tests.support.gy import requested, service, total, used
+from tests.support.waiting import PATIENCE_S, until
 from tests.test_serve_sessions import CREDIT, OTHER, RICH, SECOND_COST, Server
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "profiles.md"
@@ -39,15 +40,16 @@ async def _called(server: Server, proxy: EvapiServer) -> None:
 
 def held(server: Server) -> None:
     """Wait until the call has its session, of two runs."""
-    while server.answer("SessionSv1.GetActiveSessionsCount", {})["result"] != 2:
-        continue
+    until(
+        lambda: server.answer("SessionSv1.GetActiveSessionsCount", {})["result"] == 2, "the call has two runs"
+    )
 
 
 def recorded(server: Server) -> list[dict[str, object]]:
     """Wait until it has its records; what was not durable when the server was killed is charged with its end."""
-    while (found := server.answer("CDRsV1.GetCDRs", {"OriginIDs": ["c1"]})["result"]) is None:
-        continue
-    records: list[dict[str, object]] = found
+    asked = "CDRsV1.GetCDRs", {"OriginIDs": ["c1"]}
+    until(lambda: server.answer(*asked)["result"] is not None, "the call has its records")
+    records: list[dict[str, object]] = server.call(*asked)
     return records
 
 
@@ -60,7 +62,7 @@ async def _served(tmp_path: Path) -> tuple[object, object, object]:
     settings = settings.replace("port: 8448", f"port: {proxy.port}")
     server = await asyncio.to_thread(Server, tmp_path, "profiles: profiles", settings)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(2 * PATIENCE_S):
             await _called(server, proxy)
             records = await asyncio.to_thread(recorded, server)
         money = [server.money(payer) for payer in (RICH, "15550100003")]

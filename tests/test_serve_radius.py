@@ -7,14 +7,14 @@ from pathlib import Path
 from ocs.agents.radius.wire import codes
 from ocs.agents.radius.wire.packet import Attribute, Packet, decode, is_answer_to
 from tests.agents.radius.packets import SECRET, access, accounting, usage
-from tests.test_app import free_ports
+from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE_S
 from tests.test_serve_sessions import CREDIT, RICH, Server
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "radius.md"
 BLOCK = re.compile(r"^```yaml file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILTER_ID = 11
 OCTETS = 1_000_000
-PATIENCE_S = 20
 
 
 class Nas:

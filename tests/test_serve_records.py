@@ -3,18 +3,17 @@
 import csv
 import json
 import socket
-import time
 import urllib.request
 from pathlib import Path
 
 from tests.cgrates.test_profiles_page import blocks as page_blocks
 from tests.cgrates.test_profiles_page import shown
-from tests.test_app import free_port
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S, until
 from tests.test_serve_agents import blocks
 from tests.test_serve_sessions import (
     CREDIT,
     OTHER,
-    PATIENCE_S,
     RICH,
     SECOND_COST,
     Server,
@@ -31,10 +30,7 @@ r-3,{RICH},{OTHER},2026-01-05T12:00:00Z,30s
 def exported(server: Server, folder: Path, count: int) -> list[list[str]]:
     """What the exporter has written, once it counts so many records; both are behind the answers by a moment."""
     wanted = f'ocs_exported_total{{exporter="billing",outcome="sent"}} {float(count)}'
-    deadline = time.monotonic() + PATIENCE_S
-    while wanted not in (metrics := page_of_metrics(server)).splitlines():
-        assert time.monotonic() < deadline, metrics
-        time.sleep(0.01)
+    until(lambda: wanted in page_of_metrics(server).splitlines(), wanted)
     with (folder / "data" / "out" / "billing.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
 
@@ -156,11 +152,12 @@ def test_a_server_killed_under_load_has_a_record_of_every_debit_that_a_threshold
             "fee",
         ]
         path = tmp_path / "data" / "out" / "billing.csv"
-        deadline = time.monotonic() + PATIENCE_S
-        rows: list[str] = []
-        while len(rows) < len(records) and time.monotonic() < deadline:
-            rows = path.read_text("utf-8").splitlines() if path.exists() else []
-        assert set(rows) == {"0.01,fee"}
-        assert len(rows) >= len(records), "at least once"
+
+        def rows() -> list[str]:
+            """Those written so far, to the end of their line."""
+            return path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
+
+        until(lambda: len(rows()) >= len(records), "every record is exported, at least once")
+        assert set(rows()) == {"0.01,fee"}
     finally:
         server.stop()

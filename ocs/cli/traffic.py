@@ -7,6 +7,7 @@ credit does. The same seed makes the same sessions.
 import argparse
 import asyncio
 import json
+import math
 import random
 import signal
 import sys
@@ -201,15 +202,19 @@ async def _begin(
     ending: asyncio.Event,
     session: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
-    """Begin sessions at the rate until the time is over, or everything is."""
+    """Begin sessions at the rate until the time is over, or everything is; in the end none is missing."""
     began_s = time.monotonic()
-    while not ending.is_set() and (spent_s := time.monotonic() - began_s) < plan.duration_s:
-        due = int(spent_s * plan.rate) + 1
+    in_all, spent_s = math.ceil(plan.duration_s * plan.rate), 0.0
+    while not ending.is_set():
+        due = min(int(spent_s * plan.rate) + 1, in_all)
         while tally.sessions < due and tally.open < OPEN_AT_ONCE:
             tally.sessions += 1
             tally.open += 1
             sessions.create_task(session())
+        if spent_s >= plan.duration_s:
+            break
         await _pause(ending, min(1 / plan.rate, plan.duration_s - spent_s))
+        spent_s = time.monotonic() - began_s
     ending.set()
 
 

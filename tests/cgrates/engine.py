@@ -16,6 +16,7 @@ from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.methods.cgrates import CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
+from tests.support.waiting import PATIENCE_S
 
 NOW_NS = values.instant_ns("2026-06-15T12:00:00Z")
 ON: dict[str, Any] = {
@@ -62,7 +63,7 @@ class Engine:
         self._last_id += 1
         number = self._last_id
         frame = msgspec.json.encode({"method": method, "params": [params], "id": number})
-        answer = await asyncio.wait_for(self._dispatcher.start(frame, self._caller), 10)
+        answer = await asyncio.wait_for(self._dispatcher.start(frame, self._caller), PATIENCE_S)
         assert answer is not None
         found: dict[str, Any] = msgspec.json.decode(answer)
         assert found["id"] == number

@@ -14,6 +14,7 @@ from ocs.rpc.envelope import EnvelopeLimits, Reply
 from ocs.rpc.methods.cgrates import BIDIRECTIONAL, CGRATES
 from tests.cgrates.engine import Engine
 from tests.support.virtual_time import running
+from tests.support.waiting import PATIENCE_S
 
 FILE = Path(__file__).parents[1] / "vectors" / "opensips" / "recordings.json.xz"
 JSON_PORT = 2012
@@ -108,7 +109,7 @@ class OpenSips:
             answered.set_result(answer)
 
         self._dispatcher.submit(json.dumps(request).encode(), caller, deliver)
-        answer = await asyncio.wait_for(answered, 10)
+        answer = await asyncio.wait_for(answered, PATIENCE_S)
         assert answer is not None
         found: Document = json.loads(answer)
         self._judge(request, found)

@@ -13,8 +13,9 @@ import msgspec
 
 from tests.cgrates.calls import CHARGERS, Call, Session
 from tests.cgrates.engine import NOW_NS, write_folder
-from tests.cgrates.test_process import engine, free_port
+from tests.cgrates.test_process import engine
 from tests.charging.cgrates.small import Price, S, texts_of
+from tests.support.ports import free_port
 from tests.support.virtual_time import run, running
 
 PATIENCE_S = 20.0

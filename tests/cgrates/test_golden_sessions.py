@@ -11,8 +11,9 @@ from tests.cgrates.calls import Asked
 from tests.cgrates.engine import Engine, write_folder
 from tests.cgrates.golden_reduce import Reduce
 from tests.cgrates.places import wired
-from tests.cgrates.test_process import engine, free_port
+from tests.cgrates.test_process import engine
 from tests.charging.cgrates.worlds import World, expected, same, worlds
+from tests.support.ports import free_port
 
 # One world of how many: all with sessions, a part of what the core's own tests replay whole; the rest is long.
 SHARES = {"session": 1, "debit": 4, "rating": 10}

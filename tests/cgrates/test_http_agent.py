@@ -13,8 +13,9 @@ import pytest
 
 from ocs.cgrates.config import ConfigError, load
 from ocs.cli.jsonrpc import call
-from tests.interop.programs import Program, free_ports, is_listening
+from tests.interop.programs import Program, is_listening
 from tests.interop.server import PROJECT
+from tests.support.ports import free_ports
 
 EXAMPLES = PROJECT / "docs" / "examples" / "cgrates"
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'

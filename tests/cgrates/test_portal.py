@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +14,11 @@ from typing import Any
 import pytest
 
 from tests.cgrates.methods.test_costs import TARIFF
-from tests.test_app import ROOT, free_port
+from tests.interop.programs import is_listening
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S, until
+from tests.test_app import ROOT
 
-PATIENCE_S = 30
 ON = ["*internal"]
 
 
@@ -25,13 +26,8 @@ class Portal:
     """One connection to a server."""
 
     def __init__(self, port: int) -> None:
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
-                break
-            except OSError:
-                assert time.monotonic() < until, "the server does not listen"
+        until(lambda: is_listening(port), "the server listens")
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         self._file = self._socket.makefile("rb")
 
     def __call__(self, method: str, **params: Any) -> Any:

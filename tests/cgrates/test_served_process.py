@@ -10,10 +10,11 @@ from pathlib import Path
 
 from tests.agents.diameter.test_listening import certificate
 from tests.cgrates.engine import write_folder
-from tests.test_app import free_port, read_until
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S
+from tests.test_app import read_until
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60
 FOLDER = {
     "Destinations.csv": "D,49\n",
     "Rates.csv": "R,0,0.1,60s,1s,0s\n",

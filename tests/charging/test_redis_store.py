@@ -4,7 +4,7 @@ import asyncio
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,10 +19,12 @@ from ocs.charging.store import Query, StoreError, StoreUnavailable, Table, Versi
 from ocs.charging.store.redis import RedisStore
 from ocs.charging.store.shared import Recorded
 from ocs.config.settings import MS, RedisSettings, Sentinel
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.peer
-SHORT_NS = 300 * MS
+SHORT_S = 0.3
 Told = "asyncio.Future[StoreError | None]"
 
 
@@ -81,6 +83,16 @@ def keep(store: RedisStore, key: str, value: bytes) -> "asyncio.Future[StoreErro
     told: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
     store.keep((("session", key, value),), told.set_result)
     return told
+
+
+async def loaded(store: RedisStore, key: str) -> Account:
+    """An account that is there, once its server is."""
+    while True:
+        with suppress(StoreUnavailable):
+            found = await store.load(key)
+            assert found is not None
+            return found
+        await asyncio.sleep(0.02)
 
 
 async def numbers(store: RedisStore, key: str) -> list[int]:
@@ -166,7 +178,7 @@ class Ear:
 
 
 async def until_heard(ear: Ear, count: int) -> list[object]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(ear.heard) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return ear.heard
@@ -271,11 +283,11 @@ async def test_a_batch_whose_reply_was_lost_is_not_done_twice(server: RedisServe
 
 
 async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(own_server: RedisServer) -> None:
-    settings = own_server.settings(timeout_ns=SHORT_NS)
-    async with nodes(settings) as (store,):
+    async with nodes(own_server.settings()) as (store,):
         acknowledged: list[int] = []
         version = 0
         for number in range(1, 200):
+            store._link.timeout_s = SHORT_S if number in (50, 100, 150) else PATIENCE_S
             (told,) = put(store, change("a", version + 1, number))
             if number in (50, 100, 150):
                 await asyncio.sleep(0)
@@ -286,13 +298,8 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(own_server
                 continue
             if number in (50, 100, 150):
                 own_server.start()
-            found = None
-            while found is None:
-                try:
-                    found = await store.load("a")
-                except StoreUnavailable:
-                    await asyncio.sleep(0.05)
-            version = found.version
+                store._link.timeout_s = PATIENCE_S
+            version = (await loaded(store, "a")).version
         history = await numbers(store, "a")
         assert len(set(history)) == len(history), "none is there twice"
         assert set(acknowledged) <= set(history)
@@ -302,24 +309,21 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(own_server
 async def test_a_silent_server_fails_changes_in_time_and_is_used_again_when_it_speaks(
     own_server: RedisServer,
 ) -> None:
-    async with nodes(own_server.settings(timeout_ns=SHORT_NS)) as (store,):
+    async with nodes(own_server.settings()) as (store,):
         assert await put(store, change("a", 1))[0] is None
         own_server.signal(signal.SIGSTOP)
+        store._link.timeout_s = SHORT_S
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 assert isinstance(await put(store, change("a", 2))[0], StoreUnavailable)
                 with pytest.raises(StoreUnavailable):
                     await store.load("a")
         finally:
             own_server.signal(signal.SIGCONT)
-        found = None
-        while found is None:
-            try:
-                found = await store.load("a")
-            except StoreUnavailable:
-                await asyncio.sleep(0.02)
-        assert await put(store, change("a", found.version + 1))[0] is None
-        assert await numbers(store, "a") == list(range(1, found.version + 2))
+        store._link.timeout_s = PATIENCE_S
+        version = (await loaded(store, "a")).version
+        assert await put(store, change("a", version + 1))[0] is None
+        assert await numbers(store, "a") == list(range(1, version + 2))
 
 
 async def test_a_server_that_would_lose_changes_is_refused_or_reported(tmp_path: Path) -> None:
@@ -343,7 +347,7 @@ async def test_data_of_another_layout_and_wrong_servers_are_refused(server: Redi
     with pytest.raises(StoreUnavailable, match="layout 99"):
         await RedisStore.open(server.settings(prefix))
     with pytest.raises(StoreUnavailable):
-        await RedisStore.open(RedisSettings(url=f"redis://127.0.0.1:{free_port()}/0", timeout_ns=SHORT_NS))
+        await RedisStore.open(RedisSettings(url=f"redis://127.0.0.1:{free_port()}/0", timeout_ns=300 * MS))
 
 
 async def test_a_full_server_refuses_and_goes_on_when_there_is_room(own_server: RedisServer) -> None:
@@ -360,9 +364,10 @@ async def test_an_answer_waits_for_the_replicas_asked_for(own_server: RedisServe
     replica = RedisServer(tmp_path / "replica", "--replicaof", f"127.0.0.1 {own_server.port}").start()
     try:
         replica.wait_for("INFO replication", b"master_link_status:up")
-        async with nodes(own_server.settings(replicas=1, timeout_ns=1000 * MS)) as (store,):
+        async with nodes(own_server.settings(replicas=1)) as (store,):
             assert await put(store, change("a", 1))[0] is None
             replica.kill()
+            store._waits = (("WAIT", 1, 100),)
             assert isinstance(await put(store, change("a", 2))[0], StoreUnavailable)
         with pytest.raises(StoreUnavailable, match="replica"):
             await RedisStore.open(replica.start().settings())
@@ -393,7 +398,7 @@ async def test_sentinels_say_where_the_primary_is(own_server: RedisServer, tmp_p
             url="redis://localhost/0", sentinels=(Sentinel("127.0.0.1", port),), primary="charging"
         )
         opened = None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while opened is None:
                 try:
                     opened = await RedisStore.open(settings)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-TIMEOUT_S = 10
+from tests.support.waiting import PATIENCE_S
 
 
 class FakeServer:
@@ -33,7 +33,7 @@ class FakeServer:
         """Stop listening and wait for the thread."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(TIMEOUT_S)
+        self._thread.join(PATIENCE_S)
 
     def _serve(self) -> None:
         while True:
@@ -42,7 +42,7 @@ class FakeServer:
             except OSError:
                 return
             with connection:
-                connection.settimeout(TIMEOUT_S)
+                connection.settimeout(PATIENCE_S)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._answer(connection)
 

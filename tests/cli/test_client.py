@@ -29,6 +29,8 @@ from ocs.config.settings import DiameterSettings, Listener
 from ocs.diameter.message import Message, encode_message
 from tests.support.diameter_peer import running
 from tests.support.gy import NOW_NS, SECOND, FakeService, options
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -61,14 +63,14 @@ class Server:
 
     def __enter__(self) -> "Server":
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._loop is not None
         assert self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(15)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
 
@@ -79,7 +81,7 @@ def server() -> Iterator[Server]:
 
 
 def ask(server: Server, *arguments: str) -> int:
-    return main(["client", "ccr", "--server", f"127.0.0.1:{server.port}", "--timeout", "5", *arguments])
+    return main(["client", "ccr", "--server", f"127.0.0.1:{server.port}", "--timeout", "60", *arguments])
 
 
 def test_success_is_printed_by_name_and_exits_0(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,8 +123,9 @@ def test_a_refused_client_is_told_so(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_no_server_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["client", "ccr", "--server", "127.0.0.1:9", "--timeout", "2"]) == 1
-    assert "127.0.0.1:9 cannot be reached" in capsys.readouterr().err
+    address = f"127.0.0.1:{free_port()}"
+    assert main(["client", "ccr", "--server", address]) == 1
+    assert f"{address} cannot be reached" in capsys.readouterr().err
 
 
 def test_a_silent_server_is_not_waited_for_long(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

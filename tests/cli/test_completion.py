@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from ocs.cli.main import HANDLERS, main
+from tests.support.waiting import PATIENCE_S
 
 Capture = pytest.CaptureFixture[str]
 
@@ -37,7 +38,7 @@ def test_bash_completes_commands_and_options(capsys: Capture, words: list[str], 
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     assert done.stderr == ""
     assert set(done.stdout.split()) == expected
@@ -48,7 +49,7 @@ def test_script_is_one_of_its_shell(capsys: Capture, shell: str) -> None:
     text = script(shell, capsys)
     program = shutil.which(shell)
     if program is not None:
-        subprocess.run([program, "-n", "/dev/stdin"], input=text, text=True, check=True, timeout=30)
+        subprocess.run([program, "-n", "/dev/stdin"], input=text, text=True, check=True, timeout=PATIENCE_S)
     assert "ocs" in text.splitlines()[0]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from ocs import __version__
 from ocs.cli.main import HANDLERS, build_parser, handler, main
+from tests.support.waiting import PATIENCE_S
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -22,7 +23,7 @@ def ocs(*words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "ocs", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         cwd=ROOT,
         check=False,
     )
@@ -35,7 +36,12 @@ def test_help_imports_nothing_heavy() -> None:
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT, check=True
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        cwd=ROOT,
+        check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -142,6 +148,6 @@ def test_serve_with_an_impossible_data_folder_exits_2(tmp_path: Path, capsys: Ca
 def test_closed_pipe_ends_quietly() -> None:
     script = f"{sys.executable} -m ocs check --config nowhere --json | true"
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False
+        ["bash", "-c", script], capture_output=True, text=True, timeout=PATIENCE_S, cwd=ROOT, check=False
     )
     assert done.stderr == ""

@@ -1,13 +1,13 @@
 """The commands that ask a running server: what they send, what they show, how they fail."""
 
 import json
-import socket
 from typing import Any
 
 import pytest
 
 from ocs.cli.main import main
 from tests.cli.conftest import FakeServer
+from tests.support.ports import free_port
 
 Capture = pytest.CaptureFixture[str]
 
@@ -155,8 +155,7 @@ def test_failed_call_says_why_and_exits_1(
 
 
 def test_server_that_is_not_there_is_said_clearly(capsys: Capture) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     assert main(["peer", "ls", "--server", f"127.0.0.1:{port}"]) == 1
     error = capsys.readouterr().err
     assert f"no server at 127.0.0.1:{port} (Connection refused): is `ocs serve` running there?" in error

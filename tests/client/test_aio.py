@@ -8,9 +8,10 @@ import pytest
 
 from ocs.client import CallFailed, Forbidden, NoAnswer, Unreachable
 from ocs.client.aio import AsyncClient
-from tests.rpc.front import TIMEOUT_S, Door, opened
+from tests.rpc.front import Door, opened
 from tests.rpc.test_security import Keys, secured, trusting
 from tests.rpc.test_tcp import until
+from tests.support.waiting import PATIENCE_S
 
 
 def at(door: Door, listener: str = "jsonrpc") -> str:
@@ -43,7 +44,7 @@ def test_server_asks_its_client() -> None:
         async with opened() as door, AsyncClient(at(door, "bidirectional"), handler=answer) as client:
             [known] = door.front.clients
             assert await client.call("Test.Ask", {"x": 1}) == ["Test.Back", {"x": 1}]
-            assert await known.call("Test.Back", {"x": 3}, TIMEOUT_S) == ["Test.Back", {"x": 3}]
+            assert await known.call("Test.Back", {"x": 3}, PATIENCE_S) == ["Test.Back", {"x": 3}]
             with pytest.raises(CallFailed, match="internal error"):
                 await client.call("Test.Ask", {"x": 2})
 

@@ -10,12 +10,12 @@ from typing import Self
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_i32, encode_octets, encode_u32, encode_utf8, group
 from tests.conformance.decoded import Decoded, checked
+from tests.support.waiting import PATIENCE_S
 
 CLIENT = "pgw.example.net"
 REALM = "example.net"
 SESSION = "pgw.example.net;1;1"
 ALICE_IMSI, ALICE_MSISDN = "001010000000001", "15550100001"
-LONGEST_S = 10.0
 INITIAL, UPDATE, TERMINATION, EVENT = range(1, 5)
 DATA, VOICE, SMS = "32251@3gpp.org", "ext.01.001.8.32260@3gpp.org", "32274@3gpp.org"
 
@@ -147,7 +147,7 @@ class Client:
     @classmethod
     async def connect(cls, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> Self:
         """A transport."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             name = None if tls is None else "ocs.example.net"
             return cls(*await asyncio.open_connection(*address, ssl=tls, server_hostname=name))
 
@@ -157,7 +157,7 @@ class Client:
 
     async def raw(self) -> bytes:
         """The next message."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             head = await self.reader.readexactly(4)
             return head + await self.reader.readexactly(int.from_bytes(head[1:], "big") - 4)
 
@@ -205,7 +205,7 @@ class Client:
 
     async def closed(self) -> bool:
         """Whether the server ends the connection without another message."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 return await self.reader.read(1) == b""
             except ConnectionError:

@@ -15,6 +15,7 @@ from ocs.config.settings import (
 from ocs.log import configure
 from tests.conformance.client import ALICE_IMSI, ALICE_MSISDN
 from tests.conformance.world import ALICE, RULES, World
+from tests.support.waiting import PATIENCE_S
 
 
 async def spawn(store: Path, log: Path) -> tuple[asyncio.subprocess.Process, tuple[str, int]]:
@@ -25,7 +26,7 @@ async def spawn(store: Path, log: Path) -> tuple[asyncio.subprocess.Process, tup
             stdout=asyncio.subprocess.PIPE, stderr=lines,
         )  # fmt: skip
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         port = int(await process.stdout.readline())
     return process, ("127.0.0.1", port)
 

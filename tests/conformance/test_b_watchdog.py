@@ -13,6 +13,7 @@ from tests.conformance.client import UPDATE, ccr, dpr, dwr, message
 from tests.conformance.decoded import Decoded, checked
 from tests.conformance.world import MB, World, served
 from tests.support.gy import requested, service, total, used
+from tests.support.waiting import PATIENCE_S
 
 MS = 1_000_000
 ASKING = service(10, requested(total(1_000)))
@@ -138,7 +139,7 @@ async def test_026_a_stopping_server_answers_then_sends_dpr_with_rebooting(world
 @served(DiameterSettings(timers=Timers(disconnect_answer_ns=100 * MS)))
 async def test_026_a_peer_that_does_not_answer_dpr_does_not_hold_the_stop(world: World) -> None:
     client = await world.open()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await world.agent.drain()
     assert (await client.receive()).command == 282
 

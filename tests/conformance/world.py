@@ -37,8 +37,8 @@ from ocs.config.settings import (
 from ocs.metrics import Metrics
 from ocs.policy import charging_policy, service_limits
 from tests.conformance.client import ALICE_IMSI, ALICE_MSISDN, CLIENT, Client, cer
+from tests.support.waiting import PATIENCE_S
 
-LONGEST_S = 20.0
 EUR = 1_000_000_000
 MB = 1_000_000
 ALICE = "default:alice"
@@ -281,7 +281,7 @@ class World:
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Wait until the condition holds, for a bounded time."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not await condition():  # noqa: ASYNC110 - what it looks at tells nobody
                 await asyncio.sleep(0.01)
 
@@ -303,7 +303,7 @@ def served(
     def decorate(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         async def body(path: Path | None, arguments: dict[str, Any]) -> None:
             world = World(settings, path, **more)
-            async with asyncio.timeout(3 * LONGEST_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await world.start()
                 try:
                     if not empty:

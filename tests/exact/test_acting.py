@@ -26,6 +26,7 @@ from ocs.rpc.methods.cgrates import CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from tests.support.charging import NOON_NS, TARIFF
 from tests.support.door import Counts
+from tests.support.waiting import PATIENCE_S
 
 ALICE = "t:alice"
 
@@ -229,7 +230,7 @@ async def test_a_post_is_told_again_until_it_is_taken(tmp_path: Path) -> None:
         await live.open()
         await live.threshold("ALARM")
         await live.hit()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await taken.wait()
         await live.runtime.stop()
     assert len(told) == 3
@@ -255,7 +256,7 @@ async def test_a_post_that_was_not_told_before_the_server_died_is_told_by_the_ne
         assert (await live.stored()).standing is Standing.BARRED
         live.begin()
         await live.runtime.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await taken.wait()
         await live.runtime.stop()
     assert taken.is_set()
@@ -277,7 +278,7 @@ async def test_a_silent_target_holds_up_no_other_and_is_kept_aside_and_told_late
         await live.open()
         await live.threshold("ALARM")
         await live.hit()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await taken.wait()
             while not (files := list((tmp_path / "failed_actions").glob("*.failed.json"))):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -317,7 +318,7 @@ async def test_a_mail_reaches_its_server(tmp_path: Path) -> None:
     await live.open()
     await live.threshold("MAIL")
     await live.hit()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await taken.wait()
     await live.runtime.stop()
     server.close()

@@ -20,6 +20,7 @@ from ocs.rpc.methods.cgrates import CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from tests.support.charging import ALICE, CLIENT, NOON_NS, TARIFF, initial, rg, terminate, update
 from tests.support.door import Counts
+from tests.support.waiting import PATIENCE_S
 
 ALL: tuple[DiameterSubsystem, ...] = ("attributes", "resources", "thresholds", "stats")
 BOSS = "default:boss"
@@ -56,7 +57,7 @@ class Live:
     async def ask(self, event: ChargingEvent) -> ChargingAnswer:
         answered: asyncio.Future[ChargingAnswer] = asyncio.get_running_loop().create_future()
         self.door.submit(event, answered.set_result)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return await answered
 
     async def left(self, key: str) -> int:

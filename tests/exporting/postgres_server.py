@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.test_app import free_ports
+from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 60
 DEBIAN = Path("/usr/lib/postgresql")
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB")
 
@@ -32,7 +32,20 @@ class Cluster:
         self._folder, self._user = folder, user
         (self._port,) = free_ports(1)
         self.dsn = f"postgresql://ocs@127.0.0.1:{self._port}/postgres"
-        self._run("initdb", "-N", "-U", "ocs", "-A", "trust", "--no-instructions", "-D", str(folder / "data"))
+        self._run(
+            "initdb",
+            "-N",
+            "-U",
+            "ocs",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-instructions",
+            "-D",
+            str(folder / "data"),
+        )
 
     def start(self) -> None:
         """Begin, and wait until it takes connections."""
@@ -54,9 +67,9 @@ class Cluster:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             check=True,
-            timeout=PATIENCE_S,
+            timeout=2 * PATIENCE_S,
             user=self._user if as_root else None,
-            env={**os.environ, "HOME": str(self._folder)},
+            env={**os.environ, "HOME": str(self._folder), "PGCTLTIMEOUT": str(int(PATIENCE_S))},
         )
 
 

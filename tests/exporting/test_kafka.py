@@ -11,6 +11,7 @@ from ocs.exporting.records import Row
 from ocs.exporting.sinks import SinkFailed
 from tests.exporting.kafka_broker import MESSAGE_TOO_LARGE, Broker
 from tests.exporting.test_exporting import record
+from tests.support.waiting import PATIENCE_S
 
 TOPIC = "cdrs"
 
@@ -48,11 +49,13 @@ async def test_what_the_broker_refuses_is_told() -> None:
 async def test_what_cannot_be_delivered_is_kept_and_replayed(tmp_path: Path) -> None:
     broker = Broker(TOPIC)
     await broker.start()
-    sink = KafkaSink(f"127.0.0.1:{broker.port}", TOPIC, timeout_s=1.0)
+    sink = KafkaSink(f"127.0.0.1:{broker.port}", TOPIC)
     exporter = Exporter("topic", sink, attempts=1, failed_folder=tmp_path)
     assert await deliver(exporter, [record(1)], _at_once)
     await broker.stop()
+    sink._timeout_s = 0.5
     assert not await deliver(exporter, [record(2)], _at_once)
+    sink._timeout_s = PATIENCE_S
     await broker.start()
     assert await replay(tmp_path, {"topic": exporter}) == (1, 0)
     await sink.close()

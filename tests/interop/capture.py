@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ocs.diameter.message import Message
-from tests.interop.programs import DYING_WITH_US, free_ports, until
+from tests.interop.programs import DYING_WITH_US
+from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE_S, until
 
 WARNING = 0x600000  # of _ws.expert.severity
-LONGEST_S = 30
 
 
 class Captured(NamedTuple):
@@ -74,7 +75,7 @@ class Capture:
                 sender.sendto(marker, ("127.0.0.1", self._marker_port))
             until(lambda: marker in self.file.read_bytes(), "the capture is up to date")
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(LONGEST_S)
+            self._process.wait(PATIENCE_S)
 
     def count(self, octets: bytes) -> int:
         """How often some octets went over the wire so far."""
@@ -88,7 +89,7 @@ class Capture:
             command += ["-d", f"tcp.port=={port},diameter"]
         for field in fields:
             command += ["-e", field]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
         return [(line + "\t" * len(fields)).split("\t")[: len(fields)] for line in done.stdout.splitlines()]
 
     def complaints(self, *servers: int) -> list[Complaint]:

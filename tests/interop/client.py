@@ -11,8 +11,8 @@ from ocs.diameter.codes import PROXIABLE, REQUEST, Command
 from ocs.diameter.message import Message, encode_answer, encode_message
 from tests.interop.server import REALM
 from tests.support.gy import subscription
+from tests.support.waiting import PATIENCE_S
 
-LONGEST_S = 15.0
 INITIAL, UPDATE, TERMINATION, EVENT = 1, 2, 3, 4
 DATA, VOICE, SMS = "32251@3gpp.org", "32260@3gpp.org", "32274@3gpp.org"
 
@@ -31,7 +31,7 @@ class Client:
         self.is_over = False
         self._ids = itertools.count(1)
         self._octets = b""
-        self._socket = socket.create_connection(("127.0.0.1", port), LONGEST_S)
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         self.capabilities = self.ask(self.cer())
         assert result_of(self.capabilities) == 2001
 
@@ -153,7 +153,7 @@ class Client:
         except TimeoutError:
             pass  # nobody has asked anything
         finally:
-            self._socket.settimeout(LONGEST_S)
+            self._socket.settimeout(PATIENCE_S)
 
     def answer(self, request: Message, code: int) -> None:
         """Answer a request of the other side."""

@@ -11,9 +11,9 @@ from ocs.diameter.describe import describe
 from ocs.diameter.dictionary import standard
 from ocs.diameter.message import Message
 from tests.interop.programs import filled
+from tests.support.waiting import PATIENCE_S
 
 HERE = Path(__file__).parent / "freediameter"
-LONGEST_S = 30
 LIBRARIES = ("-lfdcore", "-lfdproto", "-lpthread")
 
 
@@ -25,7 +25,7 @@ def make_certificate(folder: Path, name: str) -> None:
         [*key, *files, "-days", "2", "-subj", f"/CN={name}"],
         check=True,
         capture_output=True,
-        timeout=LONGEST_S,
+        timeout=PATIENCE_S,
     )
 
 
@@ -37,7 +37,7 @@ def judged(frames: Iterable[bytes], folder: Path) -> list[str]:
         make_certificate(work, "judge.test.invalid")
         source = ["-o", str(work / "judge.fdx"), str(HERE / "judge.c")]
         flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
-        subprocess.run(["gcc", *flags, *source, *LIBRARIES], check=True, timeout=LONGEST_S)
+        subprocess.run(["gcc", *flags, *source, *LIBRARIES], check=True, timeout=PATIENCE_S)
     return _complaints(list(frames), work)
 
 
@@ -48,7 +48,7 @@ def _complaints(frames: list[bytes], work: Path) -> list[str]:
     config = work / "judge.conf"
     config.write_text(filled(HERE / "judge.conf", folder=work, messages=messages, verdicts=verdicts))
     command = ["freeDiameterd", "-c", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = verdicts.read_text().splitlines()
     assert len(lines) == len(frames), "there is a verdict on every message"

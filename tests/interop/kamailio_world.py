@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.interop.programs import Program, free_ports, is_listening, until
+from tests.interop.programs import Program, is_listening
+from tests.support.ports import free_ports
+from tests.support.waiting import until
 
 HERE = Path(__file__).parent / "kamailio_evapi"
 SCENARIOS = HERE, Path(__file__).parent / "kamailio"
@@ -85,7 +87,7 @@ class World:
 
     def over(self, call: Program, caller: str) -> None:
         """Wait until a call has ended as its scenario says, and its session with it."""
-        status = call.wait(25)
+        status = call.wait()
         assert status == 0, f"sipp ended with {status}\n{call.output()[-3000:]}"
         until(lambda: not self.server.sessions(caller), "the session is closed")
 

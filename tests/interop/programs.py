@@ -4,45 +4,14 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-LONGEST_S = 20.0
-END_S = 3.0
-POLL_S = 0.02
+from tests.support.waiting import PATIENCE_S, until
+
+END_S = 3.0  # for ending in order; then it has to
 DYING_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # also where the tests are killed before they can clean up
-
-
-def until(condition: Callable[[], bool], what: str, longest_s: float = LONGEST_S) -> None:
-    """Wait for something that happens in another program; AssertionError says what did not."""
-    deadline = time.monotonic() + longest_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {longest_s} s: {what}"
-        time.sleep(POLL_S)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody has, neither for TCP nor for UDP."""
-    found: dict[int, tuple[socket.socket, socket.socket]] = {}
-    try:
-        while len(found) < count:
-            stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            stream.bind(("127.0.0.1", 0))
-            datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            port = stream.getsockname()[1]
-            found[port] = stream, datagram
-            try:
-                datagram.bind(("127.0.0.1", port))
-            except OSError:
-                for each in found.pop(port):
-                    each.close()
-        return list(found)
-    finally:
-        for pair in found.values():
-            for each in pair:
-                each.close()
 
 
 def is_listening(port: int) -> bool:
@@ -80,7 +49,7 @@ class Program:
         """What it has printed so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def until(self, condition: Callable[[], bool], what: str, longest_s: float = LONGEST_S) -> None:
+    def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for a condition; a program that has ended meanwhile fails at once, with its output."""
 
         def is_done() -> bool:
@@ -89,18 +58,18 @@ class Program:
             return met
 
         try:
-            until(is_done, what, longest_s)
+            until(is_done, what)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output()[-4000:]}") from None
 
-    def wait(self, longest_s: float) -> int:
-        """Its exit status."""
-        return self.process.wait(longest_s)
+    def wait(self) -> int:
+        """Its exit status, when it has ended by itself."""
+        return self.process.wait(PATIENCE_S)
 
     def kill(self) -> None:
         """End it, and what it has started, without a warning."""
         self._signal(signal.SIGKILL)
-        self.process.wait(END_S)
+        self.process.wait(PATIENCE_S)
 
     def ask_to_end(self) -> None:
         """Tell it to end in order."""

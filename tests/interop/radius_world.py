@@ -5,8 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Protocol
 
-from tests.interop.programs import Program, filled, free_ports
+from tests.interop.programs import Program, filled
 from tests.interop.server import TEMPLATES, Server
+from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE_S
 
 HERE = Path(__file__).parent / "radius"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "radius"
@@ -69,7 +71,7 @@ def radclient(port: int, command: str, *packets: str, secret: str = SECRET, time
         input="\n\n".join(packets) + "\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     return Said(done)
@@ -148,7 +150,7 @@ class SipProxy:
         lasting = "-d", seconds * 1_000, "-m", 1, "-inf", users, "-p", port
         target = f"127.0.0.1:{self.sip_port}"
         scenario = HERE / ("refused.xml" if is_refused else "caller.xml")
-        return self._sipp("caller", "-sf", scenario, *lasting, target).wait(30)
+        return self._sipp("caller", "-sf", scenario, *lasting, target).wait()
 
     def end(self) -> None:
         """Stop everything."""

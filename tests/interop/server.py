@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ocs.cli.jsonrpc import call
-from tests.interop.programs import Program, filled, free_ports, is_listening
+from tests.interop.programs import Program, filled, is_listening
+from tests.support.ports import free_ports
 
 TEMPLATES = Path(__file__).parent / "ocs"
 PROJECT = Path(__file__).parents[2]

@@ -12,15 +12,16 @@ from ocs.diameter.message import Message
 from tests.interop.capture import Capture, sent_by
 from tests.interop.client import INITIAL, TERMINATION, UPDATE, Client, result_of
 from tests.interop.freediameter_rules import judged, make_certificate
-from tests.interop.programs import Program, filled, free_ports
+from tests.interop.programs import Program, filled
 from tests.interop.server import HOST, Server
 from tests.support.gy import requested, service, total, used
+from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.peer
 
 HERE = Path(__file__).parent / "freediameter"
 AGENT = "dra.test.invalid"
-WATCHDOG_S = 20.0
 SESSIONS = range(1120, 1140)
 WATCHDOG_ANSWER = bytes.fromhex("00000118" + "00000000")  # no flags, command 280, application 0
 
@@ -167,7 +168,7 @@ def test_a_request_of_the_server_reaches_the_client_behind_the_agent(
         assert request.octets(avps.SESSION_ID) == session.encode()
         assert request.octets(avps.DESTINATION_HOST) == client.host.encode()
         client.answer(request, code)
-        assert asked.result(10)["answer"] == meaning
+        assert asked.result(PATIENCE_S)["answer"] == meaning
         client.ask(client.ccr(TERMINATION, 1, session=name))
 
 
@@ -192,7 +193,7 @@ def test_an_idle_connection_is_watched_and_lives(relayed: Relayed) -> None:
             client.answer_what_comes(0.1)
             return relayed.capture.count(WATCHDOG_ANSWER) > answered
 
-        relayed.agent.until(is_watched, "a watchdog between freeDiameter and the server", WATCHDOG_S)
+        relayed.agent.until(is_watched, "a watchdog between freeDiameter and the server")
         assert result_of(client.ask(client.ccr(INITIAL, 0, asking(), session="idle"))) == 2001
         assert result_of(client.ask(client.ccr(TERMINATION, 1, session="idle"))) == 2001
 

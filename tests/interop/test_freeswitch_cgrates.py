@@ -15,8 +15,10 @@ import pytest
 from ocs.cli.jsonrpc import CallError, call
 from tests.agents.freeswitch import recorded
 from tests.agents.freeswitch.replay import EVENTS, event_bytes, reply_bytes
-from tests.interop.programs import Program, free_ports, is_listening, until
+from tests.interop.programs import Program, is_listening
 from tests.interop.server import PROJECT
+from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE_S, until
 
 EXAMPLES = PROJECT / "docs" / "examples" / "cgrates"
 TENANT = "cgrates.org"
@@ -33,7 +35,7 @@ class TcpSwitch:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
 
     async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -45,7 +47,7 @@ class TcpSwitch:
 
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         events = [event for event in recorded.events("01-answered-plain") if event["Event-Name"] in EVENTS]
@@ -132,7 +134,7 @@ def test_a_recorded_call_is_charged_by_a_process(tmp_path: Path, switch: TcpSwit
             {"Content-Type": "application/json"},
         )
         for _ in range(2):
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
                 assert response.status == 200
         assert len(_records(address)) == 2
     finally:

@@ -15,8 +15,10 @@ import pytest
 from ocs.agents.kamailio.mapping import duration_ns
 from ocs.cli.jsonrpc import CallError, call
 from tests.interop.kamailio_world import CALLED, World
-from tests.interop.programs import Program, free_ports, is_listening, until
+from tests.interop.programs import Program, is_listening
 from tests.interop.server import PROJECT
+from tests.support.ports import free_ports
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.peer
 
@@ -147,7 +149,7 @@ def test_a_call_is_cut_when_its_credit_is_used_up(world: CgratesWorld) -> None:
     until(lambda: world.server.sessions("1003") != [], "the call has been answered")
     began = time.monotonic()
     world.server.set_money("1003", 0.001)  # six of the 65 s it was promised are debited, and one is left
-    assert call.wait(15) == 0, call.output()[-3000:]
+    assert call.wait() == 0, call.output()[-3000:]
     assert 6 < time.monotonic() - began < 8
     world.over(call, "1003")
     assert world.server.nanos("1003") == 0
@@ -181,7 +183,7 @@ def test_without_the_server_a_call_ends_at_its_limit_and_is_not_billed_on(world:
     call = world.call("network_ends", "1005")
     until(lambda: world.server.sessions("1005") != [], "the call has been answered")
     world.server.kill()
-    assert call.wait(15) == 0, "Kamailio ends it by itself"
+    assert call.wait() == 0, "Kamailio ends it by itself"
     world.server.start()
     world.until_connected()
     world.over(call, "1005")
@@ -202,7 +204,7 @@ def test_a_call_whose_proxy_dies_is_paid_for_until_then(world: CgratesWorld) -> 
     until(lambda: not world.server.sessions("1007"), "the call has been missed")
     seconds = world.paid("1007", before)
     assert lasted_s - 1.5 < seconds < lasted_s + 1, "it was alive for so long"
-    assert call.wait(15) == 0
+    assert call.wait() == 0
     assert world.paid("1007", before) == seconds, "and nothing more"
 
 
@@ -210,7 +212,7 @@ def test_a_message_is_paid_for_before_it_is_delivered(world: CgratesWorld) -> No
     world.use_callee("message_receiver")
     before = world.server.nanos("1008")
     call = world.call("message", "1008")
-    assert call.wait(15) == 0, call.output()[-3000:]
+    assert call.wait() == 0, call.output()[-3000:]
     assert world.server.nanos("1008") == before - 50_000_000
     (record,) = world.server.records("1008")
     assert (record["ToR"], str(record["Cost"])) == ("*sms", "0.05")

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.interop.kamailio_world import CALLED, HERE, World
-from tests.interop.programs import filled, free_ports, until
+from tests.interop.programs import filled
 from tests.interop.server import NANOS_PER_SECOND, TEMPLATES, Server
+from tests.support.ports import free_ports
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.peer
 
@@ -102,7 +104,7 @@ def test_a_call_is_cut_when_its_credit_is_used_up(world: ExactWorld) -> None:
     began = time.monotonic()
     booked = world.server.call("AccountAdjust", account="1003", amount="-0.06")
     assert booked["after"] == {"nanos": 5 * NANOS_PER_SECOND}, "of what the call was promised, most is gone"
-    assert call.wait(15) == 0, call.output()[-3000:]
+    assert call.wait() == 0, call.output()[-3000:]
     assert 4 < time.monotonic() - began < 6, "five seconds, and less than one more"
     world.over(call, "1003")
     assert world.server.money("1003") == (0, 0)
@@ -154,7 +156,7 @@ def test_without_the_server_a_call_ends_at_its_limit_and_is_not_billed_on(world:
     until(lambda: world.server.has_started("1005"), "the call has been answered")
     began = time.monotonic()
     world.server.kill()
-    assert call.wait(15) == 0, "Kamailio ends it by itself"
+    assert call.wait() == 0, "Kamailio ends it by itself"
     assert 2 < time.monotonic() - began < 5
     world.server.start()
     world.until_connected()
@@ -175,7 +177,7 @@ def test_a_call_whose_proxy_dies_is_paid_for_until_then(world: ExactWorld) -> No
     until(lambda: not world.server.sessions("1007"), "the call has been missed")
     seconds = paid(world.server, "1007", before)
     assert lasted_s - 1 < seconds < lasted_s + 1, "it was alive for so long"
-    assert call.wait(15) == 0
+    assert call.wait() == 0
     assert paid(world.server, "1007", before) == seconds, "and nothing more"
 
 
@@ -183,7 +185,7 @@ def test_a_message_is_paid_for_before_it_is_delivered(world: ExactWorld) -> None
     world.use_callee("message_receiver")
     before, _ = world.server.money("1008")
     call = world.call("message", "1008")
-    assert call.wait(15) == 0, call.output()[-3000:]
+    assert call.wait() == 0, call.output()[-3000:]
     assert world.server.money("1008") == (before - MESSAGE_NANOS, 0)
     (record,) = world.server.records("1008")
     assert (record["service"], record["called"], record["cost_nanos"]) == ("sms", CALLED, MESSAGE_NANOS)

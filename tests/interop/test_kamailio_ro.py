@@ -10,8 +10,10 @@ from ocs.diameter.avp import RawAvp, decode_u32
 from ocs.diameter.message import Message
 from tests.interop.capture import Capture, sent_by
 from tests.interop.freediameter_rules import judged
-from tests.interop.programs import Program, filled, free_ports, until
+from tests.interop.programs import Program, filled
 from tests.interop.server import NANOS_PER_SECOND, Server
+from tests.support.ports import free_ports
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.peer
 
@@ -66,7 +68,7 @@ class Ims:
 
     def over(self, call: Program, *callers: str) -> None:
         """Wait until calls have ended as their scenario says, and their sessions with them."""
-        status = call.wait(45)
+        status = call.wait()
         assert status == 0, f"sipp ended with {status}\n{call.output()[-3000:]}"
         until(lambda: not any(map(self.server.sessions, callers)), "the sessions are closed")
 

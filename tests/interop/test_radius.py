@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.capture import Capture
-from tests.interop.programs import until
 from tests.interop.radius_world import SECRET, FreeRadius, RadiusServer, SipProxy, radclient
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.peer
 
@@ -51,12 +51,14 @@ def complaints(capture: Capture, *ports: int) -> str:
     for port in ports:
         command += ["-d", f"udp.port=={port},radius"]
     bad = "_ws.malformed || radius.authenticator.invalid==1 || _ws.expert.severity >= 0x600000"
-    seen = subprocess.run([*command, "-Y", "radius"], capture_output=True, text=True, timeout=30, check=True)
-    assert len(seen.stdout.splitlines()) > 10, "it has seen the conversation"
-    done = subprocess.run(
-        [*command, "-Y", f"radius && ({bad})"], capture_output=True, text=True, timeout=30, check=True
-    )
-    return done.stdout
+    told = []
+    for wanted in ("radius", f"radius && ({bad})"):
+        done = subprocess.run(
+            [*command, "-Y", wanted], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        )
+        told.append(done.stdout)
+    assert len(told[0].splitlines()) > 10, "it has seen the conversation"
+    return told[1]
 
 
 def test_radclient_is_let_in_by_every_method_and_charged_and_wireshark_has_nothing_to_say(

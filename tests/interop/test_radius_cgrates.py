@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from ocs.cli.jsonrpc import CallError, call
-from tests.interop.programs import Program, free_ports, is_listening, until
+from tests.interop.programs import Program, is_listening
 from tests.interop.radius_world import FreeRadius, SipProxy, radclient
 from tests.interop.server import PROJECT
+from tests.support.ports import free_ports
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.peer
 
@@ -168,5 +170,5 @@ def test_a_mistake_in_the_section_is_told_with_its_key(tmp_path: Path) -> None:
     ended = Program(
         [sys.executable, "-m", "ocs", "cgrates", "-config_path", tmp_path], tmp_path / "log", PROJECT
     )
-    assert ended.wait(20) == 2
+    assert ended.wait() == 2
     assert "radius_agent.request_processors[0].reply_fields[0].type: *magic is not offered" in ended.output()

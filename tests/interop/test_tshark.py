@@ -222,7 +222,7 @@ def conversation(tmp_path_factory: pytest.TempPathFactory) -> Conversation:
             server.program.ask_to_end()
             said["DPR"] = client.receive_request(Command.DISCONNECT_PEER)
             client.answer(said["DPR"], 2001)
-            server.program.wait(10)
+            server.program.wait()
     finally:
         capture.end()
         server.end()

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from tests.test_app import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S
+from tests.test_app import ROOT
 
 ON = ["*internal"]
-PATIENCE_S = 30
 ACCOUNTS = ("customer", "carrier", "reseller")
 FOLDER = {
     "Destinations.csv": "DE,49\n",

@@ -29,8 +29,8 @@ from ocs.metrics import Metrics
 from ocs.policy import charging_policy
 from tests.replay.recordings import Recording
 from tests.replay.wire import Packet
+from tests.support.waiting import PATIENCE_S
 
-LONGEST_S = 10.0
 SECOND_NS = 1_000_000_000
 NANOS_PER_SECOND = 1_000_000  # of a call
 NANOS_PER_MESSAGE = 50_000_000
@@ -159,7 +159,7 @@ async def running(
     try:
         yield world
     finally:
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             await asyncio.gather(*[agent.drain() for agent in world.agents])
 
 
@@ -173,7 +173,7 @@ class Player:
 
     async def play(self, recording: Recording) -> list[Exchange]:
         """Every request of a recording with what it got; the connections are closed at the end."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             for node, packets in recording.bursts:
                 await self.send(packets, node)
             await self.close()
@@ -216,7 +216,7 @@ class Player:
 
 
 async def _receive(reader: asyncio.StreamReader) -> Packet:
-    async with asyncio.timeout(LONGEST_S):
+    async with asyncio.timeout(PATIENCE_S):
         head = await reader.readexactly(4)
         return Packet(head + await reader.readexactly(int.from_bytes(head[1:], "big") - 4))
 

@@ -16,8 +16,8 @@ from ocs.rpc.later import Later
 from ocs.rpc.registry import Registry, Role
 from ocs.rpc.tasks import Tasks
 from ocs.rpc.tcp import TcpLimits
+from tests.support.waiting import PATIENCE_S
 
-TIMEOUT_S = 10
 LINE = 1 << 20
 HERE = Endpoint("127.0.0.1", 0)
 Params = dict[str, Any]
@@ -58,7 +58,7 @@ def fail(context: State, params: Params) -> str:
 async def ask(context: State, params: Params, caller: Caller) -> object:
     """Ask the caller back on its own connection."""
     assert caller.client is not None, "the connection goes both ways"
-    return await caller.client.call("Test.Back", params, TIMEOUT_S)
+    return await caller.client.call("Test.Back", params, PATIENCE_S)
 
 
 def registry() -> Registry:
@@ -97,7 +97,7 @@ class Wire:
 
     async def receive(self) -> Any:
         """The next object; None at the end."""
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             line = await self.reader.readline()
         return json.loads(line) if line else None
 
@@ -125,10 +125,10 @@ async def opened(
     front = FrontDoor(dispatcher, listeners or Listeners(HERE, HERE, HERE), limits=limits, **options)
     await front.start()
     try:
-        async with asyncio.timeout(3 * TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             yield Door(front, state)
     finally:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             await front.close()
             await state.finish(1.0)
             await front.end()

@@ -10,7 +10,8 @@ from ocs.charging.money import NANOS
 from ocs.charging.store import Done, Store, StoreUnavailable, VersionConflict
 from ocs.charging.store.memory import MemoryStore
 from ocs.charging.store.sqlite import SqliteStore
-from tests.rpc.world import TIMEOUT_S, World, running
+from tests.rpc.world import World, running
+from tests.support.waiting import PATIENCE_S
 
 TOPUP = {"account": "1001", "amount": "5", "id": "pay-1"}
 
@@ -93,7 +94,7 @@ def test_reference_is_remembered_on_disk(tmp_path: Path) -> None:
             return dict(answers[0])
 
     async def body() -> None:
-        async with asyncio.timeout(3 * TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             results = []
             for is_new in (True, False):
                 store = SqliteStore(tmp_path / "ocs.db")

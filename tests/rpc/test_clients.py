@@ -7,12 +7,13 @@ import aiohttp
 import pytest
 
 from ocs.rpc.clients import QUIET_S, Client, ClientError, ClientGone, ClientRefused
-from tests.rpc.front import TIMEOUT_S, Door, Wire, opened
+from tests.rpc.front import Door, Wire, opened
+from tests.support.waiting import PATIENCE_S
 
 
 async def only_client(door: Door) -> Client:
     """The one connection that can be asked, once it is there."""
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not len(door.front.clients):  # noqa: ASYNC110 - what other tasks do has no event
             await asyncio.sleep(0)
     [client] = door.front.clients
@@ -25,7 +26,7 @@ def test_server_asks_with_ids_of_its_own_and_hears_the_answer() -> None:
             wire = await door.connect("bidirectional")
             client = await only_client(door)
             for number in (1, 2):
-                asked = asyncio.create_task(client.call("SessionSv1.GetActiveSessionIDs", "", TIMEOUT_S))
+                asked = asyncio.create_task(client.call("SessionSv1.GetActiveSessionIDs", "", PATIENCE_S))
                 request = await wire.receive()
                 assert request == {"method": "SessionSv1.GetActiveSessionIDs", "params": [""], "id": number}
                 wire.send(b'{ "error": null, "result": [ ], "id": %d }' % number)
@@ -40,7 +41,7 @@ def test_client_that_says_no_goes_or_keeps_silent_is_told_apart() -> None:
         async with opened() as door:
             wire = await door.connect("bidirectional")
             client = await only_client(door)
-            asked = asyncio.create_task(client.call("A.B", {}, TIMEOUT_S))
+            asked = asyncio.create_task(client.call("A.B", {}, PATIENCE_S))
             name = (await wire.receive())["id"]
             wire.send({"id": name, "error": "Unknown Method", "result": None})
             with pytest.raises(ClientRefused, match="Unknown Method"):
@@ -48,14 +49,14 @@ def test_client_that_says_no_goes_or_keeps_silent_is_told_apart() -> None:
             with pytest.raises(TimeoutError):
                 await client.call("A.B", {}, 0.01)
             assert client.waiting == 0
-            asked = asyncio.create_task(client.call("A.B", {}, TIMEOUT_S))
+            asked = asyncio.create_task(client.call("A.B", {}, PATIENCE_S))
             await wire.receive()
             await wire.receive()
             await wire.close()
             with pytest.raises(ClientGone):
                 await asked
             with pytest.raises(ClientGone):
-                await client.call("A.B", {}, TIMEOUT_S)
+                await client.call("A.B", {}, PATIENCE_S)
             assert len(door.front.clients) == 0
             assert door.front.clients.get(client.number) is None
 
@@ -85,7 +86,7 @@ def test_request_keeps_a_distance_from_the_reply_before_it() -> None:
             loop = asyncio.get_running_loop()
             assert (await wire.call("Echo", {}))["error"] is None
             replied_s = client.replied_s
-            asked = asyncio.create_task(client.call("A.B", {}, TIMEOUT_S))
+            asked = asyncio.create_task(client.call("A.B", {}, PATIENCE_S))
             assert (await wire.receive())["method"] == "A.B"
             assert loop.time() - replied_s >= QUIET_S
             wire.send({"id": 1, "result": "OK"})
@@ -141,11 +142,11 @@ def test_client_that_sends_no_more_cannot_be_asked_but_is_answered() -> None:
             client = await only_client(door)
             wire.send({"method": "Test.Wait", "params": [{}], "id": 1})
             wire.writer.write_eof()
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while client.is_open or not door.state.waiting:  # noqa: ASYNC110 - the transport has no event
                     await asyncio.sleep(0)
             with pytest.raises(ClientError):
-                await client.call("A.B", {}, TIMEOUT_S)
+                await client.call("A.B", {}, PATIENCE_S)
             door.state.waiting[0].set("done")
             assert (await wire.receive())["result"] == "done"
             assert await wire.receive() is None
@@ -160,10 +161,10 @@ def test_websocket_goes_both_ways() -> None:
             host, port = door.front.addresses["http"]
             async with http.ws_connect(f"http://{host}:{port}/ws") as socket:
                 await socket.send_json({"method": "Test.Ask", "params": [{"x": 1}], "id": 9})
-                asked = await socket.receive_json(timeout=TIMEOUT_S)
+                asked = await socket.receive_json(timeout=PATIENCE_S)
                 assert asked == {"method": "Test.Back", "params": [{"x": 1}], "id": 1}
                 await socket.send_json({"id": 1, "result": {"ok": True}, "error": None})
-                answer = await socket.receive_json(timeout=TIMEOUT_S)
+                answer = await socket.receive_json(timeout=PATIENCE_S)
                 assert answer == {"id": 9, "result": {"ok": True}, "error": None}
                 assert len(door.front.clients) == 1
 

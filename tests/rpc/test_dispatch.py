@@ -8,12 +8,13 @@ import structlog
 
 from ocs.charging.store import StoreUnavailable
 from ocs.rpc.tcp import PER_TURN, TcpLimits
-from tests.rpc.front import TIMEOUT_S, Door, opened
+from tests.rpc.front import Door, opened
+from tests.support.waiting import PATIENCE_S
 
 
 async def waiting(door: Door, count: int) -> None:
     """So many requests wait for their answers."""
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while len(door.state.waiting) < count:  # noqa: ASYNC110 - what other tasks do has no event
             await asyncio.sleep(0)
 
@@ -120,7 +121,7 @@ def test_long_messages_under_way_have_a_limit_together() -> None:
             first, second, third = [await door.connect() for _ in range(3)]
             start = b'{"method":"Test.Echo","params":[{"a":"' + b"x" * 300_000
             first.send(start)
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while door.front.tcp.buffered_octets < 300_000:  # noqa: ASYNC110 - the transport has no event
                     await asyncio.sleep(0)
             second.send(
@@ -169,7 +170,7 @@ def test_envelope_is_read_as_go_does(message: bytes, answer: object) -> None:
         async with opened() as door:
             wire = await door.connect()
             wire.send(message)
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 line = await wire.reader.readline()
             if answer is None:  # the id comes back as it was written
                 assert line.startswith(b'{"id":' + message.rpartition(b'"id":')[2].rstrip(b"}") + b",")

@@ -21,6 +21,7 @@ from ocs.rpc.methods.cgrates.exact_accounts import ExactAccounts
 from ocs.rpc.methods.ocs_v1 import all as ocs_v1
 from ocs.rpc.registry import Registry
 from tests.rpc.world import catalogue, settings
+from tests.support.waiting import PATIENCE_S
 
 TENANT = "cgrates.org"
 S = 1_000_000_000
@@ -42,7 +43,7 @@ class Portal:
         """The whole answer."""
         name = method if "." in method else f"APIerSv1.{method}"
         frame = msgspec.json.encode({"method": name, "params": [params], "id": 1})
-        answer = await asyncio.wait_for(self._dispatcher.start(frame, Caller("127.0.0.1:1")), 10)
+        answer = await asyncio.wait_for(self._dispatcher.start(frame, Caller("127.0.0.1:1")), PATIENCE_S)
         assert answer is not None
         found: dict[str, Any] = msgspec.json.decode(answer)
         return found

@@ -15,9 +15,10 @@ from ocs.rpc.front import Listeners
 from ocs.rpc.tcp import SECOND_NS, TcpLimits
 from ocs.rpc.tls import ServerTls
 from tests.agents.diameter.test_listening import certificate
-from tests.rpc.front import HERE, TIMEOUT_S, Door, Wire, opened
+from tests.rpc.front import HERE, Door, Wire, opened
 from tests.rpc.test_security import trusting
 from tests.rpc.test_tcp import until
+from tests.support.waiting import PATIENCE_S
 
 LISTENERS = ("jsonrpc", "bidirectional", "jsonrpc_tls")
 ECHO = json.dumps({"method": "Test.Echo", "params": [{"a": '}{\\"'}], "id": 1}).encode()
@@ -223,7 +224,7 @@ def test_websocket_with_nonsense_is_told_and_goes_on(text: str) -> None:
                 await socket.send_str(text)
                 for each in (socket, neighbour):
                     await each.send_json({"method": "Test.Echo", "params": [{}], "id": 9})
-                    while (answer := await each.receive_json(timeout=TIMEOUT_S)).get("id") != 9:
+                    while (answer := await each.receive_json(timeout=PATIENCE_S)).get("id") != 9:
                         assert answer["error"]
                     assert answer == {"id": 9, "result": {}, "error": None}
 

@@ -12,7 +12,8 @@ from ocs.charging.events import Identity
 from ocs.charging.store import StoreUnavailable
 from ocs.charging.store.memory import MemoryStore
 from ocs.rpc.feed import LISTENERS
-from tests.rpc.world import MSISDN, TIMEOUT_S, World, browser, in_world, running
+from tests.rpc.world import MSISDN, World, browser, in_world, running
+from tests.support.waiting import PATIENCE_S
 
 PING = {"method": "OcsV1.Ping", "params": [{}], "id": 1}
 PONG = {"id": 1, "result": "Pong", "error": None}
@@ -169,13 +170,13 @@ async def test_websocket_is_answered(world: World) -> None:
     async with browser(world) as http, http.ws_connect("/ws") as socket:
         for number in range(200):
             await socket.send_json(PING | {"id": number})
-        names = {(await socket.receive_json(timeout=TIMEOUT_S))["id"] for _ in range(200)}
+        names = {(await socket.receive_json(timeout=PATIENCE_S))["id"] for _ in range(200)}
         assert names == set(range(200))
         for broken in ("[" * 1_000, "", "{]", "{}{}"):
             await socket.send_str(broken)
-            assert (await socket.receive_json(timeout=TIMEOUT_S))["error"]
+            assert (await socket.receive_json(timeout=PATIENCE_S))["error"]
         await socket.send_json(PING)
-        assert await socket.receive_json(timeout=TIMEOUT_S) == PONG
+        assert await socket.receive_json(timeout=PATIENCE_S) == PONG
 
 
 @pytest.mark.parametrize("message", [b"\x00\x01", "x" * (2 << 20)])
@@ -189,15 +190,15 @@ async def test_websocket_with_what_it_may_not_send_is_closed_alone(
                 await socket.send_bytes(message)
             else:
                 await socket.send_str(message)
-            closing = await socket.receive(timeout=TIMEOUT_S)
+            closing = await socket.receive(timeout=PATIENCE_S)
             assert closing.type is aiohttp.WSMsgType.CLOSE
         await neighbour.send_json(PING)
-        assert await neighbour.receive_json(timeout=TIMEOUT_S) == PONG
+        assert await neighbour.receive_json(timeout=PATIENCE_S) == PONG
 
 
 async def event(answer: aiohttp.ClientResponse) -> tuple[str, Any]:
     """The next event of the feed."""
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(PATIENCE_S):
         name = (await answer.content.readline()).decode().removeprefix("event: ").strip()
         data = json.loads((await answer.content.readline()).decode().removeprefix("data: "))
         assert await answer.content.readline() == b"\n"
@@ -251,7 +252,7 @@ async def test_pages_that_listen_are_bounded_and_let_go(world: World) -> None:
             assert refused.status == 503
         for answer in answers:
             answer.close()
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 async with http.get("/events") as again:
                     if again.status == 200:
@@ -275,7 +276,7 @@ async def test_connection_that_asks_for_nothing_is_ended(world: World) -> None:
     front.sweep(now_ns + front.service.limits.head_ns // 2)
     assert not reader.at_eof()
     front.sweep(now_ns + 2 * front.service.limits.head_ns)
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert await reader.read() == b""
     writer.close()
 
@@ -286,9 +287,9 @@ def test_stop_ends_pages_and_sockets() -> None:
             answer = await http.get("/events")
             assert (await event(answer))[0] == "snapshot"
             await world.server.stop()
-            closing = await socket.receive(timeout=TIMEOUT_S)
+            closing = await socket.receive(timeout=PATIENCE_S)
             assert (closing.type, closing.data) == (aiohttp.WSMsgType.CLOSE, 1001)
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 assert b"snapshot" not in await answer.content.read()
             answer.close()
 

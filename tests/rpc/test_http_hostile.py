@@ -12,9 +12,10 @@ import pytest
 
 from ocs.rpc.front import Listeners
 from ocs.rpc.http_limits import SECOND_NS, HttpLimits
-from tests.rpc.front import HERE, TIMEOUT_S, Door, Wire, opened
+from tests.rpc.front import HERE, Door, Wire, opened
 from tests.rpc.test_hostile import fuzzed
 from tests.rpc.test_tcp import until
+from tests.support.waiting import PATIENCE_S
 
 Test = Callable[[Door, aiohttp.ClientSession], Awaitable[None]]
 CALL = {"method": "Test.Echo", "params": [{}], "id": 1}
@@ -37,7 +38,7 @@ def beside(test: Test, limits: HttpLimits | None = None) -> None:
                     async with neighbour.post("/jsonrpc", json=CALL | {"id": name}) as answer:
                         assert (await answer.json())["id"] == name
                     await socket.send_json(CALL | {"id": name})
-                    assert (await socket.receive_json(timeout=TIMEOUT_S))["id"] == name
+                    assert (await socket.receive_json(timeout=PATIENCE_S))["id"] == name
                     if name == "before":
                         async with aiohttp.ClientSession(url) as client:
                             await test(door, client)
@@ -52,7 +53,7 @@ def request(body: bytes) -> bytes:
 
 async def answer_of(wire: Wire) -> tuple[int, bytes]:
     """Status and body of the next answer."""
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(PATIENCE_S):
         head = (await wire.reader.readuntil(b"\r\n\r\n")).decode()
         length = int(head.casefold().partition("content-length: ")[2].partition("\r\n")[0])
         return int(head.split()[1]), await wire.reader.readexactly(length)
@@ -60,7 +61,7 @@ async def answer_of(wire: Wire) -> tuple[int, bytes]:
 
 async def is_ended(wire: Wire) -> bool:
     """Whether the server has closed a connection, whatever it said before."""
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(PATIENCE_S):
         with contextlib.suppress(ConnectionError):  # an end that is no goodbye is an end too
             await wire.reader.read()
     wire.writer.close()
@@ -226,7 +227,7 @@ def test_messages_of_a_websocket_wait_for_their_second() -> None:
             began_s = asyncio.get_running_loop().time()
             for number in range(120):
                 await socket.send_json(CALL | {"id": number})
-            assert [(await socket.receive_json(timeout=TIMEOUT_S))["id"] for _ in range(120)] == list(
+            assert [(await socket.receive_json(timeout=PATIENCE_S))["id"] for _ in range(120)] == list(
                 range(120)
             )
             assert asyncio.get_running_loop().time() - began_s > 0.15  # 100 at once, then one every 10 ms
@@ -263,7 +264,7 @@ def test_interleaved_pieces_are_put_together_each_for_itself() -> None:
         for number, wire in enumerate(posts):
             assert json.loads((await answer_of(wire))[1])["id"] == number
         for number, wire in enumerate(sockets):
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 kind, length = await wire.reader.readexactly(2)
                 assert (kind, json.loads(await wire.reader.readexactly(length))["id"]) == (0x81, number)
         for wire in wires:
@@ -347,7 +348,7 @@ def test_fuzzed_envelopes_are_answered(seed: int) -> None:
             for _ in range(40):
                 await socket.send_str(fuzzed(chance).decode("utf-8", "replace"))
             await socket.send_json(CALL | {"id": "last"})
-            while (told := await socket.receive_json(timeout=TIMEOUT_S)) != {
+            while (told := await socket.receive_json(timeout=PATIENCE_S)) != {
                 "id": "last",
                 "result": {},
                 "error": None,

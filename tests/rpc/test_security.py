@@ -26,7 +26,8 @@ from ocs.rpc.keys import ID_OCTETS, SECRET_OCTETS, Key, KeysError, find, make
 from ocs.rpc.tcp import TcpLimits
 from ocs.rpc.tls import ServerTls
 from tests.agents.diameter.test_listening import certificate
-from tests.rpc.front import HERE, TIMEOUT_S, Door, opened
+from tests.rpc.front import HERE, Door, opened
+from tests.support.waiting import PATIENCE_S
 
 SECOND_NS = 10**9
 AT_NS = 1_800_000_000 * SECOND_NS
@@ -142,7 +143,7 @@ def test_key_opens_what_it_is_for(tmp_path: Path, name: str) -> None:
             assert answer["error"] == (None if role in rights else "UNAUTHORIZED_API")
         wire.send({"method": "Test.Wait", "params": [{}], "id": 9})
         if Role.CHARGE in rights:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while not door.state.waiting:  # noqa: ASYNC110 - what other tasks do has no event
                     await asyncio.sleep(0)
             door.state.waiting[0].set("charged")
@@ -218,7 +219,7 @@ def test_plain_text_on_a_secured_port_is_closed_alone(tmp_path: Path) -> None:
     async def test(door: Door, keys: Keys) -> None:
         plain = await door.connect("jsonrpc_tls")
         plain.send({"method": "Test.Echo", "params": [{}], "id": 1})
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             assert b"result" not in await plain.reader.read()
         wire = await door.connect("jsonrpc_tls", ssl=trusting())
         wire.send({"method": "OcsV1.Login", "params": [{"key": keys.texts["read"]}], "id": 1})
@@ -351,7 +352,7 @@ def test_record_is_on_the_disk_before_the_call_is_answered(
     go, forced = threading.Event(), []
 
     def force(path: Path) -> None:
-        assert go.wait(TIMEOUT_S)
+        assert go.wait(PATIENCE_S)
         forced.append(path.read_bytes().count(b"\n"))
         if len(forced) == 2:
             raise OSError("disk full")
@@ -450,7 +451,7 @@ def test_nothing_of_a_request_is_logged(octets: bytes) -> None:
                 wire = await door.connect(listener)
                 wire.send(octets)
                 wire.writer.write_eof()
-                async with asyncio.timeout(TIMEOUT_S):
+                async with asyncio.timeout(PATIENCE_S):
                     await wire.reader.read()
                 wire.writer.close()
 

@@ -13,6 +13,7 @@ from ocs.rpc.methods.ocs_v1 import tariffs as methods
 from ocs.tariffs import Tariffs
 from tests.rpc.world import KIB_NANOS, MSISDN, World, in_world, settings
 from tests.support.tariff_texts import keep, yaml_source
+from tests.support.waiting import PATIENCE_S
 
 VOICE = {"service": "voice", "subscriber": MSISDN, "called": "4930"}
 MINUTE = {"plan": "standard", "service": "voice", "usage": "60s"}
@@ -57,7 +58,7 @@ async def test_a_switch_may_have_open_sessions_ask_again(world: World, tmp_path:
     await world.call("TariffActivate", version=1)
     assert world.control.asked.empty()
     await world.call("TariffRollback", reauthorize=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         asked, address = await world.control.asked.get()
     assert (asked, address.session_id) == ("reauthorize", "s;9")
 
@@ -86,7 +87,7 @@ def test_a_long_switch_goes_on_while_the_server_answers(
         compile_, done = tariffs.compile, threading.Event()
 
         def slow(number: int) -> Catalogue:
-            assert may_go_on.wait(10)
+            assert may_go_on.wait(PATIENCE_S)
             done.set()
             return compile_(number)
 
@@ -96,7 +97,7 @@ def test_a_long_switch_goes_on_while_the_server_answers(
         assert (await world.call("Rate", **MINUTE))["cost_nanos"] == NANOS // 10
         may_go_on.set()
         while (await world.call("TariffList"))["switch"]["state"] == "compiling":
-            assert done.wait(10)
+            assert done.wait(PATIENCE_S)
         assert (await world.call("Rate", **MINUTE))["cost_nanos"] == NANOS // 5
 
     run()

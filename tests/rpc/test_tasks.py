@@ -3,6 +3,7 @@
 import asyncio
 
 from ocs.rpc.tasks import Tasks
+from tests.support.waiting import PATIENCE_S
 
 
 def test_the_end_waits_for_tasks_that_tasks_start() -> None:
@@ -34,7 +35,7 @@ def test_tasks_that_start_each_other_for_ever_are_ended() -> None:
 
     async def served() -> None:
         tasks.spawn(again())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await tasks.finish(0.05)
 
     asyncio.run(served())

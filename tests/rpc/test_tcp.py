@@ -12,7 +12,8 @@ from ocs.charging.store import StoreUnavailable
 from ocs.charging.store.memory import MemoryStore
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.tcp import TcpLimits
-from tests.rpc.world import MSISDN, TIMEOUT_S, Client, World, in_world, running
+from tests.rpc.world import MSISDN, Client, World, in_world, running
+from tests.support.waiting import PATIENCE_S
 
 PING = b'{"method":"OcsV1.Ping","params":[{}],"id":1}'
 SECOND_NS = 1_000_000_000
@@ -43,7 +44,7 @@ async def pong(world: World) -> None:
 
 async def until(condition: Any) -> None:
     """Wait for something that other tasks bring about."""
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - what other tasks do has no event
             await asyncio.sleep(0)
 

@@ -28,8 +28,8 @@ from ocs.rpc.activity import Activity
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.server import RpcServer
 from ocs.rpc.tcp import TcpLimits
+from tests.support.waiting import PATIENCE_S
 
-TIMEOUT_S = 10
 MSISDN = "15550100001"
 IMSI = "001010000000001"
 KIB_NANOS = 1_000_000  # 0.001 per KiB
@@ -165,7 +165,7 @@ class Client:
 
     async def receive(self) -> Any:
         """The next answer; None at the end."""
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             line = await self.reader.readline()
         return json.loads(line) if line else None
 
@@ -220,7 +220,7 @@ async def running(
     try:
         yield world
     finally:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             await server.stop()
 
 
@@ -229,7 +229,7 @@ def in_world(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
     def run(**arguments: Any) -> None:
         async def body() -> None:
-            async with asyncio.timeout(3 * TIMEOUT_S), running() as world:
+            async with asyncio.timeout(PATIENCE_S), running() as world:
                 await test(world, **arguments)
 
         asyncio.run(body())
@@ -243,6 +243,6 @@ def in_world(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 @asynccontextmanager
 async def browser(world: World, **headers: str) -> AsyncIterator[aiohttp.ClientSession]:
     """An HTTP client of this server."""
-    timeout = aiohttp.ClientTimeout(TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout(PATIENCE_S)
     async with aiohttp.ClientSession(world.url, headers=headers, timeout=timeout) as session:
         yield session

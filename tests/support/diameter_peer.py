@@ -12,8 +12,8 @@ from ocs.diameter.avp import decode_u32, encode_i32, encode_u32, encode_utf8
 from ocs.diameter.codes import REQUEST
 from ocs.diameter.message import Message, encode_answer, encode_message
 from tests.support.gy import CLIENT, CountingMetrics, FakeService
+from tests.support.waiting import PATIENCE_S
 
-LONGEST_S = 10.0
 ANY_PORT = (Listener(port=0),)
 
 
@@ -34,7 +34,7 @@ async def running(
     try:
         yield agent, service, metrics
     finally:
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             await agent.drain()
 
 
@@ -86,7 +86,7 @@ class Peer:
     async def connect(cls, agent: DiameterAgent, tls: ssl.SSLContext | None = None) -> "Peer":
         """A transport, without capabilities exchange."""
         host, port = agent.addresses()[0]
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             name = "ocs.example.net" if tls is not None else None
             return cls(*await asyncio.open_connection(host, port, ssl=tls, server_hostname=name))
 
@@ -106,14 +106,14 @@ class Peer:
 
     async def receive(self) -> Message:
         """The next message."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             head = await self.reader.readexactly(4)
             length = int.from_bytes(head[1:], "big")
             return Message.decode(head + await self.reader.readexactly(length - 4))
 
     async def closed(self) -> bool:
         """Whether the server ends the connection, without another message."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 return await self.reader.read(1) == b""
             except ConnectionError:

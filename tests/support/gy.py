@@ -21,6 +21,7 @@ from ocs.diameter import avps
 from ocs.diameter.avp import encode_i32, encode_i64, encode_time, encode_u32, encode_u64, encode_utf8, group
 from ocs.diameter.codes import PROXIABLE, REQUEST
 from ocs.diameter.message import Message, encode_message
+from tests.support.waiting import PATIENCE_S
 
 SECOND = 1_000_000_000
 NOW_NS = 1_795_348_900 * SECOND  # 22 November 2026
@@ -222,7 +223,7 @@ class FakeService:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something submitted makes the condition true."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()

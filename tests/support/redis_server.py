@@ -2,12 +2,11 @@
 
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from ocs.config.settings import MS, SECOND, RedisSettings
-
-PATIENCE_S = 20.0
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S, until
 
 
 class RedisServer:
@@ -27,14 +26,12 @@ class RedisServer:
         """Start it and wait until it answers."""
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(["redis-server", *self.options], stdout=log, stderr=log)
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not self._answers():
-            assert time.monotonic() < deadline_s, (self.folder / "redis.log").read_text()
-            assert self._process.poll() is None, (self.folder / "redis.log").read_text()
-            time.sleep(0.01)
+        until(self._is_up, f"redis-server answers on {self.port}")
         return self
 
-    def _answers(self) -> bool:
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "redis.log").read_text()
         try:
             return b"PONG" in self.say("PING")
         except OSError:
@@ -42,23 +39,20 @@ class RedisServer:
 
     def say(self, command: str) -> bytes:
         """What it answers to one command, as it is on the wire."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
             connection.sendall(f"{command}\r\n".encode())
             return connection.recv(65_536)
 
     def wait_for(self, command: str, answer: bytes) -> None:
         """Wait until a command is answered so."""
-        deadline_s = time.monotonic() + PATIENCE_S
-        while answer not in self.say(command):
-            assert time.monotonic() < deadline_s, f"{command} is never answered {answer!r}"
-            time.sleep(0.02)
+        until(lambda: answer in self.say(command), f"{command} is answered {answer!r}")
 
     @property
     def url(self) -> str:
         """Where it is."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def settings(self, prefix: str = "ocs", timeout_ns: int = 2 * SECOND, **more: object) -> RedisSettings:
+    def settings(self, prefix: str = "ocs", timeout_ns: int = 20 * SECOND, **more: object) -> RedisSettings:
         """Settings of a store on it."""
         return RedisSettings(url=self.url, prefix=prefix, timeout_ns=max(timeout_ns, 50 * MS), **more)  # type: ignore[arg-type]
 
@@ -79,11 +73,3 @@ class RedisServer:
         """Send it a signal: SIGSTOP makes it silent."""
         assert self._process is not None
         self._process.send_signal(number)
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -10,15 +10,16 @@ from tests.support.diameter_peer import (
     ANY_PORT,
 )
 from tests.support.gy import ccr, requested, service, total
+from tests.support.waiting import PATIENCE_S
 
 MS = config.MS
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    """Run one test to its end, for 20 s at most."""
+    """Run one test to its end, within the patience of all tests."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await test
 
     asyncio.run(bounded())

@@ -17,9 +17,9 @@ from ocs.diameter.message import Message
 from tests.agents.diameter.running import asking
 from tests.support.diameter_peer import cer, code_of, dwr, settings
 from tests.support.gy import CLIENT, CountingMetrics, FakeService
+from tests.support.waiting import PATIENCE_S
 
 LOOPS = (asyncio.new_event_loop, uvloop.new_event_loop)
-LONGEST_S = 10.0
 MOST = 1 << 18
 
 
@@ -37,7 +37,7 @@ class Peer:
 
     async def receive(self) -> bytes:
         """One message as it came; nothing at the end."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             return await asyncio.get_running_loop().sock_recv(self.socket, MOST)
 
     async def answer(self) -> Message:
@@ -112,7 +112,7 @@ def test_a_peer_that_leaves_is_gone(serve: Callable[..., None]) -> None:
         await peer.answer()
         (served_peer,) = agent._connections
         peer.socket.close()
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             await served_peer.gone
         assert not agent._connections
 
@@ -132,7 +132,7 @@ def test_a_peer_that_does_not_read_is_ended_at_the_bound(serve: Callable[..., No
         await peer.send(cer())
         await peer.answer()
         (served_peer,) = agent._connections
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not served_peer.gone.done():
                 try:
                     await peer.send(b"".join(dwr() for _ in range(500)))
@@ -176,7 +176,7 @@ def test_what_waits_is_sent_before_the_end_and_reading_may_pause(
         await asyncio.sleep(0)
         assert protocol.received == []
         transport.resume_reading()
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             assert await protocol.heard.get() == b"held"
         many = [b"\1" + (1_000).to_bytes(3, "big") + bytes([number % 256]) * 996 for number in range(1_000)]
         transport.write(b"".join(many))
@@ -185,7 +185,7 @@ def test_what_waits_is_sent_before_the_end_and_reading_may_pause(
         assert transport.is_closing()
         transport.write(b"too late")
         assert [await loop.sock_recv(far, MOST) for _ in many] == many
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             await protocol.lost
         assert await loop.sock_recv(far, MOST) == b""
         far.close()

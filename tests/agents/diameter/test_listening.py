@@ -26,6 +26,7 @@ from tests.support.diameter_peer import (
     settings,
 )
 from tests.support.gy import CLIENT, CountingMetrics, FakeService
+from tests.support.waiting import until_so
 
 # --- opening
 
@@ -166,8 +167,7 @@ def test_connections_beyond_a_limit_are_dropped(limit: str) -> None:
         async with running(limited(**{limit: 1})) as (agent, _, metrics):
             first = await Peer.connect(agent)
             first.send(dwr()[:4])
-            while not agent.peers():
-                await asyncio.wait_for(asyncio.sleep(0), 1)
+            await until_so(lambda: bool(agent.peers()), "the first one is known")
             second = await Peer.connect(agent)
             assert await second.closed()
             assert metrics.counts["peer.limit"] == 1

@@ -12,6 +12,7 @@ from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Grant,
 from ocs.config.settings import FreeswitchSettings, Switch
 from tests.agents.freeswitch import recorded
 from tests.agents.freeswitch.scripted import event_bytes, reply_bytes
+from tests.support.waiting import PATIENCE_S
 
 EVENTS = ("CHANNEL_PARK", "CHANNEL_ANSWER", "CHANNEL_HANGUP_COMPLETE")
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
@@ -76,7 +77,7 @@ async def one_call() -> list[ChargingEvent]:
     settings = FreeswitchSettings(switches=(Switch("127.0.0.1", port, "fs1", "secret"),))
     agent = FreeswitchAgent(settings, service)
     await agent.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await service.ended.wait()
     await agent.drain()
     server.close()

@@ -6,8 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from ocs.agents.kamailio.netstring import NetstringDecoder, encode_netstring
-
-LONGEST_S = 10.0
+from tests.support.waiting import PATIENCE_S
 
 
 def netstring(event: str, **fields: str) -> bytes:
@@ -44,18 +43,19 @@ class EvapiServer:
                 self.reads.append(data)
                 for payload in decoder.feed(data):
                     self.heard.put_nowait(json.loads(payload))
-        self._connected.clear()
-        self._gone.set()
+        if writer is self._writers[-1]:  # it may be told of the end of one only after the next has begun
+            self._connected.clear()
+            self._gone.set()
         writer.close()
 
     async def until_gone(self) -> None:
         """Wait until the agent has ended its connection."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             await self._gone.wait()
 
     async def until_connected(self) -> None:
         """Wait for a connection of the agent."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             await self._connected.wait()
 
     def say(self, event: str, **fields: str) -> None:
@@ -72,7 +72,7 @@ class EvapiServer:
 
     async def hear(self) -> dict[str, Any]:
         """The next message of the agent."""
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.heard.get()
 
     async def stop(self) -> None:

@@ -15,6 +15,7 @@ from ocs.charging.cgrates.account import all_balances
 from ocs.sessions.model import CgrEvent
 from tests.cgrates.methods.api import Api
 from tests.cgrates.methods.test_costs import TARIFF
+from tests.support.waiting import PATIENCE_S
 
 
 def run(api: Api, **action: Any) -> None:
@@ -129,7 +130,7 @@ def test_a_set_runs_without_an_account_where_it_needs_none(api: Api) -> None:
     )
     api("APIerSv2.SetActions", ActionsId="ACT", Actions=[{"Identifier": "*cgr_rpc", "ExtraParameters": told}])
     assert api("APIerSv1.ExecuteAction", ActionsId="ACT") == "OK"
-    api.runner.run(asyncio.wait_for(api.runtime.finish(10), 10))
+    api.runner.run(asyncio.wait_for(api.runtime.finish(PATIENCE_S), PATIENCE_S))
     assert api("APIerSv1.GetDestination", Id="DST")["Prefixes"] == ["49"]
     topup = {"Identifier": "*topup", "BalanceType": "*monetary", "Units": 1}
     api("APIerSv2.SetActions", ActionsId="TOP", Actions=[topup])
