@@ -332,12 +332,16 @@ TABLE: dict[str, Row] = {
         allowed=("ocs.agents", *BORDER[:2], "ocs.config.settings", "ocs.cgrates", "ocs.sessions"),
         denied=("ocs.agents.diameter", "ocs.cgrates.program"),
     ),
+    "ocs.cgrates.reader_files": Row(
+        allowed=("ocs.cgrates.agents.http_payloads", "ocs.charging.profiles"), pure=True
+    ),
     "ocs.cgrates.agents.http_section": Row(
         allowed=(*SECTION.allowed, "ocs.cgrates.agents.http_payloads"), pure=True
     ),
     "ocs.cgrates.agents.http_payloads": Row(allowed=PROCESSORS[1:], pure=True),
     "ocs.cgrates.agents.http": Row(
-        allowed=("ocs.cgrates", "ocs.rpc.caller", "ocs.rpc.http"), denied=("ocs.cgrates.program",)
+        allowed=("ocs.cgrates", "ocs.charging.profiles", "ocs.rpc.caller", "ocs.rpc.http"),
+        denied=("ocs.cgrates.program",),
     ),
     "ocs.cgrates.agents.http_records": Row(
         allowed=(

@@ -344,8 +344,7 @@ MEANINGS: Mapping[str, str] = {
     "ers.readers": "readers have no such key here",
     "ers.sessions_conns": "readers hand their rows to the sessions of this process",
     "ers.ees_conns": "readers hand their rows to the sessions of this process",
-    "ers.partial_cache_ttl": "readers make one record of each row: partial ones are not put together",
-    "ers.partial_cache_action": "readers make one record of each row: partial ones are not put together",
+    "ers.partial_cache_action": "each reader says so in its opts (partialCacheAction)",
     "sessions.store_session_costs": _WITH_SESSION,
     "sessions.backup_interval": "each change of a session is on disk before its answer leaves",
     "sessions.replication_conns": "nothing is replicated between servers",
@@ -368,7 +367,7 @@ READ_IN_VAIN: Mapping[str, tuple[object, ...]] = {
 # Sections that others read whole, with the keys they know, and those of what they list.
 READ_ELSEWHERE = {
     "ees": frozenset(("enabled", "attributes_conns", "failed_posts", "exporters")),
-    "ers": frozenset(("enabled", "readers")),
+    "ers": frozenset(("enabled", "readers", "partial_cache_ttl")),
 }
 LISTED: Mapping[str, type[msgspec.Struct]] = {
     "http_agent": HttpAgentSection,

@@ -43,7 +43,8 @@ class Exchange:
             found = [each for each in told.readers if told.enabled and each.enabled and each.type != "*none"]
             tenant = settings.general.default_tenant
             self.readers = {
-                each.id: Reader(each, state, tenant, self._process_of(each), prepare) for each in found
+                each.id: Reader(each, state, tenant, self._process_of(each), prepare, told.partial_cache_ttl)
+                for each in found
             }
         except ValueError as error:
             raise config.ConfigError(str(error)) from None
@@ -58,6 +59,7 @@ class Exchange:
         """Delivers what waits, and reads what is there as often as configured."""
         self.exports.start(spawn)
         self._tasks = [spawn(each.run()) for each in self.readers.values() if each.delay_ns]
+        self._tasks += [spawn(each.sweep()) for each in self.readers.values()]
 
     async def stop(self) -> None:
         """Ends reading and delivering; both go on at the next start where they were."""

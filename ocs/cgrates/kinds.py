@@ -53,6 +53,7 @@ class Kind(StrEnum):
     THRESHOLD_HITS = "threshold_hits"
     EXPORT = "export"  # exporter:sequence: what waits for it
     READ = "read"  # reader:file: how many rows count
+    PARTIAL = "partial"  # reader:tenant:cgrid: records that came in part, see `partial_records`
     TREND = "trend"
     TREND_RUNS = "trend_runs"
     RANKING = "ranking"

@@ -67,8 +67,8 @@ def test_keys_without_effect_are_told_once_with_what_that_means(tmp_path: Path) 
         ('{"diameter_agent": {"enabled": false}, "dns_agent": {"enabled": true}}', ["dns_agent"]),
         ('{"ees": {"exporters": [{"id": "X", "flags": [], "blocker": true}]}}', ["ees.exporters[].blocker"]),
         (
-            '{"ers": {"readers": [{"id": "X", "partial_commit_fields": []}]}}',
-            ["ers.readers[].partial_commit_fields"],
+            '{"ers": {"readers": [{"id": "X", "concurrent_requests": 1}]}}',
+            ["ers.readers[].concurrent_requests"],
         ),
         ('{"schedulers": {"enabled": true, "dynaprepaid_actionplans": []}}', []),
         (

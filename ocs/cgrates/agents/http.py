@@ -12,6 +12,7 @@ from ocs.cgrates.agents.http_section import HttpPlan
 from ocs.cgrates.agents.templates import TemplateError
 from ocs.cgrates.journal import JournalError
 from ocs.cgrates.runtime import Runtime
+from ocs.charging.profiles.values import Event
 from ocs.rpc.caller import Role
 from ocs.rpc.http import CALLER
 
@@ -64,7 +65,7 @@ class HttpAgent:
         await self._runtime.durable()
         return web.Response(body=body.octets(), content_type=body.content_type, charset="utf-8")
 
-    async def _fields(self, request: web.Request) -> dict[str, Any]:
+    async def _fields(self, request: web.Request) -> Event:
         try:
             async with asyncio.timeout(BODY_S):
                 if self._plan.payload.read is not None:

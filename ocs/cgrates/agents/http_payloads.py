@@ -1,7 +1,7 @@
 """Bodies of requests and replies that are no JSON-RPC: forms and XML to fields, fields to lines and XML. Pure."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, Self
 from xml.parsers import expat
 from xml.sax.saxutils import escape
@@ -35,11 +35,26 @@ class Element:
         return "".join(self.texts).strip()
 
 
-class XmlRequest(dict[str, object], Walked):
+class Paths(Mapping[str, object], Walked):
+    """A request whose fields are found by path alone: it lists none."""
+
+    def __getitem__(self, key: str) -> object:
+        found = self.walk((key,))
+        if found is ABSENT:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class XmlRequest(Paths):
     """A document by paths such as `notice.leg[1].id`, the first leg being 0; `id.@kind` is an attribute."""
 
     def __init__(self, root: Element) -> None:
-        super().__init__({root.name: root.text})
         self._outermost = Element("")
         self._outermost.children.append(root)
 
@@ -53,8 +68,15 @@ class XmlRequest(dict[str, object], Walked):
                 found = [child for each in found for child in each.children if child.name == part]
         return found[0].text if found else ABSENT
 
+    def elements(self, path: Sequence[str]) -> Iterator["XmlRequest"]:
+        """Every element of a path, outermost at its own name; without a path the outermost of all."""
+        found = [self._outermost]
+        for part in path or (self._outermost.children[0].name,):
+            found = [child for each in found for child in each.children if child.name == part]
+        return map(XmlRequest, found)
 
-def read_xml(body: bytes) -> XmlRequest:
+
+def read_xml(body: bytes, most: int = MOST_ELEMENTS) -> XmlRequest:
     """The elements of a document. Raises PayloadError, also for one that declares entities or is too deep."""
     root = Element("")
     above = [root]
@@ -63,8 +85,8 @@ def read_xml(body: bytes) -> XmlRequest:
     def begin(name: str, attributes: Mapping[str, str]) -> None:
         nonlocal count
         count += 1 + len(attributes)
-        if count > MOST_ELEMENTS or len(above) > DEEPEST:
-            raise PayloadError(f"more than {MOST_ELEMENTS} elements, or more than {DEEPEST} in each other")
+        if count > most or len(above) > DEEPEST:
+            raise PayloadError(f"more than {most} elements, or more than {DEEPEST} in each other")
         element = Element(name)
         for key, value in attributes.items():
             attribute = Element(f"@{key}")
@@ -179,7 +201,7 @@ class Payload:
     """How requests are read and replies are written."""
 
     def __init__(
-        self, read: Callable[[bytes], dict[str, object]] | None, reply: type[Lines] | type[Document]
+        self, read: Callable[[bytes], Mapping[str, object]] | None, reply: type[Lines] | type[Document]
     ) -> None:
         self.read = read  # None: the values of query and form
         self.reply = reply
@@ -202,7 +224,7 @@ class Payload:
             raise ValueError(f"{'.'.join(field.path)[:60]} is no path of elements")
 
 
-REQUESTS: dict[str, Callable[[bytes], dict[str, object]] | None] = {"*url": None, "*xml": read_xml}
+REQUESTS: dict[str, Callable[[bytes], Mapping[str, object]] | None] = {"*url": None, "*xml": read_xml}
 REPLIES: dict[str, type[Lines] | type[Document]] = {"*text_plain": Lines, "*xml": Document}
 
 
