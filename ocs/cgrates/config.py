@@ -4,17 +4,18 @@
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ocs.cgrates import jsonc
+from ocs.cgrates import exports, jsonc
 from ocs.cgrates.agents.http_section import HttpAgentSection, plans_of
 from ocs.cgrates.agents.radius_section import RadiusAgentSection, plan_of
 from ocs.cgrates.agents.sections import FreeswitchAgentSection, KamailioAgentSection, SectionError, check
 from ocs.cgrates.exports import ExporterSettings
+from ocs.cgrates.reader_files import KINDS
 from ocs.cgrates.readers import ReaderSettings
 from ocs.charging.cgrates import plan, values
 
@@ -374,6 +375,10 @@ LISTED: Mapping[str, type[msgspec.Struct]] = {
     "ees.exporters": ExporterSettings,
     "ers.readers": ReaderSettings,
 }
+OFFERED_TYPES: Mapping[str, Collection[str]] = {
+    "ees.exporters": exports.OFFERED,
+    "ers.readers": {"*none", *KINDS},
+}
 READ_WHOLE = ("templates",)  # every key is a name
 QUIET_KEYS = frozenset(
     f"{section}.{key}"
@@ -420,6 +425,11 @@ def _unsupported(merged: Mapping[str, Any]) -> Iterator[Unsupported]:
 
 def _unsupported_of(path: str, listed: list[object]) -> Iterator[Unsupported]:
     """Keys of listed objects that nobody reads."""
+    for each in listed:
+        if isinstance(each, dict) and path in OFFERED_TYPES:
+            kind = str(each.get("type") or "*none")
+            if kind not in OFFERED_TYPES[path]:
+                yield Unsupported(f"{path}[{each.get('id')}]", f"{kind[:40]} is not offered: it is not there")
     known = {field.encode_name for field in msgspec.structs.fields(LISTED[path])}
     found = {str(key) for each in listed if isinstance(each, dict) for key in each}
     for key in sorted(found - known):

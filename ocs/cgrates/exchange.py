@@ -8,6 +8,7 @@ import structlog
 
 from ocs.cgrates import config
 from ocs.cgrates.exports import Exports, Spawn, ees_settings
+from ocs.cgrates.reader_files import KINDS
 from ocs.cgrates.readers import Prepare, Process, Reader, ReaderSettings, ers_settings
 from ocs.cgrates.state import State
 from ocs.exporting.records import Record
@@ -40,7 +41,7 @@ class Exchange:
         try:
             self.exports = Exports(ees_settings(settings.raw), state)
             told = ers_settings(settings.raw)
-            found = [each for each in told.readers if told.enabled and each.enabled and each.type != "*none"]
+            found = [each for each in told.readers if told.enabled and each.enabled and each.type in KINDS]
             tenant = settings.general.default_tenant
             self.readers = {
                 each.id: Reader(each, state, tenant, self._process_of(each), prepare, told.partial_cache_ttl)

@@ -24,6 +24,12 @@ log = structlog.get_logger()
 DIGITS = 20  # of a sequence in a key
 ATTRIBUTES = "*attributes"  # the flag of an exporter whose records are changed first
 MOST_WAITING = 1_000_000  # records of one exporter
+OFFERED = frozenset(
+    (
+        *("*file_csv", "*file_json", "*http_post", "*http_json_map", "*sql", "*kafka_json_map"),
+        *("*log", "*virt", "*none"),
+    )
+)
 Alter = Callable[[Record, tuple[str, ...], str], Record]  # by profiles of some ids, in a context
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
@@ -111,10 +117,11 @@ class Exports:
     """The exporters of one server."""
 
     def __init__(self, settings: EesSettings, state: State) -> None:
-        """Raises ValueError for an exporter that cannot be as configured."""
+        """Raises ValueError for an exporter that cannot be as configured; one not in OFFERED is not there."""
         self._state = state
         self.outbox = self._outbox = StateOutbox(state)
-        self._settings = {each.id: each for each in settings.exporters} if settings.enabled else {}
+        told = settings.exporters if settings.enabled else []
+        self._settings = {each.id: each for each in told if each.type in OFFERED}
         folder = settings.failed_posts.get("dir")
         self._failed_folder = Path(folder) if isinstance(folder, str) and folder else None
         self._exporters = {each.id: self._exporter(each) for each in self._settings.values()}

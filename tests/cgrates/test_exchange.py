@@ -1,6 +1,7 @@
 """Exporters and readers of a configuration: every record leaves once it is durable, every row counts once."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -120,19 +121,27 @@ def test_what_cannot_be_exported_is_kept_aside_and_replayed(tmp_path: Path) -> N
     ("section", "said"),
     [
         (
-            {"ees": {"enabled": True, "exporters": [{"id": "X", "type": "*els"}]}},
-            r"ees.exporters, X: type \*els",
-        ),
-        ({"ers": {"enabled": True, "readers": [{"id": "R", "type": "*sql"}]}}, r"ers.readers, R: type \*sql"),
-        (
             {"ers": {"enabled": True, "readers": [{"id": "R", "type": "*file_csv", "flags": ["*sy"]}]}},
             r"ers.readers, R: flag \*sy is not offered",
         ),
     ],
 )
-def test_what_is_not_offered_is_said_at_the_start(section: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_is_said_at_the_start(section: dict[str, Any], said: str) -> None:
     with pytest.raises(config.ConfigError, match=said):
         Engine(section)
+
+
+def test_exporters_and_readers_of_types_not_offered_are_told_and_not_there(tmp_path: Path) -> None:
+    given = exporting(tmp_path) | reading(tmp_path)
+    given["ees"]["exporters"].append({"id": "SEARCH", "type": "*els"})
+    given["ers"]["readers"].append({"id": "QUEUE", "type": "*nats_json_map"})
+    (tmp_path / "cgrates.json").write_text(json.dumps(given))
+    settings, unsupported = config.load(tmp_path)
+    told = {each.key: each.meaning for each in unsupported}
+    assert told["ees.exporters[SEARCH]"] == "*els is not offered: it is not there"
+    assert told["ers.readers[QUEUE]"] == "*nats_json_map is not offered: it is not there"
+    exchange = Engine(settings.raw).runtime.exchange
+    assert (set(exchange.readers), set(exchange.exports.counts())) == ({"IN"}, {"CSV"})
 
 
 async def _record_out(folder: Path, settings: dict[str, Any]) -> str:
