@@ -313,6 +313,7 @@ TABLE: dict[str, Row] = {
     "ocs.sessions.settings": SESSIONS_PURE,
     "ocs.sessions.surroundings": SESSIONS_PURE,
     "ocs.sessions.wanted": SESSIONS_PURE,
+    "ocs.sessions.network_events": Row(allowed=("ocs.charging.events", "ocs.sessions.values"), pure=True),
     "ocs.sessions.values": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
     "ocs.cgrates": Row(
         allowed=(*COMPAT, "ocs.charging.schedule", "ocs.exporting", "ocs.rpc.errors", "ocs.rpc.tasks")
@@ -327,7 +328,7 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
     "ocs.cgrates.listening": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
     "ocs.cgrates.program": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
-    "ocs.cgrates.served": Row(allowed=("ocs.cgrates", "ocs.config.settings")),
+    "ocs.cgrates.served": Row(allowed=("ocs.cgrates", "ocs.config.profiles", "ocs.config.settings")),
     "ocs.cgrates.agents": Row(
         allowed=("ocs.agents", *BORDER[:2], "ocs.config.settings", "ocs.cgrates", "ocs.sessions"),
         denied=("ocs.agents.diameter", "ocs.cgrates.program"),
@@ -363,6 +364,20 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.agents.radius": FRONT,
     "ocs.cgrates.agents.sections": Row(
         allowed=("ocs.charging.cgrates.values", "ocs.config.settings"), pure=True
+    ),
+    "ocs.cgrates.charging": Row(
+        allowed=(
+            *("ocs.agents.diameter", "ocs.cgrates", "ocs.charging.account", "ocs.charging.cgrates"),
+            *("ocs.charging.control", "ocs.charging.decision", "ocs.charging.events", "ocs.charging.quota"),
+            *("ocs.charging.session", "ocs.charging.supervision", "ocs.config.settings", "ocs.metrics"),
+            *("ocs.policy", "ocs.sessions"),
+        ),
+        denied=("ocs.cgrates.program",),
+    ),
+    "ocs.cgrates.charging.outcomes": Row(allowed=("ocs.charging.events", "ocs.charging.quota"), pure=True),
+    "ocs.cgrates.charging.purse": Row(allowed=("ocs.charging.cgrates",), pure=True),
+    "ocs.cgrates.charging.record": Row(
+        allowed=("ocs.charging.account", "ocs.charging.events", "ocs.sessions.values"), pure=True
     ),
     "ocs.cgrates.callbacks": Row(allowed=("ocs.rpc.clients", "ocs.sessions")),
     "ocs.nodes": Row(allowed=("ocs.charging",), denied=STORES),

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ocs.cgrates.charging.record import KeptEvent, NetworkSession
 from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.actions_model import Action, ActionTrigger
 from ocs.charging.cgrates.plan import Activation, RatingPlan, SharedGroup, Timing
@@ -39,6 +40,8 @@ class Kind(StrEnum):
     SESSION_COST = "session_cost"  # cgrid:run id: told by others, until its record comes
     WATCH = "watch"  # tenant:account: its triggers with their state, and its counters
     PROMISE = "promise"  # client|session id of a switch agent: what a ringing call may use
+    NETWORK_SESSION = "network_session"  # client|session id of a network element (Gy, RADIUS)
+    NETWORK_EVENT = "network_event"  # client|session id|number: answered, and remembered for its repeats
     CHARGER = "charger"
     ATTRIBUTE = "attribute"
     FILTER = "filter"
@@ -95,6 +98,8 @@ TYPES: Mapping[Kind, Any] = {
     Kind.WATCH: Watch,
     Kind.SESSION: Session,
     Kind.PROMISE: Session,
+    Kind.NETWORK_SESSION: NetworkSession,
+    Kind.NETWORK_EVENT: KeptEvent,
     Kind.PASSIVE_SESSION: Session,
     Kind.CLOSED_SESSION: Session,
     Kind.CDR: Cdr,

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -22,6 +22,7 @@ from ocs.rpc.front import FrontDoor
 from ocs.rpc.methods.cgrates import BIDIRECTIONAL, CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from ocs.rpc.tcp import TcpLimits
+from ocs.sessions.clients import Clients
 
 if TYPE_CHECKING:
     from aiohttp.web import RouteDef
@@ -42,6 +43,25 @@ AGENT_SECTIONS = ("freeswitch_agent", "kamailio_agent", "radius_agent")
 Prepare = Callable[[Runtime], Awaitable[None]]
 
 
+class Network(Protocol):
+    """Network elements that are charged by the pipeline."""
+
+    def beside(self, others: Clients) -> Clients:
+        """All who can be asked about their sessions."""
+
+    async def start(self) -> None:
+        """Takes over what there was when the server ended, and listens."""
+
+    async def stop(self) -> None:
+        """Answers what is under way."""
+
+    def routes(self) -> "list[RouteDef]":
+        """What they show over HTTP."""
+
+
+MakeNetwork = Callable[[Runtime], Network]
+
+
 def run(folder: Path, data_dir: Path | None, *, unencrypted: bool = False) -> int:
     """Serves until SIGTERM or SIGINT; the exit status. `unencrypted` lets the network in without TLS."""
     unsupported: list[config.Unsupported] = []
@@ -59,13 +79,19 @@ def run(folder: Path, data_dir: Path | None, *, unencrypted: bool = False) -> in
 
 
 def run_with(
-    read: Callable[[], config.Settings], data_dir: Path | None, prepare: Prepare, *, unencrypted: bool = False
+    read: Callable[[], config.Settings],
+    data_dir: Path | None,
+    prepare: Prepare,
+    *,
+    unencrypted: bool = False,
+    make_network: MakeNetwork | None = None,
 ) -> int:
     """Serves by settings read from anywhere; `prepare` is done before the ports open."""
     try:
         settings = read()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(serve(settings, data_dir, prepare, unencrypted=unencrypted))
+            work = serve(settings, data_dir, prepare, unencrypted=unencrypted, make_network=make_network)
+            return runner.run(work)
     except (config.ConfigError, StartError) as error:
         sys.stderr.write(f"{error}\n")
         return CONFIG_ERROR
@@ -75,7 +101,12 @@ def run_with(
 
 
 async def serve(
-    settings: config.Settings, data_dir: Path | None, prepare: Prepare, *, unencrypted: bool = False
+    settings: config.Settings,
+    data_dir: Path | None,
+    prepare: Prepare,
+    *,
+    unencrypted: bool = False,
+    make_network: MakeNetwork | None = None,
 ) -> int:
     """Listens, answers, and stops in order."""
     stop = _stop_on_signals()
@@ -83,13 +114,14 @@ async def serve(
     records = await asyncio.to_thread(state.load)
     runtime = Runtime(settings, state)
     runtime.methods = methods_of(CGRATES, runtime)
+    network = None if make_network is None else make_network(runtime)
     limits = EnvelopeLimits(message_octets=MESSAGE_OCTETS, objects=1_000_000)
     keys = key_file(data_dir)
     gate = key_gate(data_dir, keys, unencrypted=unencrypted)
     front = FrontDoor(
         Dispatcher(CGRATES, runtime, limits, gate),
         listeners(settings, Access(bool(keys), unencrypted)),
-        lambda: _routes(runtime),
+        lambda: [*_routes(runtime), *(network.routes() if network is not None else [])],
         TcpLimits(in_flight=1_000),
         server_tls(settings),
         http_paths(settings),
@@ -97,13 +129,15 @@ async def serve(
     )
     agents = _agents(runtime)
     clients = FrontClients(front.clients)
-    runtime.use_clients(clients if agents is None else agents.beside(clients))
+    others = clients if agents is None else agents.beside(clients)
+    runtime.use_clients(others if network is None else network.beside(others))
     await runtime.start()
     try:
         await prepare(runtime)
         await _open(front)
-        if agents is not None:
-            await _start(agents)
+        for part in (agents, network):
+            if part is not None:
+                await _start(part)
         log.info("server.ready", records=records, **front.addresses)
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -111,8 +145,9 @@ async def serve(
         await stop.wait()
     finally:
         await front.close()
-        if agents is not None:
-            await agents.stop()
+        for part in (network, agents):
+            if part is not None:
+                await part.stop()
         await runtime.stop(FINISH_S)
         await front.end()
         log.info("server.stopped")
@@ -145,7 +180,7 @@ def _agents(runtime: Runtime) -> "VoiceAgents | None":
         raise StartError(f"configuration: {error}") from error
 
 
-async def _start(agents: "VoiceAgents") -> None:
+async def _start(agents: "VoiceAgents | Network") -> None:
     try:
         await agents.start()
     except OSError as error:

@@ -1,13 +1,13 @@
 """`ocs serve` with `charging.rounding: cgrates`: the server of `ocs cgrates` under the settings of ocs.yaml.
 
 The tariff folder that `charging.tariffs` names is loaded when it is new or has changed; what its action plans run
-at once runs then, and not at every start. The switches of ocs.yaml are served by the agents on the event pipeline;
-Gy and RADIUS charge by the exact core alone.
+at once runs then, and not at every start. Switches and Diameter peers of ocs.yaml are served by agents on the event
+pipeline; RADIUS charges by the exact core alone.
 """
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -15,7 +15,11 @@ from ocs.cgrates import config, program, tariff
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.listening import StartError
 from ocs.cgrates.runtime import Runtime
-from ocs.config.settings import Endpoint, Settings, Switch
+from ocs.config.profiles import BUILT_IN
+from ocs.config.settings import Endpoint, Profile, Settings, Switch
+
+if TYPE_CHECKING:
+    from ocs.cgrates.charging.agents import NetworkAgents
 
 log = structlog.get_logger()
 
@@ -27,7 +31,12 @@ TAKEN = {
         *("empty_balance_context", "empty_balance_announcement", "transfer_extension"),
     ),
     "kamailio": ("connections",),
+    "sessions": ("default_tenant", "default_category", "default_request_type", "node_id"),
+    "store": ("queue",),
 }
+QUOTAS_WITHOUT_EFFECT = ("pool",)
+CHARGING_WITHOUT_EFFECT = ("overdraft_floor_nanos", "dynaprepaid_plan")
+PROFILES_WITHOUT_EFFECT = ("tariff_time_change", "dual_quota")
 DIGEST = "tariff folder"  # key of the record that says which folder is loaded
 SESSION_PARTS = ("attributes", "resources", "routes", "thresholds", "stats", "chargers", "rals", "cdrs")
 
@@ -40,7 +49,12 @@ def run(settings: Settings, data_dir: Path) -> int:
         log.warning("server.rounds_like_cgrates", left_out=left_out(settings))
         await load_tariff(runtime, folder)
 
-    return program.run_with(lambda: engine_settings(settings), data_dir, prepare)
+    def network(runtime: Runtime) -> "NetworkAgents":
+        from ocs.cgrates.charging.agents import NetworkAgents
+
+        return NetworkAgents(runtime, settings, data_dir)
+
+    return program.run_with(lambda: engine_settings(settings), data_dir, prepare, make_network=network)
 
 
 def engine_settings(settings: Settings) -> config.Settings:
@@ -55,7 +69,13 @@ def engine_settings(settings: Settings) -> config.Settings:
         {
             **on,
             "sessions": {"enabled": True, **sessions},
-            "general": {"default_timezone": settings.charging.time_zone},
+            "general": {
+                "default_timezone": settings.charging.time_zone,
+                "default_tenant": settings.sessions.default_tenant,
+                "default_category": settings.sessions.default_category,
+                "default_request_type": settings.sessions.default_request_type,
+                "node_id": settings.sessions.node_id,
+            },
             "listen": {
                 "rpc_json": _address(rpc.jsonrpc),
                 "birpc_json": _address(rpc.bidirectional),
@@ -77,11 +97,11 @@ def engine_settings(settings: Settings) -> config.Settings:
 def left_out(settings: Settings) -> list[str]:
     """What ocs.yaml says and this way of charging does not do."""
     freeswitch, kamailio, defaults = settings.freeswitch, settings.kamailio, Settings(settings.identity)
-    found = ["diameter: Gy is not answered"]
-    found += ["radius: access servers are not answered"] if settings.radius.clients else []
+    found = ["radius: access servers are not answered"] if settings.radius.clients else []
     found += (
         ["charging.accounts: accounts are those of AccountActions.csv"] if settings.charging.accounts else []
     )
+    found += _without_effect(settings)
     for section, mine, default in (
         ("freeswitch", freeswitch, defaults.freeswitch),
         ("kamailio", kamailio, defaults.kamailio),
@@ -97,6 +117,29 @@ def left_out(settings: Settings) -> list[str]:
             if name not in taken and getattr(mine, name) != getattr(default, name)
         ]
     return found
+
+
+def _without_effect(settings: Settings) -> list[str]:
+    """What of prices, quotas and profiles has no place in the arithmetic of the incumbent."""
+    charging, default = settings.charging, Settings(settings.identity).charging
+    parts: list[tuple[str, Any, Any, tuple[str, ...]]] = [
+        ("charging", charging, default, CHARGING_WITHOUT_EFFECT),
+        ("charging.supervision", charging.supervision, default.supervision, ("warn_before_ns",)),
+    ]
+    parts += [
+        (f"charging.quotas[{number}]", rule, default.quotas[0], QUOTAS_WITHOUT_EFFECT)
+        for number, rule in enumerate(charging.quotas)
+    ]
+    parts += [
+        (f"diameter.profiles.{name}", profile, BUILT_IN.get(name, Profile()), PROFILES_WITHOUT_EFFECT)
+        for name, profile in settings.diameter.profiles.items()
+    ]
+    return [
+        f"{place}.{name.removesuffix('_ns').removesuffix('_nanos')}: has no effect"
+        for place, mine, usual, names in parts
+        for name in names
+        if getattr(mine, name) != getattr(usual, name)
+    ]
 
 
 def _switches(settings: Settings) -> dict[str, Any]:

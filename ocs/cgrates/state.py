@@ -6,7 +6,7 @@ transaction; `durable` returns when all of it is. Records are never changed in p
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -48,6 +48,8 @@ class State:
             None  # told the accounts before a change, and why it was made
         )
         self.tells_all_accounts = False  # also of accounts without triggers and counters
+        self.awaited: Collection[str] = ()  # accounts whose changes `on_awaited` is told of: before, after
+        self.on_awaited: Callable[[Account, Account], None] | None = None
         self.now_ns: Callable[[], int] = time.time_ns
         self.updated: dict[str, int] = {}  # when accounts were put last
         self.failure: JournalError | None = None
@@ -97,11 +99,14 @@ class State:
     def put(self, kind: Kind, key: str, record: Any) -> None:
         """Adds or replaces a record."""
         table = self.tables[kind]
+        old = table.get(key)
         if kind in TARIFF_KINDS:
-            self._live.change(kind, key, table.get(key), record)
+            self._live.change(kind, key, old, record)
         table[key] = record
         if kind is Kind.ACCOUNT:
             self.updated[key] = self.now_ns()
+            if old is not None and key in self.awaited and self.on_awaited is not None:
+                self.on_awaited(old, record)
         self._changed(kind, key, record)
 
     def delete(self, kind: Kind, key: str) -> bool:

@@ -23,11 +23,12 @@ from ocs.charging.pending import Behind
 from ocs.charging.service import ChargingService
 from ocs.config.settings import DiameterSubsystem
 from ocs.exact.accounting import REQUEST_TYPES
-from ocs.exact.records import TORS, event_of
+from ocs.exact.records import event_of
 from ocs.exact.sessions import ExactRuntime
 from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
+from ocs.sessions.network_events import fields_of
 from ocs.sessions.values import Event
 
 log = structlog.get_logger()
@@ -269,30 +270,6 @@ class Visit:
     async def catch_up(self) -> None:
         """Learn what other servers have changed. Raises StoreError."""
         await self._door.catch_up()
-
-
-def fields_of(event: ChargingEvent) -> Event:
-    """What rules may look at of an event; the names are those of the session API, and of its own facts."""
-    context = event.context or ChargingContext()
-    named: Event = {each.kind.name: each.value for each in reversed(event.identities)}
-    found = {
-        **dict(context.extra),
-        **named,
-        "EventType": event.kind.name,
-        "ToR": TORS.get(event.service, "*generic"),
-        "OriginID": event.session_id,
-        "OriginHost": event.client,
-        "Account": event.account.partition(":")[2] or (event.identities[0].value if event.identities else ""),
-        "Subject": event.subject,
-        "Destination": context.called,
-        "Calling": context.calling,
-        "Category": context.category,
-        "APN": context.apn,
-        "PLMN": context.plmn,
-        "RAT": context.rat,
-        "RequestType": "" if event.request_type is None else f"*{event.request_type.name.lower()}",
-    }
-    return {name: value for name, value in found.items() if value}
 
 
 def with_fields(event: ChargingEvent, before: Event, after: Event) -> ChargingEvent:

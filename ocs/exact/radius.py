@@ -13,11 +13,12 @@ from ocs.charging.service import ChargingService
 from ocs.charging.store import StoreError
 from ocs.charging.supervision import SessionRef
 from ocs.config.settings import RadiusSettings
-from ocs.exact.door import USAGE_ID, Deliver, SurroundedDoor, Visit, fields_of
+from ocs.exact.door import USAGE_ID, Deliver, SurroundedDoor, Visit
 from ocs.exact.sessions import ExactRuntime
 from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
+from ocs.sessions.network_events import fields_of
 from ocs.sessions.values import Event
 
 log = structlog.get_logger()

@@ -1,12 +1,11 @@
 """Records of the core as events that can be counted and exported."""
 
 from ocs.charging.entry import Cdr
-from ocs.exact.accounting import DEFAULT_TENANT, SERVICES
+from ocs.exact.accounting import DEFAULT_TENANT
 from ocs.sessions import values
 from ocs.sessions.model import CgrEvent
+from ocs.sessions.network_events import TORS
 from ocs.sessions.values import Event
-
-TORS = {service: tor for tor, (service, _) in SERVICES.items()}
 
 
 def event_of(cdr: Cdr, tenant: str) -> CgrEvent:
