@@ -11,13 +11,17 @@ from ocs.cgrates.agents.sections import Pace, freeswitch_settings
 from ocs.cgrates.agents.voice import VoiceAgents
 from ocs.cgrates.listening import StartError
 from ocs.cgrates.runtime import Runtime
+from ocs.config.profiles import BUILT_IN
 from ocs.config.settings import (
     ChargingSettings,
+    DiameterSettings,
     Endpoint,
     FreeswitchSettings,
     IdentitySettings,
     KamailioSettings,
+    Profile,
     Proxy,
+    QuotaRule,
     RadiusClient,
     RadiusSettings,
     RpcSettings,
@@ -86,21 +90,29 @@ def test_switches_are_served_as_the_settings_say(tmp_path: Path) -> None:
     assert told.event_filters == ("Call-Direction inbound", "variable_x y")
     assert told.low_balance_announcement == "low.wav"
     assert runtime.settings.freeswitch_agent.create_cdr is runtime.settings.kamailio_agent.create_cdr is True
-    assert served.left_out(given) == ["diameter: Gy is not answered", "freeswitch.max_call: has no effect"]
+    assert served.left_out(given) == ["freeswitch.max_call: has no effect"]
     assert VoiceAgents(Runtime(served.engine_settings(settings(tmp_path)))).clients == []
 
 
 def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
     given = settings(tmp_path)
-    charging = msgspec.structs.replace(given.charging, accounts="accounts.yaml")
-    sessions = msgspec.structs.replace(given.sessions, default_tenant="acme")
+    quotas = QuotaRule(service="data"), QuotaRule(pool=7)
+    charging = msgspec.structs.replace(
+        given.charging, accounts="accounts.yaml", quotas=quotas, overdraft_floor_nanos=-1
+    )
+    sessions = msgspec.structs.replace(given.sessions, default_tenant="acme", ttl_ns=60 * 10**9)
+    diameter = DiameterSettings(profiles={"mine": Profile(tariff_time_change=True), "ergw": BUILT_IN["ergw"]})
     radius = RadiusSettings(clients=(RadiusClient("10.0.0.0/8", "nas"),))
-    given = msgspec.structs.replace(given, charging=charging, sessions=sessions, radius=radius)
+    given = msgspec.structs.replace(
+        given, charging=charging, sessions=sessions, radius=radius, diameter=diameter
+    )
     assert served.left_out(given) == [
-        "diameter: Gy is not answered",
         "radius: access servers are not answered",
         "charging.accounts: accounts are those of AccountActions.csv",
-        "sessions.default_tenant: has no effect",
+        "charging.overdraft_floor: has no effect",
+        "charging.quotas[1].pool: has no effect",
+        "diameter.profiles.mine.tariff_time_change: has no effect",
+        "sessions.ttl: has no effect",
     ]
 
 

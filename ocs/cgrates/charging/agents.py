@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,13 @@ class NetworkAgents:
     number = NUMBER
     peer = PEER
 
-    def __init__(self, runtime: Runtime, settings: Settings, data_dir: Path) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        settings: Settings,
+        data_dir: Path,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self._runtime = runtime
         self._settings = settings
         self.metrics = Metrics()
@@ -53,7 +59,7 @@ class NetworkAgents:
         flags |= {f"*{name}": "" for name in settings.diameter.subsystems}
         steps = ProfileSteps(runtime.surroundings, connected(runtime.settings))
         charges = Charges(runtime, steps, Wishes(flags, is_default=True), self)
-        self.door = NetworkDoor(charges, charging_policy(settings), settings.store.queue)
+        self.door = NetworkDoor(charges, charging_policy(settings), settings.store.queue, monotonic_ns)
         self.diameter = DiameterAgent(
             settings, self.door, self.metrics, self._born_s(), ClientStates(data_dir / STATES_FILE)
         )

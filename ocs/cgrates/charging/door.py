@@ -372,11 +372,15 @@ class NetworkDoor:
         while True:
             await asyncio.sleep(1)
             try:
-                for ref in self.supervision.due(self._monotonic_ns(), CLOSED_AT_ONCE):
-                    self._close_silent(ref)
-                self._forget()
+                self.look_after()
             except Exception:
                 log.exception("gy.supervision_failed")
+
+    def look_after(self) -> None:
+        """Closes what has been silent for too long, and forgets what nobody repeats any more."""
+        for ref in self.supervision.due(self._monotonic_ns(), CLOSED_AT_ONCE):
+            self._close_silent(ref)
+        self._forget()
 
     def _close_silent(self, ref: SessionRef) -> None:
         known = self._sessions.get(ref.key)

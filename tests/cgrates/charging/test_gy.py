@@ -219,7 +219,7 @@ async def test_messages_are_debited_once_and_refunded_once(tmp_path: Path) -> No
         assert (await served.money(), len(await served.records())) == (2000, 1)
         assert (await send(CHECK, one, session="c;1")).number(avps.CHECK_BALANCE_RESULT) == 0
         assert (await send(CHECK, many, session="c;2")).number(avps.CHECK_BALANCE_RESULT) == 1
-        assert (await send(PRICE, many, session="p;1")).money(avps.COST_INFORMATION) == (6300, 0)
+        assert (await send(PRICE, many, session="p;1")).money(avps.COST_INFORMATION) == (630000, -2)
         assert (await send(DEBIT, one, session="e;4", who=imsi("999"))).code == 5030
 
 
