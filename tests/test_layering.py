@@ -49,6 +49,10 @@ VOICE_PURE = tuple(
     f"ocs.agents.voice.{name}" for name in ("options", "outcomes", "parties", "recent", "ticks")
 )
 
+SESSIONS_PURE_NAMES = (
+    *("accounting", "cdr_steps", "errors", "external", "flags", "model", "records", "settings"),
+    *("surroundings", "wanted"),
+)
 SESSIONS_PURE = Row(allowed=("ocs.sessions",), denied=("ocs.sessions.service",), pure=True)
 COMPAT = ("ocs.charging.cgrates", "ocs.charging.profiles", "ocs.sessions")
 CGRATES_PURE = ("live_tariff", "cost_forms", "forms", "profile_records", "route_forms", "stat_records")
@@ -303,16 +307,7 @@ TABLE: dict[str, Row] = {
         )
     ),
     "ocs.sessions": Row(),
-    "ocs.sessions.accounting": SESSIONS_PURE,
-    "ocs.sessions.cdr_steps": SESSIONS_PURE,
-    "ocs.sessions.errors": SESSIONS_PURE,
-    "ocs.sessions.flags": SESSIONS_PURE,
-    "ocs.sessions.external": SESSIONS_PURE,
-    "ocs.sessions.model": SESSIONS_PURE,
-    "ocs.sessions.records": SESSIONS_PURE,
-    "ocs.sessions.settings": SESSIONS_PURE,
-    "ocs.sessions.surroundings": SESSIONS_PURE,
-    "ocs.sessions.wanted": SESSIONS_PURE,
+    **{f"ocs.sessions.{name}": SESSIONS_PURE for name in SESSIONS_PURE_NAMES},
     "ocs.sessions.network_events": Row(allowed=("ocs.charging.events", "ocs.sessions.values"), pure=True),
     "ocs.sessions.values": Row(allowed=("ocs.charging.cgrates.values",), pure=True),
     "ocs.cgrates": Row(
@@ -327,7 +322,9 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
     "ocs.cgrates.listening": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
-    "ocs.cgrates.program": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc", "ocs.sessions.clients")),
+    "ocs.cgrates.program": Row(
+        allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc", "ocs.sessions.clients")
+    ),
     "ocs.cgrates.served": Row(allowed=("ocs.cgrates", "ocs.config.profiles", "ocs.config.settings")),
     "ocs.cgrates.agents": Row(
         allowed=("ocs.agents", *BORDER[:2], "ocs.config.settings", "ocs.cgrates", "ocs.sessions"),
