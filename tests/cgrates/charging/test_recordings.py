@@ -28,7 +28,8 @@ from tests.replay.test_open5gs import SMF, subscriber_of
 from tests.replay.test_other_clients import KAMAILIO, Rules
 from tests.replay.test_samples import ACCOUNT, CAPABILITIES, PEERS
 from tests.replay.wire import Packet, used_octets, used_seconds
-from tests.replay.world import LONGEST_S, SECOND_NS, Exchange, Player
+from tests.replay.world import SECOND_NS, Exchange, Player
+from tests.support.waiting import PATIENCE_S
 
 EVENING_NS = 3 * 3_600 * SECOND_NS
 RECORDINGS = open5gs()
@@ -108,7 +109,7 @@ async def running(
     try:
         yield world
     finally:
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(PATIENCE_S):
             await world.agents[1].drain()
             await world.network.stop()
             await world.runtime.stop()

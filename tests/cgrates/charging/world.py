@@ -15,10 +15,10 @@ from ocs.diameter import avps
 from ocs.diameter.avp import encode_utf8, group
 from tests.cgrates.engine import write_folder
 from tests.conformance.client import ALICE_IMSI, CLIENT, Client, cer
-from tests.test_app import free_ports
+from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_S = 60
 ALICE = ALICE_IMSI
 TARIFF = {
     "Destinations.csv": "D,49\n",
