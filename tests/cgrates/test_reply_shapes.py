@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.cgrates.engine import write_folder
-from tests.cgrates.test_process import Connection, engine, free_port
+from tests.cgrates.test_process import Connection, engine
+from tests.support.ports import free_port
 
 CHAPTERS: dict[str, list[dict[str, Any]]] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "replies" / "shapes.json").read_text()
