@@ -313,7 +313,7 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.objects": Row(allowed=("ocs.charging.cgrates", "ocs.rpc.errors"), pure=True),
     "ocs.cgrates.listening": Row(allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc")),
     "ocs.cgrates.program": Row(
-        allowed=("ocs.cgrates", "ocs.config.settings", "ocs.rpc", "ocs.sessions.clients")
+        allowed=("ocs.cgrates", "ocs.config.settings", "ocs.log", "ocs.rpc", "ocs.sessions.clients")
     ),
     "ocs.cgrates.served": Row(allowed=("ocs.cgrates", "ocs.config.profiles", "ocs.config.settings")),
     "ocs.cgrates.agents": Row(

@@ -6,7 +6,7 @@
 import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from ocs.cgrates.readers import ReaderSettings
 from ocs.charging.cgrates import plan, values
 
 HIGHEST_DECIMALS = 9
+DEBUG, WARNING = 7, 4  # levels of syslog
 
 
 class ConfigError(Exception):
@@ -173,6 +174,15 @@ class Subsystem(msgspec.Struct, frozen=True):
     indexed_selects: bool = True
 
 
+class Cores(msgspec.Struct, frozen=True):
+    """Section `cores`: how many requests may be under way at once (0: no limit), what becomes of the others."""
+
+    caps: int = 0
+    caps_strategy: Literal["*busy", "*queue"] = "*busy"
+    caps_stats_interval: Duration = Duration(0)
+    shutdown_timeout: Duration = Duration(1_000_000_000)
+
+
 class DataDb(msgspec.Struct, frozen=True):
     """Sections `data_db` and `stor_db`: only whether and where something is kept."""
 
@@ -202,6 +212,7 @@ class Settings(msgspec.Struct, frozen=True):
     filters: Subsystem = Subsystem()
     schedulers: Subsystem = Subsystem()
     apiers: Subsystem = Subsystem()
+    cores: Cores = Cores()
     data_db: DataDb = DataDb()
     stor_db: DataDb = DataDb()
     freeswitch_agent: FreeswitchAgentSection = FreeswitchAgentSection()
@@ -279,6 +290,14 @@ def arithmetic(settings: Settings) -> plan.Settings:
     )
 
 
+def log_level(settings: Settings) -> Literal["debug", "info", "warning", "error"]:
+    """The level of lines for a level of syslog: 7 is debug, 4 a warning, 3 and less an error."""
+    level = settings.general.log_level
+    if level >= DEBUG:
+        return "debug"
+    return "info" if level > WARNING else "warning" if level == WARNING else "error"
+
+
 def _plain(lengths: Mapping[str, Duration]) -> dict[str, int]:
     """Lengths as plain numbers, which answers and records can hold."""
     return {name: int(length) for name, length in lengths.items()}
@@ -318,12 +337,13 @@ MEANINGS: Mapping[str, str] = {
     "general.reconnects": _NO_OTHERS,
     "general.max_reconnect_interval": _NO_OTHERS,
     "general.max_parallel_conns": _NO_OTHERS,
+    "general.logger": "lines go to standard error, or to standard output with *stdout",
     "general.locking_timeout": "a step on an account never waits for a lock",
     "general.failed_posts_dir": "posts that fail are not kept; those of exporters are, in ees.failed_posts.dir",
     "general.failed_posts_ttl": "posts that fail are not kept; those of exporters are, until they are replayed",
     "http.http_cdrs": "records of others come by CDRsV1.ProcessExternalCDR, ers.readers, or freeswitch_cdrs_url",
     "caches": "everything is in memory already; partitions have no limits",
-    "cores": "each connection has a limit of requests in flight; there is none for all of them",
+    "cores.shutdown_timeout": "what is under way has 50 ms to end, for a successor starts right after the signal",
     "rpc_conns": "all subsystems are in this process: a named connection counts as *internal",
     "dispatchers": "requests are not dispatched to other engines",
     "dispatcherh": "requests are not dispatched to other engines",
@@ -359,6 +379,10 @@ MEANINGS: Mapping[str, str] = {
 }
 # Keys whose values are read and change nothing, except where they say what is so here anyway.
 READ_IN_VAIN: Mapping[str, tuple[object, ...]] = {
+    "general.logger": ("", "*stdout"),
+    "cores.shutdown_timeout": (),
+    "data_db.db_type": ("", "*internal"),
+    "stor_db.db_type": ("", "*internal"),
     "sessions.store_session_costs": (False,),
     "sessions.backup_interval": (0, "", "0"),
     "cdrs.session_cost_retries": (),

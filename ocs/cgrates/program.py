@@ -16,6 +16,9 @@ from ocs.cgrates.journal import Journal, JournalError, NoJournal, SqliteJournal
 from ocs.cgrates.listening import Access, StartError, http_paths, key_file, key_gate, listeners, server_tls
 from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import State
+from ocs.config.settings import LogSettings
+from ocs.log import configure
+from ocs.rpc.capacity import Capacity
 from ocs.rpc.dispatch import Dispatcher
 from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor
@@ -37,6 +40,8 @@ MESSAGE_OCTETS = 16 << 20
 FINISH_S = 0.05  # a successor starts right after the signal
 GC_THRESHOLDS = (50_000, 20, 100)
 FILE = "cgrates.db"
+STDOUT = "*stdout"
+QUEUE = "*queue"
 AGENT_SECTIONS = ("freeswitch_agent", "kamailio_agent", "radius_agent")
 
 
@@ -62,13 +67,18 @@ class Network(Protocol):
 MakeNetwork = Callable[[Runtime], Network]
 
 
-def run(folder: Path, data_dir: Path | None, *, unencrypted: bool = False) -> int:
-    """Serves until SIGTERM or SIGINT; the exit status. `unencrypted` lets the network in without TLS."""
+def run(folder: Path, data_dir: Path | None, *, unencrypted: bool = False, logger: str = "") -> int:
+    """Serves until SIGTERM or SIGINT; the exit status. `unencrypted` lets the network in without TLS.
+
+    `logger` says where lines go instead of where the configuration says.
+    """
     unsupported: list[config.Unsupported] = []
 
     def read() -> config.Settings:
         settings, found = config.load(folder)
         unsupported.extend(found)
+        stdout = (logger or settings.general.logger) == STDOUT
+        configure(LogSettings(level=config.log_level(settings)), sys.stdout if stdout else sys.stderr)
         return settings
 
     async def tell(runtime: Runtime) -> None:
@@ -116,16 +126,18 @@ async def serve(
     runtime.methods = methods_of(CGRATES, runtime)
     network = None if make_network is None else make_network(runtime)
     limits = EnvelopeLimits(message_octets=MESSAGE_OCTETS, objects=1_000_000)
+    caps = capacity(settings)
+    runtime.under_way = lambda: (caps.running, caps.peak)
     keys = key_file(data_dir)
     gate = key_gate(data_dir, keys, unencrypted=unencrypted)
     front = FrontDoor(
-        Dispatcher(CGRATES, runtime, limits, gate),
+        Dispatcher(CGRATES, runtime, limits, gate, caps),
         listeners(settings, Access(bool(keys), unencrypted)),
         lambda: [*_routes(runtime), *(network.routes() if network is not None else [])],
         TcpLimits(in_flight=1_000),
         server_tls(settings),
         http_paths(settings),
-        both_ways=Dispatcher(BIDIRECTIONAL, runtime, limits, gate),
+        both_ways=Dispatcher(BIDIRECTIONAL, runtime, limits, gate, caps),
     )
     agents = _agents(runtime)
     clients = FrontClients(front.clients)
@@ -152,6 +164,12 @@ async def serve(
         await front.end()
         log.info("server.stopped")
     return STORE_ERROR if state.failure is not None else 0
+
+
+def capacity(settings: config.Settings) -> Capacity:
+    """How many requests may be under way at once: `cores.caps`, where it is more than 0."""
+    told = settings.cores
+    return Capacity(told.caps, queues=told.caps_strategy == QUEUE) if told.caps > 0 else Capacity()
 
 
 def _routes(runtime: Runtime) -> "Sequence[RouteDef]":

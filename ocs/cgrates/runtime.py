@@ -103,6 +103,7 @@ class Runtime(Tasks):
         self.queries = Queries(self, settings.general.default_timezone)
         self.effects = Effects(self)
         self.locks = Locks()
+        self.under_way: Callable[[], tuple[int, int]] = lambda: (0, 0)  # requests now, and at most so far
         self.stir = Stir(self)
         self.methods: Callable[[str, object], Awaitable[object]] | None = None
         self._scheduling: list[asyncio.Task[None]] = []

@@ -18,15 +18,15 @@ def serve(arguments: argparse.Namespace) -> int:
     from ocs import log
     from ocs.config.settings import LogSettings
 
-    stream = sys.stdout if arguments.logger == STDOUT else sys.stderr
-    log.configure(LogSettings(), stream)
+    log.configure(LogSettings(), sys.stdout if arguments.logger == STDOUT else sys.stderr)
     if arguments.check_config:
         return _check(Path(arguments.config_path))
     from ocs.cgrates import program
 
     data_dir = Path(arguments.data_dir) if arguments.data_dir else None
     unencrypted = arguments.unencrypted_network_access
-    leave(program.run(Path(arguments.config_path), data_dir, unencrypted=unencrypted))
+    folder = Path(arguments.config_path)
+    leave(program.run(folder, data_dir, unencrypted=unencrypted, logger=arguments.logger))
     raise AssertionError("the process has ended")
 
 

@@ -15,6 +15,7 @@ import structlog
 
 from ocs.charging.store import StoreError
 from ocs.rpc.caller import Caller, Role
+from ocs.rpc.capacity import Capacity
 from ocs.rpc.envelope import (
     EnvelopeLimits,
     Message,
@@ -33,8 +34,8 @@ log = structlog.get_logger()
 
 DISCOVER = "rpc.discover"
 LOGIN = "OcsV1.Login"
+EXCEEDED = "MAX_CONCURRENT_RPC_EXCEEDED"
 TIMEOUT_S = 30.0
-AT_ONCE = 4_000  # messages of all connections
 FRAMES_LOGGED = 6
 
 Deliver = Callable[[bytes | None], None]
@@ -52,13 +53,18 @@ class Dispatcher:
     """Runs requests; one for all transports of a server. `context` is the first argument of every method."""
 
     def __init__(
-        self, registry: Registry, context: Background, limits: EnvelopeLimits, gate: Gate | None = None
+        self,
+        registry: Registry,
+        context: Background,
+        limits: EnvelopeLimits,
+        gate: Gate | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
         self.limits = limits
         self.gate: Gate = gate or OpenGate()
         self._registry = registry
         self._context = context
-        self._running = 0
+        self._capacity = capacity or Capacity()
 
     def submit(self, frame: bytes, caller: Caller, deliver: Deliver) -> None:
         """Answer one message; see `run`."""
@@ -66,13 +72,14 @@ class Dispatcher:
 
     def run(self, message: Message, caller: Caller, deliver: Deliver) -> None:
         """Answer a message: `deliver` is called once, maybe at once, with None where nobody wants an answer."""
-        if self._running >= AT_ONCE:
-            deliver(encode_error(message.requests[0], RpcError("MAX_CONCURRENT_RPC_EXCEEDED", UNAVAILABLE)))
+        if self._capacity.is_full:
+            if not self._capacity.waits(partial(self.run, message, caller, deliver)):
+                deliver(encode_error(message.requests[0], RpcError(EXCEEDED, UNAVAILABLE)))
             return
         if not message.is_batch:
             self._run_one(message.requests[0], caller, deliver)
             return
-        self._running += 1
+        self._capacity.begun()
         self._context.spawn(self._run_batch(message, caller, deliver))
 
     def start(self, frame: bytes, caller: Caller) -> "asyncio.Future[bytes | None]":
@@ -99,7 +106,7 @@ class Dispatcher:
             allowed = self._allowed(method, request, caller)
             params = method.read(request.params)
             if method.is_async:
-                self._running += 1
+                self._capacity.begun()
                 self._context.spawn(self._run_task(method, request, params, allowed, deliver))
                 return
             if method.takes_caller:
@@ -110,15 +117,17 @@ class Dispatcher:
             self._finish(request, caller, deliver, None, error)
             return
         if type(outcome) is Later:
-            self._running += 1
+            self._capacity.begun()
             outcome.then(self._later(request, allowed, deliver))
         else:
             self._finish(request, allowed, deliver, outcome, None)
 
     def _later(self, request: Request, caller: Caller, deliver: Deliver) -> Answered:
         def then(value: object, error: Exception | None) -> None:
-            self._running -= 1
-            self._finish(request, caller, deliver, value, error)
+            try:
+                self._finish(request, caller, deliver, value, error)
+            finally:
+                self._capacity.ended()
 
         return then
 
@@ -128,16 +137,17 @@ class Dispatcher:
         value: object = None
         failure: Exception | None = None
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                if method.takes_caller:
-                    value = await _awaited(method.function(self._context, params, caller=caller))
-                else:
-                    value = await _awaited(method.function(self._context, params))
-        except Exception as error:
-            failure = error
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    if method.takes_caller:
+                        value = await _awaited(method.function(self._context, params, caller=caller))
+                    else:
+                        value = await _awaited(method.function(self._context, params))
+            except Exception as error:
+                failure = error
+            self._finish(request, caller, deliver, value, failure)
         finally:
-            self._running -= 1
-        self._finish(request, caller, deliver, value, failure)
+            self._capacity.ended()
 
     async def _run_batch(self, message: Message, caller: Caller, deliver: Deliver) -> None:
         """The requests of a batch one after the other: a client that wants them at once sends them apart."""
@@ -150,9 +160,9 @@ class Dispatcher:
                 answer = await answered
                 if answer is not None:
                     answers.append(answer)
+            deliver(encode_batch(answers) if answers else None)
         finally:
-            self._running -= 1
-        deliver(encode_batch(answers) if answers else None)
+            self._capacity.ended()
 
     # --- what leaves
 

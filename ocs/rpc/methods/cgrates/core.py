@@ -42,6 +42,10 @@ def status(runtime: Runtime, given: Given) -> dict[str, Any]:
         "open_files": _open_files(),
         "cpu_time": duration(int((usage.ru_utime + usage.ru_stime) * 1e9)),
     }
+    if runtime.settings.cores.caps:
+        found["caps_allocated"], peak = runtime.under_way()
+        if runtime.settings.cores.caps_stats_interval:
+            found["caps_peak"] = peak
     if given.flag("Debug"):
         found["accounts"], found["active_sessions"] = len(runtime.state.accounts), len(runtime.state.sessions)
     return found
