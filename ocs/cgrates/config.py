@@ -253,7 +253,7 @@ def load(
         if not isinstance(found, dict):
             raise ConfigError(f"{path}:1:1: is not an object of sections")
         jsonc.merge(merged, found)
-    return read(merged), tuple(_unsupported(merged))
+    return read(merged), tuple(unsupported(merged))
 
 
 def read(merged: Mapping[str, Any]) -> Settings:
@@ -420,7 +420,8 @@ QUIET_KEYS = frozenset(
 UNKNOWN = "not known here: it has no effect"
 
 
-def _unsupported(merged: Mapping[str, Any]) -> Iterator[Unsupported]:
+def unsupported(merged: Mapping[str, Any]) -> Iterator[Unsupported]:
+    """What merged sections say that has no effect here."""
     known = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
     for section, content in merged.items():
         if section in READ_WHOLE:
