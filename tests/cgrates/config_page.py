@@ -1,4 +1,4 @@
-"""docs/cgrates-configuration.md, made by `python -m tests.cgrates.config_page` from the code and the keys in use."""
+"""docs/cgrates-configuration.md, made from code and keys in use by `python -m tests.cgrates.config_page`."""
 
 from collections.abc import Iterator
 from pathlib import Path
