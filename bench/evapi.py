@@ -31,6 +31,7 @@ from ocs.agents.kamailio.netstring import NetstringDecoder, encode_netstring  # 
 from ocs.agents.kamailio.proxy import ProxyCalls  # noqa: E402
 from ocs.cgrates import config, tariff  # noqa: E402
 from ocs.cgrates.agents.voice import VoiceAgents  # noqa: E402
+from ocs.cgrates.kinds import Kind  # noqa: E402
 from ocs.cgrates.runtime import Runtime  # noqa: E402
 from ocs.charging import acts  # noqa: E402
 from ocs.charging.cgrates.account import Account, Balance  # noqa: E402
@@ -184,7 +185,7 @@ async def cgrates_in_process(calls: int) -> None:
     await _hear(proxy, both)
     whole_s = time.process_time() - began_s
     assert not proxy.calls, "every call has ended"
-    assert len(runtime.state.cdrs) == calls, "every call has its record"
+    assert len(runtime.state.tables[Kind.CDR]) == calls, "every call has its record"
     sys.stdout.write(
         f"on CGRateS' arithmetic: {calls / set_up_s:6.0f} set-ups/s  {calls / whole_s:7.0f} whole calls/s"
         f"  ({set_up_s / calls * 1e6:.0f} us a set-up)\n"

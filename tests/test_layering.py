@@ -55,7 +55,9 @@ SESSIONS_PURE_NAMES = (
 )
 SESSIONS_PURE = Row(allowed=("ocs.sessions",), denied=("ocs.sessions.service",), pure=True)
 COMPAT = ("ocs.charging.cgrates", "ocs.charging.profiles", "ocs.sessions")
-CGRATES_PURE = ("live_tariff", "cost_forms", "forms", "profile_records", "route_forms", "stat_records")
+CGRATES_PURE = (
+    *("cdr_rows", "cost_forms", "forms", "live_tariff", "profile_records", "route_forms", "stat_records"),
+)
 COMPAT_PURE = Row(allowed=(*COMPAT, "ocs.cgrates"), pure=True)
 
 PROCESSORS = ("ocs.cgrates.agents.processors", "ocs.cgrates.agents.templates", "ocs.charging.profiles")

@@ -88,14 +88,24 @@ class CdrFilter(msgspec.Struct, frozen=True):
             and (not self.prefixes or cdr.destination.startswith(self.prefixes))
             and not (self.not_prefixes and cdr.destination.startswith(self.not_prefixes))
             and self._passes_cost(cdr.cost_nanos)
-            and all(_has(cdr, name, value) for name, value in self.extra.items())
-            and not any(_has(cdr, name, value) for name, value in self.not_extra.items())
+            and self.passes_extra(cdr)
             and self.order_ids.holds(cdr.order_id)
             and self.setup.holds(cdr.setup[0])
             and self.answer.holds(cdr.answer[0])
             and self.created.holds(cdr.created_ns)
             and self.updated.holds(cdr.updated_ns)
             and self.usage.holds(cdr.usage)
+        )
+
+    @property
+    def looks_at_extra(self) -> bool:
+        """Whether extra fields matter."""
+        return bool(self.extra or self.not_extra)
+
+    def passes_extra(self, cdr: Cdr) -> bool:
+        """Whether a record has the extra fields that are wanted, and none of the others."""
+        return all(_has(cdr, name, value) for name, value in self.extra.items()) and not any(
+            _has(cdr, name, value) for name, value in self.not_extra.items()
         )
 
     def _passes_cost(self, nanos: int) -> bool:

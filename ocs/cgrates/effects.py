@@ -130,7 +130,7 @@ class Effects:
                 created_ns=now_ns,
                 updated_ns=now_ns,
             )
-            self._runtime.state.put(Kind.CDR, f"{cgrid}:{record.run_id}", record)
+            self._runtime.state.put_cdr(record)
 
     def _post(self, effect: Effect, account: Account) -> None:
         if self._posts >= POSTS_AT_ONCE:

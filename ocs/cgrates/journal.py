@@ -5,10 +5,13 @@ thread waits for `COMMIT`. A failed commit cannot be mended here, for memory is 
 to start again from the disk.
 
 A batch is one row of the table `log`. What has not changed for a while moves from there to a row of its own in the
-table `record`: what changes often, or does not live long, is seldom written there.
+table `record`: what changes often, or does not live long, is seldom written there. Call detail records, which are
+written once and are many, go into a table of their own at once, with indexes for what is asked about them.
 """
 
 import asyncio
+import fcntl
+import os
 import sqlite3
 from collections import OrderedDict, deque
 from collections.abc import Iterator
@@ -22,9 +25,13 @@ from typing import NamedTuple, Protocol
 import msgspec
 import structlog
 
+from ocs.cgrates import cdr_migration, cdr_rows
+from ocs.cgrates.cdr_rows import Changes
+from ocs.cgrates.cdr_table import CdrTable, TableError
+
 log = structlog.get_logger()
 
-LAYOUT = 2
+LAYOUT = 3
 SCHEMA = """
 create table if not exists record (
     number integer primary key, kind text not null, key text not null, value blob not null, unique (kind, key));
@@ -39,7 +46,7 @@ DELETE = "delete from record where kind = ? and key = ?"
 PRAGMAS = (
     "journal_mode=wal",
     "synchronous=full",
-    "locking_mode=exclusive",
+    "busy_timeout=5000",
     "wal_autocheckpoint=4000",
     "cache_size=-65536",
     "temp_store=memory",
@@ -62,7 +69,7 @@ class Journal(Protocol):
     def load(self) -> Iterator[tuple[str, str, bytes]]:
         """Every record, in the order in which they came."""
 
-    async def append(self, entries: list[Entry]) -> None:
+    async def append(self, entries: list[Entry], cdrs: Changes = cdr_rows.NONE) -> None:
         """Makes entries durable, all or nothing. Raises JournalError."""
 
     async def close(self) -> None:
@@ -76,7 +83,7 @@ class NoJournal:
         """Nothing."""
         return iter(())
 
-    async def append(self, entries: list[Entry]) -> None:
+    async def append(self, entries: list[Entry], cdrs: Changes = cdr_rows.NONE) -> None:
         """Done at once."""
 
     async def close(self) -> None:
@@ -92,7 +99,7 @@ class _Recent(NamedTuple):
 
 
 class SqliteJournal:
-    """One file, one writer, one batch under way at a time."""
+    """One file, one writer, one batch under way at a time. `cdrs` is where call detail records are read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -100,18 +107,26 @@ class SqliteJournal:
         self._recent: OrderedDict[tuple[str, str], _Recent] = OrderedDict()  # what changed last is last
         self._rows: deque[tuple[int, int]] = deque()  # rows of the log with their octets
         self._log_octets = 0
+        self._lock = _only_one(path)
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             for pragma in PRAGMAS:
                 self._connection.execute(f"pragma {pragma}")
-            self._check_layout()
-            self._connection.executescript(SCHEMA)
-            self._connection.execute(f"pragma user_version={LAYOUT}")
+            layout = self._layout()
+            self._has_table = layout == LAYOUT
+            self._connection.executescript(SCHEMA + cdr_rows.SCHEMA)
             self._number = self._connection.execute("select max(number) from record").fetchone()[0] or 0
             self._row = 0
             self._read_log()
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            if layout < LAYOUT:
+                self._take_over_cdrs()
+            self.cdrs = CdrTable(path)
+        except (sqlite3.Error, msgspec.MsgspecError, TableError) as error:
+            os.close(self._lock)
             raise JournalError(f"{path}: {error}") from error
+        except JournalError:
+            os.close(self._lock)
+            raise
 
     def load(self) -> Iterator[tuple[str, str, bytes]]:
         """Every record, in the order in which they came."""
@@ -132,11 +147,16 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: {error}") from error
 
-    async def append(self, entries: list[Entry]) -> None:
+    async def append(self, entries: list[Entry], cdrs: Changes = cdr_rows.NONE) -> None:
         """Makes entries durable, all or nothing. Raises JournalError."""
         try:
             self._connection.execute("begin immediate")
-            self._write(entries)
+            if cdrs.gone:
+                self._connection.executemany(cdr_rows.REMOVE, cdrs.gone)
+            if cdrs.rows:
+                self._connection.executemany(cdr_rows.PUT, cdrs.rows)
+            if entries:
+                self._write(entries)
             await asyncio.get_running_loop().run_in_executor(
                 self._committer, self._connection.execute, "commit"
             )
@@ -147,7 +167,9 @@ class SqliteJournal:
     async def close(self) -> None:
         """Closes the file; what was appended is durable."""
         self._committer.shutdown()
+        self.cdrs.close()
         self._connection.close()
+        os.close(self._lock)
 
     # --- writing
 
@@ -222,20 +244,46 @@ class SqliteJournal:
 
     # --- opening
 
-    def _check_layout(self) -> None:
-        """The file of an older layout lacks the log, which is made beside its records."""
-        version = self._connection.execute("pragma user_version").fetchone()[0]
+    def _layout(self) -> int:
+        """The layout of the file: the first lacks the log, the second has call detail records among the others."""
+        version: int = self._connection.execute("pragma user_version").fetchone()[0]
         if version > LAYOUT:
             raise JournalError(f"{self._path}: has layout {version}; this program writes layout {LAYOUT}")
+        return version
+
+    def _take_over_cdrs(self) -> None:
+        """Bring the call detail records of an older layout into their table; what is done stays done."""
+        recent = {key: each.value for (kind, key), each in self._recent.items() if kind == cdr_migration.KIND}
+        cdr_migration.move(self._connection, recent)
+        for key in recent:
+            del self._recent[cdr_migration.KIND, key]
+        self._forget_before(self._oldest())
+        self._connection.execute(f"pragma user_version={LAYOUT}")
 
     def _read_log(self) -> None:
         """Know again what is in the log alone."""
         decode = msgspec.msgpack.Decoder(list[Numbered]).decode
         for row, octets in self._connection.execute("select row, batch from log order by row"):
             for number, kind, key, value in decode(octets):
+                if kind == cdr_migration.KIND and self._has_table:
+                    continue  # the row is older than the layout
                 self._recent.pop((kind, key), None)
                 self._recent[kind, key] = _Recent(number, row, value)
                 self._number = max(self._number, number)
             self._rows.append((row, len(octets)))
             self._log_octets += len(octets)
             self._row = row
+
+
+def _only_one(path: Path) -> int:
+    """A lock beside the file: two servers on it would not see each other's changes. Raises JournalError."""
+    try:
+        lock = os.open(path.with_name(f"{path.name}-lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalError(f"{path}: {error}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise JournalError(f"{path}: another server uses this file") from error
+    return lock

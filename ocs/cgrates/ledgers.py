@@ -71,4 +71,4 @@ def log_cdr(runtime: "Runtime", account_id: str, kind: str, nanos: int, action: 
         created_ns=now_ns,
         updated_ns=now_ns,
     )
-    runtime.state.put(Kind.CDR, f"{cgrid}:{action}", record)
+    runtime.state.put_cdr(record)

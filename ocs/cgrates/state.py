@@ -6,13 +6,16 @@ transaction; `durable` returns when all of it is. Records are never changed in p
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 import structlog
 
-from ocs.cgrates.journal import Entry, Journal, JournalError, NoJournal
+from ocs.cgrates.cdr_book import CdrBook, DiskCdrs, MemoryCdrs
+from ocs.cgrates.cdr_rows import NONE
+from ocs.cgrates.journal import Entry, Journal, JournalError, NoJournal, SqliteJournal
 from ocs.cgrates.kinds import PROFILE_KINDS, TARIFF_KINDS, TYPES, Kind
 from ocs.cgrates.live_tariff import LiveTariff
 from ocs.cgrates.profile_records import put_record, remove_record
@@ -28,11 +31,14 @@ log = structlog.get_logger()
 Done = Callable[[JournalError | None], None]
 AccountsChanged = Callable[[Mapping[str, Account | None], Mapping[str, Call]], None]
 NO_CALLS: Mapping[str, Call] = {}
+LAST_ORDER = "last order id of a removed record"
+MOST_COSTS = 100_000  # that wait for their record
+MOST_CDRS = 100_000  # that are kept where there is no disk
 
 
 class State:
-    """Records by kind and key. `accounts`, `sessions`, `cdrs`, `members` are the tables of those kinds: read them,
-    change them by `put` alone."""
+    """Records by kind and key. `accounts`, `sessions`, `members` are the tables of those kinds: read them, change
+    them by `put` alone. Call detail records are in `cdrs`, which has them on disk where there is one."""
 
     def __init__(self, journal: Journal | None = None, on_failure: Callable[[], None] | None = None) -> None:
         self.tables: dict[Kind, dict[str, Any]] = {kind: {} for kind in Kind}
@@ -41,7 +47,6 @@ class State:
         self.sessions: dict[str, Session] = self.tables[Kind.SESSION]
         self.passive: dict[str, Session] = self.tables[Kind.PASSIVE_SESSION]
         self.closed: dict[str, Session] = self.tables[Kind.CLOSED_SESSION]
-        self.cdrs: dict[str, Cdr] = self.tables[Kind.CDR]
         self.costs: dict[str, SessionCost] = self.tables[Kind.SESSION_COST]
         self.watches: dict[str, Watch] = self.tables[Kind.WATCH]
         self.on_accounts: AccountsChanged | None = (
@@ -57,6 +62,8 @@ class State:
         self._journal = journal or NoJournal()
         self._keeps = not isinstance(self._journal, NoJournal)
         self._on_failure = on_failure
+        self._on_disk: DiskCdrs | None = None
+        self.cdrs: CdrBook = self._cdr_book()
         self._pending: dict[tuple[Kind, str], Any] = {}
         self._waiters: list[Done] = []
         self._under_way: list[Done] = []  # who waits for the batch that is being written
@@ -64,6 +71,17 @@ class State:
         self.changes = 0  # how many there were, to see whether a step made any
         self._writing: asyncio.Task[None] | None = None
         self._live = LiveTariff()
+
+    def _cdr_book(self) -> CdrBook:
+        if isinstance(self._journal, SqliteJournal):
+            self._on_disk = DiskCdrs(self._journal.cdrs, encode_record, self._noted, self.durable)
+            return self._on_disk
+        return MemoryCdrs(
+            self.tables[Kind.CDR],
+            partial(self.put, Kind.CDR),
+            partial(self.delete, Kind.CDR),
+            None if self._keeps else MOST_CDRS,
+        )
 
     # --- reading
 
@@ -180,17 +198,35 @@ class State:
         """Forgets a session that has ended."""
         self.delete(Kind.CLOSED_SESSION, cgrid)
 
+    def recorded(self, sessions: Sequence[Session]) -> set[str]:
+        """The cgrids of those sessions that have ended with a record of every run."""
+        made = self.cdrs.which((each.cgrid, run.run_id) for each in sessions for run in each.runs)
+        return {each.cgrid for each in sessions if all((each.cgrid, run.run_id) in made for run in each.runs)}
+
     def put_cdr(self, cdr: Cdr) -> None:
         """Adds or replaces a record."""
-        self.put(Kind.CDR, f"{cdr.cgrid}:{cdr.run_id}", cdr)
+        self.cdrs.put(cdr)
 
     def remove_cdr(self, cdr: Cdr) -> None:
-        """Removes a record."""
-        self.delete(Kind.CDR, f"{cdr.cgrid}:{cdr.run_id}")
+        """Removes a record; its order id is not given again."""
+        self.cdrs.remove(cdr)
+        if self._on_disk is not None and cdr.order_id > self.tables[Kind.META].get(LAST_ORDER, 0):
+            self.put(Kind.META, LAST_ORDER, cdr.order_id)
+
+    def last_order(self) -> int:
+        """The largest order id that a record has, or had."""
+        gone: int = self.tables[Kind.META].get(LAST_ORDER, 0)
+        return max(self.cdrs.last_order(), gone)
 
     def put_cost(self, cost: SessionCost) -> None:
-        """Adds or replaces the cost of a run."""
+        """Adds or replaces the cost of a run; the oldest goes where there are too many."""
         self.put(Kind.SESSION_COST, f"{cost.cgrid}:{cost.run_id}", cost)
+        if len(self.costs) > MOST_COSTS:
+            oldest = next(iter(self.costs))
+            log.warning(
+                "session_cost.forgotten", run=oldest, reason=f"more than {MOST_COSTS} wait for a record"
+            )
+            self.delete(Kind.SESSION_COST, oldest)
 
     def forget_cost(self, cost: SessionCost) -> None:
         """Forgets the cost of a run, for its record has it."""
@@ -200,6 +236,10 @@ class State:
         if self._keeps:
             self._pending[kind, key] = record
             self.changes += 1
+
+    def _noted(self) -> None:
+        """A record has changed that is not among those by kind and key."""
+        self.changes += 1
 
     # --- the disk
 
@@ -239,7 +279,7 @@ class State:
         if self.failure is not None:
             done(self.failure)
             return
-        if not self._pending:
+        if not self._pending and not self._on_disk:
             if self._is_committing:
                 self._under_way.append(done)
             else:
@@ -269,12 +309,13 @@ class State:
     async def _write(self) -> None:
         """Writes until nothing is left; a failed commit is the end."""
         try:
-            while self._pending and self.failure is None:
+            while (self._pending or self._on_disk) and self.failure is None:
                 pending, self._pending = self._pending, {}
                 self._under_way, self._waiters = self._waiters, []
                 self._is_committing = True
                 try:
-                    await self._journal.append(entries_of(pending, self.updated))
+                    cdrs = self._on_disk.take() if self._on_disk else NONE
+                    await self._journal.append(entries_of(pending, self.updated), cdrs)
                 except (
                     Exception
                 ) as error:  # also a record that cannot be written: waiting for it would never end
@@ -282,6 +323,8 @@ class State:
                     return
                 finally:
                     self._is_committing = False
+                if self._on_disk is not None:
+                    self._on_disk.settled()
                 waiters, self._under_way = self._under_way, []
                 for done in waiters:
                     done(None)

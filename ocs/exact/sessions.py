@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from ocs.cgrates import config
+from ocs.cgrates.cdr_rows import NONE, Changes
 from ocs.cgrates.journal import Entry, JournalError
 from ocs.cgrates.kinds import TYPES, Kind
 from ocs.cgrates.runtime import Runtime
@@ -76,8 +77,8 @@ class StoreJournal:
         except StoreError as error:
             raise JournalError(str(error)) from error
 
-    async def append(self, entries: list[Entry]) -> None:
-        """Makes entries durable, all or nothing. Raises JournalError."""
+    async def append(self, entries: list[Entry], cdrs: Changes = NONE) -> None:
+        """Makes entries durable, all or nothing; call detail records are among them. Raises JournalError."""
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def done(error: StoreError | None) -> None:
@@ -158,7 +159,7 @@ class KeptState(State):
         except (StoreError, ValueError) as error:
             self._fail(JournalError(str(error)))
         self.rolled_back()
-        log.warning("sessions.rolled_back", sessions=len(self.sessions), records=len(self.cdrs))
+        log.warning("sessions.rolled_back", sessions=len(self.sessions), records=len(self.tables[Kind.CDR]))
 
 
 class ExactSurroundings(ProfileSurroundings):
@@ -412,7 +413,7 @@ class ExactRuntime(Runtime):
         """Forgets records that are too old, which are the first; those of the core stay."""
         before_ns = self.wall_ns() - self._record_retention_ns
         while True:
-            oldest = list(islice(self.state.cdrs.values(), KEPT_AT_ONCE))
+            oldest = list(islice(self.state.tables[Kind.CDR].values(), KEPT_AT_ONCE))
             old = [cdr for cdr in oldest if cdr.created_ns < before_ns]
             for cdr in old:
                 self.state.remove_cdr(cdr)

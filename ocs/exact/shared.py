@@ -186,7 +186,7 @@ class SharedState(KeptState):
             self._take_over((kind.value, key, None))
         self.on_all()
         self.position = self._shared.position
-        log.warning("sessions.read_again", sessions=len(self.sessions), records=len(self.cdrs))
+        log.warning("sessions.read_again", sessions=len(self.sessions), records=len(self.tables[Kind.CDR]))
 
     def _confirm(self, records: tuple[Record, ...]) -> None:
         """What this server kept is durable, also where the answer that says so never comes."""

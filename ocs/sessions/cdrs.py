@@ -47,7 +47,7 @@ class CdrService:
         self._accounting = accounting
         self._records = records
         self._wall_ns = wall_ns
-        self._last_order = max((cdr.order_id for cdr in records.cdrs.values()), default=0)
+        self._last_order = records.last_order()
         self.exported: Callable[[Cdr], None] = _not_exported
 
     # --- from sessions
@@ -67,7 +67,7 @@ class CdrService:
         """One record per run, at the session's usage and cost."""
         is_partial = False
         for run in session.runs:
-            if f"{session.cgrid}:{run.run_id}" in self._records.cdrs:
+            if self._records.cdrs.has(session.cgrid, run.run_id):
                 is_partial = True
                 continue
             rated = self._accounting.rate_session(run)
@@ -82,7 +82,7 @@ class CdrService:
         event = self._altered(event) if steps.attributes else event
         cgrid = cgrid_of(event.event)
         runs = self._runs(event, steps)
-        known = [self._records.cdrs.get(f"{cgrid}:{run.run_id}") for run in runs]
+        known = [self._records.cdrs.get(cgrid, run.run_id) for run in runs]
         if any(known) and not steps.reprocesses:
             raise ServiceError(EXISTS)
         made = []

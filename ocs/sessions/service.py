@@ -152,7 +152,7 @@ class SessionService:
         session = self.records.closed.get(cgrid)
         if session is not None:
             return min((self.accounting.used(run) for run in session.runs), default=0)
-        records = (self.records.cdrs.get(f"{cgrid}:{each.run_id}") for each in self.surroundings.fork(event))
+        records = (self.records.cdrs.get(cgrid, each.run_id) for each in self.surroundings.fork(event))
         return min((record.usage for record in records if record is not None), default=None)
 
     def end(self, session: Session, usage: int | None, last_used: int | None) -> Outcome:

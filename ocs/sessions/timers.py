@@ -360,13 +360,17 @@ class SessionTimers:
         """Forgets ended sessions that have their record, or wait for it too long, or are too many."""
         records, settings, now_ns = self._sessions.records, self._sessions.settings, self._sessions.wall_ns()
         beyond = len(records.closed) - settings.closed_sessions
+        aged: list[Session] = []
         for number, session in enumerate(list(records.closed.values())):
             age_ns = now_ns - session.updated_ns
-            if age_ns < settings.recorded_sessions_ns and number >= beyond:
-                break  # they are in the order in which they ended
-            is_recorded = all(f"{session.cgrid}:{run.run_id}" in records.cdrs for run in session.runs)
-            if is_recorded or age_ns > settings.closed_sessions_ns or number < beyond:
+            if age_ns > settings.closed_sessions_ns or number < beyond:
                 records.forget_closed(session.cgrid)
+            elif age_ns < settings.recorded_sessions_ns:
+                break  # they are in the order in which they ended
+            else:
+                aged.append(session)
+        for cgrid in records.recorded(aged):
+            records.forget_closed(cgrid)
         await self._durable()
 
     async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

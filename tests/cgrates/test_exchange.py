@@ -69,7 +69,7 @@ async def _read_and_export(folder: Path) -> Engine:
 def test_foreign_records_are_rated_and_go_out_again(tmp_path: Path) -> None:
     engine = asyncio.run(_read_and_export(tmp_path))
     assert (tmp_path / "CSV.csv").read_text() == "1001,0.01\n1002,0.02\n"
-    assert [cdr.origin_id for cdr in engine.runtime.state.cdrs.values()] == ["c1", "c2"]
+    assert [cdr.origin_id for cdr in engine.runtime.state.tables[Kind.CDR].values()] == ["c1", "c2"]
     assert (tmp_path / "done" / "cdrs.csv").exists()
     assert list((tmp_path / "in").iterdir()) == []
 
@@ -78,7 +78,7 @@ async def _resume(folder: Path, state: State) -> list[str]:
     engine = Engine(reading(folder), state)
     engine.load(TARIFF)
     await engine.runtime.exchange.readers["IN"].read()
-    return sorted(cdr.origin_id for cdr in engine.runtime.state.cdrs.values())
+    return sorted(cdr.origin_id for cdr in engine.runtime.state.tables[Kind.CDR].values())
 
 
 def test_a_file_goes_on_behind_the_last_row_that_counts(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ async def _record_out(folder: Path, settings: dict[str, Any]) -> str:
     event |= {"ToR": "*voice", "Category": "call", "AnswerTime": "2026-06-15T10:00:00Z"}
     await engine.result("CDRsV1.ProcessEvent", {"Flags": ["*rals", "*chargers:false"], "Event": event})
     await engine.runtime.exchange.exports.drain()
-    assert next(iter(engine.runtime.state.cdrs.values())).account == "1001"
+    assert next(iter(engine.runtime.state.tables[Kind.CDR].values())).account == "1001"
     out = folder / "CSV.csv"
     return out.read_text() if out.exists() else ""
 

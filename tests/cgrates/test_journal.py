@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ocs.cgrates.cdr_rows import NONE, Changes
 from ocs.cgrates.config import Duration
 from ocs.cgrates.journal import Entry, JournalError, SqliteJournal
 from ocs.cgrates.kinds import Kind
@@ -77,7 +79,7 @@ class Broken:
     def load(self) -> Iterator[tuple[str, str, bytes]]:
         return iter(())
 
-    async def append(self, entries: list[Entry]) -> None:
+    async def append(self, entries: list[Entry], cdrs: Changes = NONE) -> None:
         await asyncio.sleep(0)
         raise JournalError("disk full")
 
@@ -113,7 +115,7 @@ class Slow:
     def load(self) -> Iterator[tuple[str, str, bytes]]:
         return iter(())
 
-    async def append(self, entries: list[Entry]) -> None:
+    async def append(self, entries: list[Entry], cdrs: Changes = NONE) -> None:
         self.batches.append(entries)
         await self.go.wait()
 
@@ -185,6 +187,8 @@ def written(path: Path, *batches: list[Entry]) -> list[tuple[str, str, bytes]]:
         for batch in batches:
             await journal.append(batch)
         journal._connection.close()  # as a killed process leaves it
+        journal.cdrs.close()
+        os.close(journal._lock)
 
     asyncio.run(run())
     again = SqliteJournal(path)
@@ -276,8 +280,8 @@ def test_a_file_of_the_layout_before_is_taken_over_and_one_of_a_later_is_not(tmp
         connection.executescript(old + "insert into record values (7, 'k', 'a', x'31')")
     assert written(tmp_path / "j", entries("b")) == [("k", "a", b"1"), ("k", "b", b"1")]
     with contextlib.closing(sqlite3.connect(tmp_path / "j")) as connection:
-        connection.execute("pragma user_version=3")
-    with pytest.raises(JournalError, match="has layout 3; this program writes layout 2"):
+        connection.execute("pragma user_version=4")
+    with pytest.raises(JournalError, match="has layout 4; this program writes layout 3"):
         SqliteJournal(tmp_path / "j")
 
 

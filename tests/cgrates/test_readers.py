@@ -57,7 +57,7 @@ def read(folder: Path, name: str, content: str, engine: Engine) -> dict[str, tup
 
 
 def records(engine: Engine) -> dict[str, tuple[str, float]]:
-    cdrs = engine.runtime.state.cdrs.values()
+    cdrs = engine.runtime.state.tables[Kind.CDR].values()
     return {cdr.origin_id: (cdr.account, cdr.cost_nanos / 1e9) for cdr in cdrs}
 
 

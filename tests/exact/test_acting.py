@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from ocs.cgrates.kinds import Kind
 from ocs.charging.account import Account, Balance, Extras, Standing, Watched
 from ocs.charging.actions.model import Accounting, Action, ActionSet, Do, Trigger, Watches
 from ocs.charging.decision import Change
@@ -189,7 +190,7 @@ async def test_a_change_that_is_lost_leaves_no_record(tmp_path: Path) -> None:
     with pytest.raises(RpcError):
         await live.hit()
     assert (await live.stored()).balances[0].posted == 1_000
-    assert not live.runtime.state.cdrs
+    assert not live.runtime.state.tables[Kind.CDR]
     assert not [kind for kind, _, _ in live.store.kept() if kind == "cdr"]
 
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from ocs.cgrates.journal import JournalError
+from ocs.cgrates.kinds import Kind
 from ocs.charging.account import session_key
 from ocs.charging.decision import Change
 from ocs.charging.quota import ChargingPolicy
@@ -184,6 +185,6 @@ async def test_records_are_forgotten_when_they_are_old_enough() -> None:
         live.runtime.cdrs.process(await live.ready(5 * S, OriginID=name))
         live.now_ns += 20 * 24 * HOUR_NS
     await live.runtime.forget_records()
-    assert [cdr.origin_id for cdr in live.runtime.state.cdrs.values()] == ["young"]
+    assert [cdr.origin_id for cdr in live.runtime.state.tables[Kind.CDR].values()] == ["young"]
     assert [kind for kind, _, _ in live.store.kept()] == ["cdr"]
     assert await live.money() == (90, 0)

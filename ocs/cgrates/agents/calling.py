@@ -136,8 +136,8 @@ class ProcessorCalls:
 
     def _record(self, cgrid: str) -> Cdr | None:
         """The record of what was charged under this id, where there is one."""
-        cdrs = self._runtime.state.cdrs
-        return next((cdrs[key] for run in RECORDED_RUNS if (key := f"{cgrid}:{run}") in cdrs), None)
+        records = (self._runtime.state.cdrs.get(cgrid, run) for run in RECORDED_RUNS)
+        return next((record for record in records if record is not None), None)
 
     async def _ending(self, event: CgrEvent, wanted: Wanted) -> dict[str, Any]:
         """The end of a session, once: one that is told again, under another identifier, is charged already."""

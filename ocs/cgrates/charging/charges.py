@@ -144,7 +144,7 @@ class Charges:
 
     def _has_record(self, cgrid: str) -> bool:
         state = self.runtime.state
-        return any(f"{cgrid}:{run.run_id}" in state.cdrs for run in state.sessions[cgrid].runs)
+        return any(state.cdrs.has(cgrid, run.run_id) for run in state.sessions[cgrid].runs)
 
     def update(self, cgrid: str, used: int | None, amounts: tuple[int, ...]) -> tuple[int, int]:
         """Settles what was used in all, and asks for more: what was granted of which amount.
@@ -193,7 +193,7 @@ class Charges:
         except ServiceError as error:  # it is gone all the same, with what could be charged
             log.warning("gy.end_refused", session=session.event.get("OriginID"), reason=str(error))
         self.record(event)
-        return self.cost_nanos([f"{cgrid}:{run.run_id}" for run in session.runs])
+        return self.cost_nanos([(cgrid, run.run_id) for run in session.runs])
 
     def record(self, event: CgrEvent) -> None:
         """Makes the records of a session that has ended, once."""
@@ -203,9 +203,9 @@ class Charges:
             if str(error) not in RECORDED:
                 log.warning("gy.record_refused", cgrid=event.event.get("CGRID"), reason=str(error))
 
-    def cost_nanos(self, records: list[str]) -> int:
+    def cost_nanos(self, records: list[tuple[str, str]]) -> int:
         """What the subscriber paid by records of one session: that of the first charger."""
-        found = self.runtime.state.cdrs.get(records[0]) if records else None
+        found = self.runtime.state.cdrs.get(*records[0]) if records else None
         return 0 if found is None else max(found.cost_nanos, 0)
 
     def drop(self, cgrid: str) -> None:

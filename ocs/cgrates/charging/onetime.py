@@ -133,7 +133,7 @@ class OneTime:
     def _kept(
         self, answer: ChargingAnswer, records: list[Cdr] | None = None, taken: purse.Taken = ()
     ) -> KeptEvent:
-        names = tuple(f"{cdr.cgrid}:{cdr.run_id}" for cdr in records or ())
+        names = tuple((cdr.cgrid, cdr.run_id) for cdr in records or ())
         return KeptEvent(self._account, encode_answer(answer), self._expires_at_ns, names, taken)
 
     def _debit_units(self, event: CgrEvent, report: UsageReport) -> list[Cdr]:
@@ -146,7 +146,7 @@ class OneTime:
             sessions.message(event, forces=True)
         self._charges.record(CgrEvent(event.tenant, {"CGRID": cgrid}))
         runs = state.closed[cgrid].runs if cgrid in state.closed else ()
-        found = (state.cdrs.get(f"{cgrid}:{run.run_id}") for run in runs)
+        found = (state.cdrs.get(cgrid, run.run_id) for run in runs)
         return [cdr for cdr in found if cdr is not None]
 
     def _debit_money(self, event: CgrEvent, nanos: int) -> tuple[Cdr, purse.Taken]:
@@ -219,7 +219,7 @@ class OneTime:
         state, nanos, mains = self._runtime.state, 0, set[str]()
         self._return_money(refundable.taken)
         for name in refundable.records:
-            cdr = state.cdrs.get(name)
+            cdr = state.cdrs.get(*name)
             if cdr is None:
                 continue
             self._refunded(cdr)

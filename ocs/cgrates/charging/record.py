@@ -61,7 +61,7 @@ class KeptEvent(msgspec.Struct, frozen=True, gc=False):
     account: str
     answer: bytes
     expires_at_ns: int
-    records: tuple[str, ...] = ()  # cgrid:run id
+    records: tuple[tuple[str, str], ...] = ()  # cgrid, run id
     taken: tuple[tuple[str, int], ...] = ()  # money that the client named: nanos by uid of the balance
     is_refunded: bool = False
 

@@ -225,7 +225,9 @@ async def test_a_script_finds_what_profiles_say_and_every_run_is_charged() -> No
     await asyncio.sleep(45)
     await made.end(45, Account="alice")
     assert (await made.money(), await made.money("carrier")) == ((955, 0), (455, 0))
-    assert {(cdr.run_id, cdr.account, cdr.cost_nanos) for cdr in made.runtime.state.cdrs.values()} == {
+    assert {
+        (cdr.run_id, cdr.account, cdr.cost_nanos) for cdr in made.runtime.state.tables[Kind.CDR].values()
+    } == {
         ("*default", "1001", 45 * PRICE),
         ("carrier", "carrier", 45 * PRICE),
     }
@@ -352,7 +354,7 @@ async def test_a_start_lost_with_the_server_is_charged_with_the_end_to_whom_attr
     await made.reborn()
     await made.end(30, Account="alice")
     assert (await made.money(), await made.money("carrier")) == ((970, 0), (470, 0))
-    assert len(made.runtime.state.cdrs) == 2
+    assert len(made.runtime.state.tables[Kind.CDR]) == 2
 
 
 async def test_a_call_that_was_missed_is_charged_to_whom_attributes_name() -> None:

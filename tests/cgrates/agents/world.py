@@ -84,7 +84,7 @@ class SwitchWorld:
         return sum(balance.value_nanos for balance in account.balances["*monetary"])
 
     def cdrs(self) -> list[Cdr]:
-        return list(self.runtime.state.cdrs.values())
+        return list(self.runtime.state.tables[Kind.CDR].values())
 
     def promises(self) -> int:
         return len(self.runtime.state.tables[Kind.PROMISE])

@@ -12,6 +12,7 @@ import pytest
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.cgrates import served
 from ocs.cgrates.charging.agents import NetworkAgents
+from ocs.cgrates.kinds import Kind
 from ocs.cgrates.runtime import Runtime
 from ocs.config.settings import (
     ChargingSettings,
@@ -92,7 +93,7 @@ class PipelineWorld:
 
     def recorded(self, name: str) -> tuple[int, int]:
         """The usage and the nanos of all records of an account."""
-        records = [cdr for cdr in self.runtime.state.cdrs.values() if cdr.account == name]
+        records = [cdr for cdr in self.runtime.state.tables[Kind.CDR].values() if cdr.account == name]
         return sum(cdr.usage for cdr in records), sum(cdr.cost_nanos for cdr in records)
 
 
@@ -157,7 +158,7 @@ async def test_whom_open5gs_cannot_be_given_service_is_refused_as_a_whole(
             assert codes(exchanges, "I") <= {code}
             assert codes(exchanges, "UT") <= {5002, 5030}
             assert not world.runtime.state.sessions
-            assert not world.runtime.state.cdrs
+            assert not world.runtime.state.tables[Kind.CDR]
 
 
 async def test_the_calls_of_kamailio_are_granted_refused_and_cut(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from ocs.cgrates.cdr_book import portions
 from ocs.cgrates.cdr_filter import CdrFilter, read_filter, read_old_filter
 from ocs.cgrates.objects.errors import not_found, server_error
 from ocs.cgrates.objects.given import Given
@@ -19,13 +20,11 @@ TABLE = Table()
 MOST_SHOWN = 100_000  # in one answer
 
 
-def _select(runtime: Runtime, wanted: CdrFilter) -> list[Cdr]:
-    return wanted.select(runtime.state.cdrs.values())
-
-
-def _shown(runtime: Runtime, wanted: CdrFilter) -> list[Cdr]:
+async def _shown(runtime: Runtime, wanted: CdrFilter) -> list[Cdr]:
     """The records that a filter finds, as many as one answer takes."""
-    found = _select(runtime, wanted)
+    if wanted.limit is None or wanted.limit > MOST_SHOWN:
+        wanted = msgspec.structs.replace(wanted, limit=MOST_SHOWN + 1)
+    found = await runtime.state.cdrs.select(wanted)
     if len(found) > MOST_SHOWN:
         raise server_error(f"more than {MOST_SHOWN} records: use Limit and Offset")
     return found
@@ -49,42 +48,42 @@ def _whole_seconds(at: Moment) -> str:
 
 
 @TABLE.method("CDRsV1.GetCDRs", role=Role.READ)
-def get_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
+async def get_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
     """Shows the records that a filter finds."""
-    found = _shown(runtime, read_filter(given, runtime.wall_ns()))
+    found = await _shown(runtime, read_filter(given, runtime.wall_ns()))
     if not found:
         raise server_error("NOT_FOUND")
     return [runtime.cdrs.form(cdr) for cdr in found]
 
 
 @TABLE.method("APIerSv2.GetCDRs", role=Role.READ)
-def get_external_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
+async def get_external_cdrs(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
     """Shows the records that a filter finds, in their external form."""
-    found = _shown(runtime, read_filter(given, runtime.wall_ns()))
+    found = await _shown(runtime, read_filter(given, runtime.wall_ns()))
     if not found:
         raise not_found()
     return [external_form(runtime, cdr) for cdr in found]
 
 
 @TABLE.method("APIerSv1.GetCDRs", role=Role.READ)
-def get_external_cdrs_old(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
+async def get_external_cdrs_old(runtime: Runtime, given: Given) -> list[dict[str, Any]]:
     """Shows the records that a filter with the older names finds, in their external form."""
-    found = _shown(runtime, read_old_filter(given, runtime.wall_ns()))
+    found = await _shown(runtime, read_old_filter(given, runtime.wall_ns()))
     if not found:
         raise server_error("NOT_FOUND")
     return [external_form(runtime, cdr) for cdr in found]
 
 
 @TABLE.method("CDRsV1.GetCDRsCount", "APIerSv2.CountCDRs", role=Role.READ)
-def count_cdrs(runtime: Runtime, given: Given) -> int:
+async def count_cdrs(runtime: Runtime, given: Given) -> int:
     """Counts the records that a filter finds."""
-    return len(_select(runtime, read_filter(given, runtime.wall_ns())))
+    return await runtime.state.cdrs.count(read_filter(given, runtime.wall_ns()))
 
 
 @TABLE.method("APIerSv1.RemoveCDRs", role=Role.ADMINISTER, also_v2=True)
-def remove_cdrs(runtime: Runtime, given: Given) -> str:
+async def remove_cdrs(runtime: Runtime, given: Given) -> str:
     """Removes the records that a filter finds."""
-    found = _select(runtime, read_filter(given, runtime.wall_ns()))
-    for cdr in found:
-        runtime.state.remove_cdr(cdr)
+    async for found in portions(runtime.state.cdrs, read_filter(given, runtime.wall_ns())):
+        for cdr in found:
+            runtime.state.remove_cdr(cdr)
     return OK

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from ocs.cgrates.cdr_book import portions
 from ocs.cgrates.cdr_filter import read_filter
 from ocs.cgrates.cost_reader import read_details
 from ocs.cgrates.details import Details
@@ -39,11 +40,6 @@ def register(registry: Registry) -> None:
     method(registry, "CDRsV1.StoreSessionCost", Role.CHARGE)(store_cost)
     method(registry, "CDRsV2.StoreSessionCost", Role.CHARGE)(store_rounded_cost)
     method(registry, "CDRsV2.ProcessEvent", Role.CHARGE)(process_event_v2)
-
-
-def found_by(runtime: Runtime, params: Given) -> list[Cdr]:
-    """Records that the filter in the parameters means."""
-    return read_filter(params, runtime.wall_ns()).select(runtime.state.cdrs.values())
 
 
 def process_event(runtime: Runtime, params: Given) -> str:
@@ -96,18 +92,18 @@ def _event_of_record(runtime: Runtime, params: Given) -> CgrEvent:
     return CgrEvent(tenant, event, dict(params.mapping("APIOpts")), runtime.new_id()[:7])
 
 
-def rate(runtime: Runtime, params: Given) -> str:
+async def rate(runtime: Runtime, params: Given) -> str:
     """Refunds the records a filter means, and rates them anew by the tariff of now."""
     flags = params.texts("Flags")
     base = runtime.cdrs.steps.with_flags(("*attributes:false", "*chargers:false"))
-    _again(runtime, params, base.with_flags(flags).with_flags(("*rerate",)))
+    await _again(runtime, params, base.with_flags(flags).with_flags(("*rerate",)))
     return "OK"
 
 
-def reprocess(runtime: Runtime, params: Given) -> str:
+async def reprocess(runtime: Runtime, params: Given) -> str:
     """Puts the records a filter means through the steps of its flags again."""
     base = runtime.cdrs.steps.with_flags(("*attributes:false", "*chargers:false"))
-    _again(runtime, params, base.with_flags(params.texts("Flags")).with_flags(("*reprocess",)))
+    await _again(runtime, params, base.with_flags(params.texts("Flags")).with_flags(("*reprocess",)))
     return "OK"
 
 
@@ -151,12 +147,18 @@ def _cost_of(params: Given) -> SessionCost:
     )
 
 
-def _again(runtime: Runtime, params: Given, steps: Any) -> None:
-    found = found_by(runtime, params)
-    if not found:
+async def _again(runtime: Runtime, params: Given, steps: Any) -> None:
+    is_found = False
+    cdrs = runtime.state.cdrs
+    async for found in portions(cdrs, read_filter(params, runtime.wall_ns())):
+        is_found = True
+        await runtime.make_ready(tuple([runtime.cdrs.event(cdr) for cdr in found]))
+        for cdr in found:
+            present = cdrs.get(cdr.cgrid, cdr.run_id)
+            if present is not None:  # else somebody has removed it meanwhile
+                runtime.cdrs.rate_again(present, steps)
+    if not is_found:
         raise RpcError(NOT_FOUND)
-    for cdr in found:
-        runtime.cdrs.rate_again(cdr, steps)
 
 
 def _event_form(runtime: Runtime, cdr: Cdr) -> Form:

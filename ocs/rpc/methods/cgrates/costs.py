@@ -6,7 +6,6 @@ import msgspec
 
 from ocs.cgrates.cost_forms import rated_form
 from ocs.cgrates.forms import interval_form
-from ocs.cgrates.kinds import Kind
 from ocs.cgrates.objects.errors import not_found, server_error
 from ocs.cgrates.objects.given import Given
 from ocs.cgrates.objects.numbers import number
@@ -210,7 +209,7 @@ def get_event_cost(runtime: Runtime, given: Given) -> dict[str, Any]:
     """Shows the cost of a stored call detail record."""
     given.require("CgrId")
     run_id = given.text("RunId") or "*default"
-    record = runtime.state.tables[Kind.CDR].get(f"{given.text('CgrId')}:{run_id}")
+    record = runtime.state.cdrs.get(given.text("CgrId"), run_id)
     if record is None or record.cost_details is None:
         raise not_found()
     return runtime.accounting.cost_details(record.cgrid, record.run_id, record.cost_details)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ocs.cgrates.cdr_book import portions
 from ocs.cgrates.cdr_filter import read_filter
 from ocs.cgrates.objects.errors import not_connected, not_found, server_error
 from ocs.cgrates.objects.given import Given
@@ -20,16 +21,14 @@ async def export_cdrs(runtime: Runtime, given: Given) -> dict[str, Any]:
     exports = runtime.exchange.exports
     if not exports.counts():
         raise not_connected("EEs")
-    found = read_filter(given, runtime.wall_ns()).select(runtime.state.cdrs.values())
-    if not found:
-        raise not_found()
     names: dict[str, None] = {}
-    for cdr in found:
-        record = Record(f"{cdr.cgrid}:{cdr.run_id}", cdr.tenant, runtime.cdrs.form(cdr))
-        try:
-            names |= dict.fromkeys(await exports.export(record, given.texts("ExporterIDs")))
-        except SinkFailed as error:
-            raise server_error(error) from None
+    async for found in portions(runtime.state.cdrs, read_filter(given, runtime.wall_ns())):
+        for cdr in found:
+            record = Record(f"{cdr.cgrid}:{cdr.run_id}", cdr.tenant, runtime.cdrs.form(cdr))
+            try:
+                names |= dict.fromkeys(await exports.export(record, given.texts("ExporterIDs")))
+            except SinkFailed as error:
+                raise server_error(error) from None
     if not names:
         raise not_found()
     counts = exports.counts()

@@ -45,7 +45,7 @@ PINGED = frozenset(
         *("StatSv1", "ThresholdSv1", "EeSv1", "ErSv1", "APIerSv1", "APIerSv2", "CoreSv1", "CacheSv1"),
     )
 )
-OF_RECORDS = frozenset(
+OF_RECORDS = frozenset(  # which make ready what their records need by themselves
     f"{version}.{name}" for version in ("CDRsV1", "CDRsV2") for name in ("RateCDRs", "ReprocessCDRs")
 )
 LEFT_OUT = frozenset(
@@ -166,10 +166,8 @@ def _call(method: Method, runtime: Runtime) -> Callable[[object, Caller], object
 
 def events_of(runtime: Runtime, name: str, params: object) -> tuple[CgrEvent, ...]:
     """The events that a request is about, as they came."""
-    if not isinstance(params, Given):
+    if not isinstance(params, Given) or name in OF_RECORDS:
         return ()
-    if name in OF_RECORDS:
-        return tuple([runtime.cdrs.event(cdr) for cdr in cdrs.found_by(runtime, params)])
     if isinstance(params, Flat):
         return (CgrEvent(values.text(params.event.get("Tenant")) or runtime.tenant, params.event),)
     if "CGREvents" in params:
