@@ -69,6 +69,7 @@ FRONT = Row(
     ),
     denied=("ocs.cgrates.program",),
 )
+HTTP_PURE = Row((*SECTION.allowed, "ocs.cgrates.agents.http_payloads"), pure=True)
 TEMPLATES = Row(allowed=("ocs.charging.profiles", "ocs.cgrates.agents.template_values"), pure=True)
 
 # Import nothing of `ocs`.
@@ -87,7 +88,14 @@ TABLE: dict[str, Row] = {
         allowed=(
             *("ocs.app", "ocs.cgrates", "ocs.config", "ocs.log", "ocs.diameter", "ocs.charging"),
             *("ocs.client", "ocs.rpc.audit", "ocs.rpc.caller", "ocs.rpc.key_file", "ocs.rpc.keys"),
-            *("ocs.backup", "ocs.exact.profiles", "ocs.tariff_versions", "ocs.agents.radius.loading"),
+            *(
+                "ocs.backup",
+                "ocs.doctor",
+                "ocs.open_files",
+                "ocs.exact.profiles",
+                "ocs.tariff_versions",
+                "ocs.agents.radius.loading",
+            ),
         )
     ),
     "ocs.client": Row(allowed=("ocs.rpc.envelope", "ocs.rpc.errors")),
@@ -99,8 +107,10 @@ TABLE: dict[str, Row] = {
     "ocs.config.profiles": Row(allowed=("ocs.config.settings",), pure=True),
     "ocs.log": Row(allowed=("ocs.config.settings",)),
     "ocs.reload": Row(allowed=("ocs.config",)),
-    "ocs.backup": Row(),
-    "ocs.service_manager": Row(),
+    "ocs.doctor": Row(
+        allowed=("ocs.certificate", "ocs.charging.store", "ocs.charging.store.redis.server", "ocs.config")
+    ),
+    **{f"ocs.{name}": Row() for name in ("backup", "certificate", "open_files", "service_manager")},
     "ocs.start": Row(
         allowed=(
             *("ocs.charging", "ocs.config", "ocs.metrics"),
@@ -322,16 +332,11 @@ TABLE: dict[str, Row] = {
         allowed=("ocs.agents", *BORDER[:2], "ocs.config.settings", "ocs.cgrates", "ocs.sessions"),
         denied=("ocs.agents.diameter", "ocs.cgrates.program"),
     ),
-    "ocs.cgrates.reader_files": Row(
-        allowed=("ocs.cgrates.agents.http_payloads", "ocs.charging.profiles"), pure=True
-    ),
-    "ocs.cgrates.agents.http_section": Row(
-        allowed=(*SECTION.allowed, "ocs.cgrates.agents.http_payloads"), pure=True
-    ),
-    "ocs.cgrates.agents.http_payloads": Row(allowed=PROCESSORS[1:], pure=True),
+    "ocs.cgrates.reader_files": HTTP_PURE,
+    "ocs.cgrates.agents.http_section": HTTP_PURE,
+    "ocs.cgrates.agents.http_payloads": HTTP_PURE,
     "ocs.cgrates.agents.http": Row(
-        allowed=("ocs.cgrates", "ocs.charging.profiles", "ocs.rpc.caller", "ocs.rpc.http"),
-        denied=("ocs.cgrates.program",),
+        ("ocs.cgrates", "ocs.charging.profiles", "ocs.rpc.caller", "ocs.rpc.http")
     ),
     "ocs.cgrates.agents.http_records": Row(
         allowed=(

@@ -21,8 +21,10 @@ def serve(arguments: argparse.Namespace) -> int:
     log.configure(LogSettings(), sys.stdout if arguments.logger == STDOUT else sys.stderr)
     if arguments.check_config:
         return _check(Path(arguments.config_path))
+    from ocs import open_files
     from ocs.cgrates import program
 
+    open_files.raise_limit()
     data_dir = Path(arguments.data_dir) if arguments.data_dir else None
     unencrypted = arguments.unencrypted_network_access
     folder = Path(arguments.config_path)

@@ -16,6 +16,7 @@ HANDLERS = {
     "serve": "ocs.cli.server:serve",
     "check": "ocs.cli.server:check",
     "version": "ocs.cli.server:version",
+    "doctor": "ocs.cli.doctor:doctor",
     "cgrates": "ocs.cli.cgrates:serve",
     "account show": "ocs.cli.remote:account_show",
     "account topup": "ocs.cli.remote:account_topup",

@@ -22,13 +22,17 @@ ACTIONS = ("debit", "refund", "check", "price")
 
 
 def server(commands: Commands) -> None:
-    """Add `serve`, `check`, `reload`, `backup` and `version`."""
+    """Add `serve`, `check`, `doctor`, `reload`, `backup` and `version`."""
     example = "serve --config ocs.yaml --data-dir data"
     serve = _command(commands, "serve", "serve", "Run the server until SIGTERM or Ctrl-C.", example)
     serve.add_argument("--data-dir", default="data", metavar="DIR", help="where accounts live (%(default)s)")
     summary = "Show every problem of a configuration file."
     check = _command(commands, "check", "check", summary, "check --config ocs.yaml")
-    for parser in (serve, check):
+    summary = "Look whether this machine is ready: disk, ports, clock, certificates, neighbours."
+    doctor = _command(commands, "doctor", "doctor", summary, "doctor --config ocs.yaml --data-dir data")
+    doctor.add_argument("--data-dir", default="data", metavar="DIR", help="of the server (%(default)s)")
+    doctor.add_argument("--json", action="store_true", help="print what was found as JSON")
+    for parser in (serve, check, doctor):
         parser.add_argument("--config", default="ocs.yaml", metavar="FILE", help="settings (%(default)s)")
     check.add_argument("--json", action="store_true", help="print the problems as JSON")
     summary = "Let a running server read its ocs.yaml again; say what only a restart can change."

@@ -29,7 +29,9 @@ def serve(arguments: argparse.Namespace) -> int:
         print(f"{data_dir}: cannot be used as the data folder: {error.strerror}", file=sys.stderr)
         return CONFIG_ERROR
     log.configure(settings.log)
-    from ocs import app
+    from ocs import app, open_files
+
+    open_files.raise_limit()
 
     return app.run(settings, data_dir, Path(arguments.config))
 

@@ -8,10 +8,10 @@ import asyncio
 import hashlib
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import redis
@@ -31,6 +31,9 @@ log = structlog.get_logger()
 LAYOUT = 1  # of the keys
 OLDEST = (7, 0)  # functions
 DURABLE = "store.redis.durability"
+
+
+FOUND = TypeVar("FOUND")
 
 
 class Unfit(StoreUnavailable):
@@ -73,14 +76,32 @@ class Servers:
 
     async def find(self) -> Server:
         """The primary, when it is fit; its functions are loaded. Raises StoreUnavailable."""
+        return await self._asked(self._inspected)
+
+    async def examine(self) -> tuple[str, list[str]]:
+        """Version of the primary, and what of it would lose acknowledged changes; it is left as it is.
+
+        Raises StoreUnavailable.
+        """
+        return await self._asked(self._examined)
+
+    async def _asked(self, ask: Callable[[Any, Mapping[str, Any]], Awaitable[FOUND]]) -> FOUND:
         try:
             options = {**self._options, **await self._primary()}
             async with asyncio.timeout(self._settings.timeout_ns / 1e9):
                 client = redis.asyncio.Redis(**options, **self._secured(), retry=Retry(NoBackoff(), 0))
                 async with client:
-                    return await self._inspected(client, options)
+                    return await ask(client, options)
+        except TimeoutError:
+            raise StoreUnavailable(f"{self._settings.url}: does not answer in time") from None
         except redis.RedisError as error:
             raise StoreUnavailable(f"{self._settings.url}: {error}") from error
+
+    async def _examined(self, client: Any, options: Mapping[str, Any]) -> tuple[str, list[str]]:
+        info = await client.info()
+        _refuse_what_cannot_work(info, _where(options))
+        problems = _not_durable(info, await _configured(client), self._settings.replicas)
+        return str(info.get("redis_version")), problems
 
     def reader(self) -> redis.Redis:
         """A client that waits, for the start: nothing else is done meanwhile."""
