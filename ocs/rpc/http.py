@@ -1,8 +1,9 @@
 """HTTP: JSON-RPC by POST and WebSocket, and whatever routes a server adds (`ocs.rpc.live`).
 
 What a browser brings from other sites is turned away: by Host (a name of another site that was made to point here)
-where no key is asked for, by Origin, and by the content type, which a form cannot have. A caller who needs a key
-shows it as `Authorization: Bearer KEY`, or as the password of `Basic`.
+where no key is asked for, by Origin, and by the content type, which a form cannot have; a program that is no
+browser may leave it out, as many clients of CGRateS do. A caller who needs a key shows it as
+`Authorization: Bearer KEY`, or as the password of `Basic`.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OWN_NAMES = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
+BROWSER = "Mozilla/"
+BROWSERS_SAY = ("Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -133,7 +136,7 @@ class HttpService:
         return caller
 
     async def _jsonrpc(self, request: web.Request) -> web.StreamResponse:
-        if request.content_type != "application/json":
+        if request.content_type != "application/json" and _is_browser(request):
             raise web.HTTPUnsupportedMediaType(text="send application/json\n")
         host, octets = request[HOST], request.content_length
         if octets is None:  # it comes in pieces
@@ -295,6 +298,12 @@ def _refuse_strangers(request: web.Request, is_local: bool) -> None:
         raise web.HTTPForbidden(text="this server is called localhost\n")
     if origin is not None and origin.casefold() != f"{request.scheme}://{host}".casefold():
         raise web.HTTPForbidden(text="requests of other sites are not answered\n")
+
+
+def _is_browser(request: web.Request) -> bool:
+    """Whether a page of some site may be behind a request: none can take away what browsers say of themselves."""
+    headers = request.headers
+    return headers.get("User-Agent", "").startswith(BROWSER) or any(name in headers for name in BROWSERS_SAY)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

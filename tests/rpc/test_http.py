@@ -68,16 +68,41 @@ async def test_body_that_is_no_message_is_refused(world: World, body: bytes, sta
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
 )
+@pytest.mark.parametrize(
+    "browsers",
+    [
+        {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/60.0"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Mode": "no-cors"},
+        {"Referer": "https://evil.example/"},
+    ],
+    ids=lambda found: next(iter(found)),
+)
 @in_world
-async def test_form_of_another_site_cannot_call(world: World, content_type: str) -> None:
+async def test_form_of_another_site_cannot_call(
+    world: World, content_type: str, browsers: dict[str, str]
+) -> None:
     topup = {"method": "OcsV1.AccountTopup", "params": [{"account": "1001", "amount": 1}], "id": 1}
-    headers = {"Content-Type": content_type}
+    headers = {"Content-Type": content_type, **browsers}
     async with (
         browser(world) as http,
         http.post("/jsonrpc", data=json.dumps(topup), headers=headers) as answer,
     ):
         assert answer.status == 415
     assert (await world.call("AccountShow", account="1001"))["available_nanos"] == 10 * 10**9
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded"])
+@in_world
+async def test_programs_may_leave_the_content_type_out(world: World, content_type: str) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    async with (
+        browser(world) as http,
+        http.post(
+            "/jsonrpc", data=json.dumps(PING), headers=headers, skip_auto_headers=["Content-Type"]
+        ) as answer,
+    ):
+        assert await answer.json() == PONG
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/events", "/ws", "/readyz", "/app.js"])
