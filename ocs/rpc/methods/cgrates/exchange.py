@@ -19,8 +19,8 @@ from ocs.sessions.values import text
 def register(registry: Registry) -> None:
     """Adds the methods to a registry."""
     method(registry, "EeSv1.ProcessEvent", Role.CHARGE)(process_event)
-    method(registry, "EeSv1.ResetExporterMetrics", Role.CHARGE)(reset)
-    method(registry, "ErSv1.RunReader", Role.CHARGE)(run_reader)
+    method(registry, "EeSv1.ResetExporterMetrics", Role.ADMINISTER)(reset)
+    method(registry, "ErSv1.RunReader", Role.ADMINISTER)(run_reader)
     for version in ("APIerSv1", "APIerSv2"):
         method(registry, f"{version}.ReplayFailedPosts", Role.ADMINISTER)(replay_failed)
 

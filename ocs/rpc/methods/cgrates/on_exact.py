@@ -94,7 +94,7 @@ def register(registry: Registry, runtime: Runtime, ready: Ready) -> None:
 
 def _plain(method: Method, runtime: Runtime, ready: Ready) -> Callable[..., object]:
     call = _call(method, runtime)
-    charges = method.role is Role.CHARGE
+    charges = method.role is Role.CHARGE or method.name in OF_RECORDS
 
     def answer(context: Tasks, params: object, caller: Caller) -> object:
         events = events_of(runtime, method.name, params) if charges else ()

@@ -30,8 +30,8 @@ def register(registry: Registry) -> None:
     method(registry, "Responder.GetMaxSessionTime", Role.CHARGE)(longest)
     method(registry, "Responder.GetMaxSessionTimeOnAccounts", Role.READ)(longest_of_accounts)
     method(registry, "Responder.GetCostOnRatingPlans", Role.READ)(cheapest_plan)
-    method(registry, "Responder.RefundIncrements", Role.CHARGE)(refund_increments)
-    method(registry, "Responder.RefundRounding", Role.CHARGE)(refund_rounding)
+    method(registry, "Responder.RefundIncrements", Role.ADMINISTER)(refund_increments)
+    method(registry, "Responder.RefundRounding", Role.ADMINISTER)(refund_rounding)
 
 
 def get_cost(runtime: Runtime, params: Given) -> dict[str, Any]:

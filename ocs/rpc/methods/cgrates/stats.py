@@ -26,7 +26,7 @@ def register(registry: Registry) -> None:
         ("GetQueueFloatMetrics", Role.READ, numbers),
         ("GetStatQueue", Role.READ, get),
         ("GetStatQueuesForEvent", Role.READ, for_event),
-        ("ResetStatQueue", Role.CHARGE, reset),
+        ("ResetStatQueue", Role.ADMINISTER, reset),
     ):
         method(registry, f"StatSv1.{name}", role)(function)
 

@@ -23,7 +23,7 @@ def register(registry: Registry) -> None:
         ("GetThresholdIDs", Role.READ, threshold_ids),
         ("GetThreshold", Role.READ, get),
         ("GetThresholdsForEvent", Role.READ, for_event),
-        ("ResetThreshold", Role.CHARGE, reset),
+        ("ResetThreshold", Role.ADMINISTER, reset),
     ):
         method(registry, f"ThresholdSv1.{name}", role)(function)
 
