@@ -11,21 +11,13 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.imports import clock_calls, imports
+from tests.support.imports import IMPURE, clock_calls, imports, is_below, modules
 
-ROOT = Path(__file__).resolve().parent.parent
 CONFIG_TYPES = (
     *("ocs.config.settings", "ocs.config.currencies", "ocs.config.profiles"),
     "ocs.config.exchange",
 )
 BORDER = ("ocs.charging.control", "ocs.charging.events", "ocs.charging.service", "ocs.metrics", *CONFIG_TYPES)
-IMPURE = frozenset(
-    (
-        *("asyncio", "socket", "ssl", "select", "selectors", "aiohttp", "asyncio_dgram", "redis", "sqlite3"),
-        *("threading", "multiprocessing", "concurrent", "subprocess", "signal", "os", "shutil", "tempfile"),
-        *("time", "random", "secrets", "uuid", "logging", "structlog", "prometheus_client"),
-    )
-)
 
 
 class Row(NamedTuple):
@@ -70,6 +62,15 @@ FRONT = Row(
     denied=("ocs.cgrates.program",),
 )
 HTTP_PURE = Row((*SECTION.allowed, "ocs.cgrates.agents.http_payloads"), pure=True)
+DIAMETER = FRONT._replace(
+    allowed=(
+        *FRONT.allowed[1:],
+        "ocs.agents.diameter",
+        "ocs.config.settings",
+        "ocs.diameter",
+        "ocs.rpc.capacity",
+    )
+)
 TEMPLATES = Row(allowed=("ocs.charging.profiles", "ocs.cgrates.agents.template_values"), pure=True)
 
 # Import nothing of `ocs`.
@@ -329,7 +330,12 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.cgrates.served": Row(allowed=("ocs.cgrates", "ocs.config.profiles", "ocs.config.settings")),
     "ocs.cgrates.agents": Row(
-        allowed=("ocs.agents", *BORDER[:2], "ocs.config.settings", "ocs.cgrates", "ocs.sessions"),
+        allowed=(
+            *("ocs.agents", "ocs.config.settings", "ocs.rpc.capacity"),
+            *BORDER[:2],
+            *COMPAT[2:],
+            "ocs.cgrates",
+        ),
         denied=("ocs.agents.diameter", "ocs.cgrates.program"),
     ),
     "ocs.cgrates.reader_files": HTTP_PURE,
@@ -354,6 +360,15 @@ TABLE: dict[str, Row] = {
     "ocs.cgrates.agents.template_values": TEMPLATES,
     "ocs.cgrates.agents.processors": Row(allowed=(*PROCESSORS, *SESSIONS_PURE.allowed), pure=True),
     "ocs.cgrates.agents.radius_section": SECTION,
+    "ocs.cgrates.agents.diameter": DIAMETER,
+    "ocs.cgrates.agents.diameter_node": DIAMETER,
+    "ocs.cgrates.agents.diameter_section": SECTION._replace(
+        allowed=(*SECTION.allowed, "ocs.cgrates.agents.diameter_avps", "ocs.diameter")
+    ),
+    "ocs.cgrates.agents.diameter_avps": Row(
+        allowed=(*PROCESSORS, *TEMPLATES.allowed, "ocs.diameter"), pure=True
+    ),
+    "ocs.cgrates.agents.repeats": Row(allowed=("ocs.diameter",), pure=True),
     "ocs.cgrates.agents.calling": FRONT,
     "ocs.cgrates.agents.radius": FRONT,
     "ocs.cgrates.agents.sections": Row(
@@ -411,11 +426,6 @@ def row_name(module: str) -> str | None:
     return next((name for name in names if name in TABLE), "ocs" if module == "ocs" else None)
 
 
-def is_below(module: str, prefix: str) -> bool:
-    """Say whether a module is `prefix` or below it."""
-    return module == prefix or module.startswith(f"{prefix}.")
-
-
 def violations(source: str, module: str, is_package: bool = False) -> list[str]:
     """Return what a file does against the table."""
     name = row_name(module)
@@ -440,15 +450,6 @@ def _may_import(name: str, row: Row, imported: str) -> bool:
     return any(
         is_below(imported, allowed) for allowed in ("ocs.__version__", "ocs.lazily", *own, *row.allowed)
     )
-
-
-def modules() -> list[tuple[str, Path]]:
-    """Return every module of the program with its file."""
-    rows = []
-    for path in sorted((ROOT / "ocs").rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        rows.append((".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
-    return rows
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 FOLDER = Path(__file__).parent
+NAMES = {0: "Base", 4: "Charging Control"}  # of applications
 VENDORS = {10415: "3GPP", 13019: "ETSI", 5535: "3GPP2", 45687: "oneM2M"}
 STANDARDS = {
     "rfc6733": (0, "Diameter base protocol (RFC 6733)"),
@@ -64,7 +65,7 @@ def xml(standard: str, table: list[dict[str, str]]) -> str:
         f"<!-- {title}. Generated from avps.tsv. -->",
         "<diameter>",
     ]
-    lines.append(f'  <application id="{application}" type="auth" name={quoteattr(standard)}>')
+    lines.append(f'  <application id="{application}" type="auth" name={quoteattr(NAMES[application])}>')
     used = {int(row["vendor"]) for row in table} - {0}
     lines += [f'    <vendor id="{vendor}" name={quoteattr(VENDORS[vendor])}/>' for vendor in sorted(used)]
     lines += [f'    <command code="{c}" short="{s}" name="{n}"/>' for c, s, n in COMMANDS[standard]]

@@ -114,7 +114,7 @@ def _diameter(writer: _Writer) -> None:
         writer.used.add("diameter_agent.request_processors")
         writer.leave(
             "diameter_agent.request_processors",
-            "Gy/Ro needs no templates here: fields of requests are read and answered by RFC 8506 and TS 32.299",
+            "Gy/Ro is read and answered by RFC 8506 and TS 32.299; `ocs cgrates` runs these processors as they are",
         )
 
 
@@ -234,9 +234,9 @@ MEANINGS: Mapping[str, str] = {
     "stats": "metrics are at metrics.path; statistics of events are in `ocs cgrates` alone",
     "thresholds": "low-balance marks are set per account; thresholds of events are in `ocs cgrates` alone",
     "tls": "certificates belong to each listener: diameter.listen, rpc",
-    "templates": "messages need no templates here",
-    "diameter_agent": "the Diameter server answers by the standards; deviations are in diameter.profiles",
-    "radius_agent": "this server does not speak RADIUS in its own core",
+    "templates": "messages need no templates here; `ocs cgrates` runs them",
+    "diameter_agent": "the Diameter server answers by the standards; `ocs cgrates` serves this section as it is",
+    "radius_agent": "RADIUS is in the section radius of ocs.yaml; `ocs cgrates` serves this section as it is",
 }
 WIRING = ("_conns", "enabled")
 

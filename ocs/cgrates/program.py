@@ -16,6 +16,7 @@ from ocs.cgrates.journal import Journal, JournalError, NoJournal, SqliteJournal
 from ocs.cgrates.listening import Access, StartError, http_paths, key_file, key_gate, listeners, server_tls
 from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import State
+from ocs.cgrates.unread import Unsupported
 from ocs.config.settings import LogSettings
 from ocs.log import configure
 from ocs.rpc.capacity import Capacity
@@ -42,7 +43,7 @@ GC_THRESHOLDS = (50_000, 20, 100)
 FILE = "cgrates.db"
 STDOUT = "*stdout"
 QUEUE = "*queue"
-AGENT_SECTIONS = ("freeswitch_agent", "kamailio_agent", "radius_agent")
+AGENT_SECTIONS = ("freeswitch_agent", "kamailio_agent", "radius_agent", "diameter_agent")
 
 
 Prepare = Callable[[Runtime], Awaitable[None]]
@@ -72,7 +73,7 @@ def run(folder: Path, data_dir: Path | None, *, unencrypted: bool = False, logge
 
     `logger` says where lines go instead of where the configuration says.
     """
-    unsupported: list[config.Unsupported] = []
+    unsupported: list[Unsupported] = []
 
     def read() -> config.Settings:
         settings, found = config.load(folder)
@@ -139,7 +140,7 @@ async def serve(
         http_paths(settings),
         both_ways=Dispatcher(BIDIRECTIONAL, runtime, limits, gate, caps),
     )
-    agents = _agents(runtime)
+    agents = _agents(runtime, unencrypted, caps)
     clients = FrontClients(front.clients)
     others = clients if agents is None else agents.beside(clients)
     runtime.use_clients(others if network is None else network.beside(others))
@@ -185,7 +186,7 @@ def _routes(runtime: Runtime) -> "Sequence[RouteDef]":
     return [*reference.routes(CGRATES, is_alone=True), *records, *agents]
 
 
-def _agents(runtime: Runtime) -> "VoiceAgents | None":
+def _agents(runtime: Runtime, unencrypted: bool, caps: Capacity) -> "VoiceAgents | None":
     """The switch agents; what they need is not imported where the configuration has none."""
     if not any(runtime.settings.raw.get(section) for section in AGENT_SECTIONS):
         return None
@@ -193,7 +194,7 @@ def _agents(runtime: Runtime) -> "VoiceAgents | None":
     from ocs.cgrates.agents.voice import VoiceAgents
 
     try:
-        return VoiceAgents(runtime)
+        return VoiceAgents(runtime, unencrypted=unencrypted, caps=caps)
     except SectionError as error:
         raise StartError(f"configuration: {error}") from error
 

@@ -60,7 +60,7 @@ class State:
         self.failure: JournalError | None = None
         self.book = ProfileBook()
         self._journal = journal or NoJournal()
-        self._keeps = not isinstance(self._journal, NoJournal)
+        self.keeps = not isinstance(self._journal, NoJournal)
         self._on_failure = on_failure
         self._on_disk: DiskCdrs | None = None
         self.cdrs: CdrBook = self._cdr_book()
@@ -80,7 +80,7 @@ class State:
             self.tables[Kind.CDR],
             partial(self.put, Kind.CDR),
             partial(self.delete, Kind.CDR),
-            None if self._keeps else MOST_CDRS,
+            None if self.keeps else MOST_CDRS,
         )
 
     # --- reading
@@ -233,7 +233,7 @@ class State:
         self.delete(Kind.SESSION_COST, f"{cost.cgrid}:{cost.run_id}")
 
     def _changed(self, kind: Kind, key: str, record: Any) -> None:
-        if self._keeps:
+        if self.keeps:
             self._pending[kind, key] = record
             self.changes += 1
 
@@ -291,7 +291,7 @@ class State:
 
     async def durable(self) -> None:
         """Returns when everything changed so far is on disk. Raises JournalError."""
-        if not self._keeps:
+        if not self.keeps:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -62,6 +62,7 @@ class LocalCapabilities(msgspec.Struct, frozen=True):
     vendor_id: int = 0
     firmware_revision: int = 1
     auth_applications: tuple[int, ...] = (CREDIT_CONTROL_APPLICATION,)
+    accounting_applications: tuple[int, ...] = ()
     vendor_applications: tuple[tuple[int, int], ...] = ((avps.VENDOR_3GPP, CREDIT_CONTROL_APPLICATION),)
     supported_vendors: tuple[int, ...] = (avps.VENDOR_3GPP, ETSI)
     served: frozenset[int] = frozenset({int(Command.CREDIT_CONTROL)})
@@ -71,7 +72,7 @@ class LocalCapabilities(msgspec.Struct, frozen=True):
     @property
     def applications(self) -> frozenset[int]:
         """Application ids, wherever they are advertised."""
-        return frozenset(self.auth_applications) | {
+        return frozenset((*self.auth_applications, *self.accounting_applications)) | {
             application for _, application in self.vendor_applications
         }
 
@@ -236,6 +237,7 @@ def capabilities_avps(local: LocalCapabilities) -> bytes:
     parts.append(encode_u32(avps.ORIGIN_STATE_ID, local.origin_state_id))
     parts += [encode_u32(avps.SUPPORTED_VENDOR_ID, vendor) for vendor in local.supported_vendors]
     parts += [encode_u32(avps.AUTH_APPLICATION_ID, application) for application in local.auth_applications]
+    parts += [encode_u32(avps.ACCT_APPLICATION_ID, each) for each in local.accounting_applications]
     for vendor, application in local.vendor_applications:
         members = encode_u32(avps.VENDOR_ID, vendor), encode_u32(avps.AUTH_APPLICATION_ID, application)
         parts.append(group(avps.VENDOR_SPECIFIC_APPLICATION_ID, members))

@@ -1,13 +1,13 @@
 """AVP definitions by key and by name: python-diameter's table, corrected and extended by XML dictionaries.
 
-The XML form is the one go-diameter and CGRateS read: `<diameter><application id><avp name code vendor-id
-must><data type><rule avp/><item code name/></data></avp>`. Files shipped with the server come first, an
-operator's afterwards; a later definition replaces an earlier one of the same code and vendor. Corrections to
-python-diameter's table (real Enumerated and DiameterIdentity types, OC-OLR without vendor, Unused-Quota-Timer
-4407) are thus entries of the XML.
+The XML form is the one go-diameter and CGRateS read: `<diameter><application id type name><vendor id/><command code
+short name/><avp name code vendor-id must><data type><rule avp/><item code name/></data></avp>`. Files shipped with
+the server come first, an operator's afterwards; a later definition replaces an earlier one of the same code and
+vendor. Corrections to python-diameter's table (real Enumerated and DiameterIdentity types, OC-OLR without vendor,
+Unused-Quota-Timer 4407) are thus entries of the XML.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from xml.parsers import expat
 
 import msgspec
 
+NO_KEYS: Final[Set[int]] = frozenset()
 MAXIMUM_FILE_OCTETS: Final = 16 * 1024 * 1024
 
 
@@ -69,33 +70,63 @@ class Definition(msgspec.Struct, frozen=True):
     members: tuple[str, ...] = ()
 
 
+class Application(msgspec.Struct, frozen=True):
+    """One application; `commands` are its own, by code, with their short names (`CC`)."""
+
+    id: int
+    name: str = ""
+    is_accounting: bool = False
+    vendor: int = 0
+    commands: dict[int, str] = {}
+
+
 class Dictionary:
     """Definitions looked up by key when reading, by name when configuration names an AVP."""
 
     def __init__(self) -> None:
         self._by_key: dict[int, Definition] = {}
         self._by_name: dict[str, Definition] = {}
+        self._keys: dict[str, set[int]] = {}
         self._commands: dict[int, str] = {}
+        self.applications: dict[int, Application] = {}
 
     def add(self, definition: Definition) -> None:
         """Add or replace; the name afterwards means this definition."""
         replaced = self._by_key.get(definition.key)
-        if replaced is not None and self._by_name.get(replaced.name) == replaced:
-            del self._by_name[replaced.name]
+        if replaced is not None:
+            if self._by_name.get(replaced.name) == replaced:
+                del self._by_name[replaced.name]
+            self._keys[replaced.name].discard(replaced.key)
         self._by_key[definition.key] = definition
         self._by_name[definition.name] = definition
+        self._keys.setdefault(definition.name, set()).add(definition.key)
 
     def add_command(self, code: int, name: str) -> None:
         """Name a command, without -Request or -Answer."""
         self._commands[code] = name
+
+    def add_application(self, told: Application) -> None:
+        """Add an application, or what is new of a known one."""
+        known = self.applications.get(told.id, told)
+        self.applications[told.id] = Application(
+            told.id,
+            told.name or known.name,
+            told.is_accounting,
+            told.vendor or known.vendor,
+            {**known.commands, **told.commands},
+        )
 
     def lookup(self, key: int) -> Definition | None:
         """The definition of that code and vendor."""
         return self._by_key.get(key)
 
     def named(self, name: str) -> Definition | None:
-        """The definition of that name."""
+        """The definition of that name, the last one where several vendors have it."""
         return self._by_name.get(name)
+
+    def keys_named(self, name: str) -> Set[int]:
+        """Every key of that name, whatever the vendor."""
+        return self._keys.get(name, NO_KEYS)
 
     def command_name(self, code: int, is_request: bool) -> str:
         """`Credit-Control-Request` and the like; the number for an unknown command."""
@@ -153,6 +184,8 @@ def read_file(dictionary: Dictionary, path: Path) -> None:
         dictionary.add(definition)
     for code, name in reader.commands.items():
         dictionary.add_command(code, name)
+    for application in reader.applications:
+        dictionary.add_application(application)
 
 
 class _Reader:
@@ -161,12 +194,16 @@ class _Reader:
     def __init__(self, path: str) -> None:
         self.definitions: dict[int, Definition] = {}
         self.commands: dict[int, str] = {}
+        self.applications: list[Application] = []
         self._path = path
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.StartDoctypeDeclHandler = self._doctype
         self._depth = 0
+        self._application: Application | None = None
+        self._vendors: list[int] = []
+        self._shorts: dict[int, str] = {}
         self._head: tuple[int, str, bool] | None = None
         self._type: AvpType | None = None
         self._values: dict[int, str] = {}
@@ -189,10 +226,14 @@ class _Reader:
         if self._depth == 1 and element != "diameter":
             raise self._fail(f"the outermost element is <{element}>, not <diameter>")
         match element:
+            case "application":
+                self._start_application(attributes)
+            case "vendor" if self._application is not None:
+                self._vendors.append(self._number(element, attributes, "id"))
             case "command":
-                self.commands[self._number(element, attributes, "code")] = self._text(
-                    element, attributes, "name"
-                )
+                code = self._number(element, attributes, "code")
+                self.commands[code] = self._text(element, attributes, "name")
+                self._shorts[code] = attributes.get("short", "")
             case "avp":
                 self._start_avp(attributes)
             case "data" if self._head is not None:
@@ -203,7 +244,21 @@ class _Reader:
                 code = self._number(element, attributes, "code", lowest=-(1 << 31))
                 self._values[code] = self._text(element, attributes, "name")
             case _:
-                pass  # vendor, request and the like carry nothing needed here
+                pass  # request and the like carry nothing needed here
+
+    def _start_application(self, attributes: dict[str, str]) -> None:
+        self._application, self._vendors, self._shorts = None, [], {}
+        if "id" in attributes:
+            number = self._number("application", attributes, "id")
+            is_accounting = attributes.get("type") == "acct"
+            self._application = Application(number, attributes.get("name", ""), is_accounting)
+
+    def _end_application(self) -> None:
+        if self._application is not None:
+            vendor = self._vendors[0] if self._vendors else 0
+            self.applications.append(
+                msgspec.structs.replace(self._application, vendor=vendor, commands=self._shorts)
+            )
 
     def _start_avp(self, attributes: dict[str, str]) -> None:
         if self._head is not None:
@@ -215,6 +270,8 @@ class _Reader:
 
     def _end(self, element: str) -> None:
         self._depth -= 1
+        if element == "application":
+            self._end_application()
         if element != "avp" or self._head is None:
             return
         key, name, mandatory = self._head

@@ -1,7 +1,8 @@
 """AVPs by name: what configuration or the command line writes becomes bytes.
 
 A value is text or a whole number; for a group it is a sequence of (name, value) pairs. Enumerated values may
-be given by their name, OctetStrings as `0x...` or text, times as seconds since the Unix epoch.
+be given by their name, OctetStrings as `0x...` or text, times as seconds since the Unix epoch, an Address as an
+IP address or as the digits of E.164.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from ocs.diameter.avp import (
     encode_address,
+    encode_e164_address,
     encode_i32,
     encode_i64,
     encode_octets,
@@ -71,7 +73,8 @@ def _leaf(definition: Definition, value: str | int) -> bytes:
         return encode_time(key, int(value) * _SECOND_NS, mandatory)
     text = str(value)
     if definition.type is AvpType.ADDRESS:
-        return encode_address(key, text, mandatory)
+        is_number = text.isascii() and text.removeprefix("+").isdigit()
+        return (encode_e164_address if is_number else encode_address)(key, text, mandatory)
     if definition.type in (AvpType.FLOAT32, AvpType.FLOAT64):
         raise ValueError("floating point AVPs are not encoded")
     if definition.type is AvpType.OCTET_STRING and text.startswith("0x"):

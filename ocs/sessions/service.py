@@ -95,7 +95,8 @@ class SessionService:
         if session.debit_interval_ns:
             return -1
         outcome = self._step(session, event)
-        if client is not None and (outcome.refusal or outcome.usage == 0):
+        is_refused = outcome.usage == 0 and self.usage_of(event.event) != 0  # who asks for nothing gets it
+        if client is not None and (outcome.refusal or is_refused):
             # Such a client ends the call and sends nothing more: nobody would ever close the session.
             self.end(self.records.sessions[session.cgrid], 0, None)
         return self._granted(outcome)

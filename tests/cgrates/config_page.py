@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ocs.cgrates import config
+from ocs.cgrates.unread import QUIET_KEYS, unsupported
 
 PAGE = Path(__file__).parents[2] / "docs" / "cgrates-configuration.md"
 KEYS = Path(__file__).parents[1] / "vectors" / "configuration" / "keys.tsv"
@@ -71,7 +72,7 @@ def keys() -> Iterator[tuple[str, int]]:
 
 def becomes_of(key: str) -> tuple[str, str]:
     """Whether a key is honoured, and what is to say about it."""
-    for each in config.unsupported(sample(key)):
+    for each in unsupported(sample(key), config.Settings):
         if key == each.key or key.startswith(f"{each.key}.") or key.startswith(f"{each.key}["):
             return (HONOURED, WORDS[key]) if key in WORDS else (TOLD, each.meaning)
     name = key.rpartition(".")[2]
@@ -81,7 +82,7 @@ def becomes_of(key: str) -> tuple[str, str]:
         return NO_MEANING, ONE_PROCESS
     if name == "store_interval":
         return NO_MEANING, ON_DISK
-    if name in ("indexed_selects", "nested_fields") or key in config.QUIET_KEYS:
+    if name in ("indexed_selects", "nested_fields") or key in QUIET_KEYS:
         return NO_MEANING, FOUND_FASTER
     return HONOURED, WORDS.get(key, "")
 

@@ -226,3 +226,34 @@ def test_an_oversized_file_is_refused(tmp_path: Path) -> None:
         file.truncate(17 * 1024 * 1024)
     with pytest.raises(DictionaryError, match="larger than"):
         read_file(Dictionary(), path)
+
+
+def test_applications_have_a_name_a_kind_and_their_commands(tmp_path: Path) -> None:
+    dictionary = load([shipped_folder()], library=False)
+    assert dictionary.applications[0].name == "Base"
+    assert dictionary.applications[4].commands == {272: "CC"}
+    assert dictionary.applications[3].is_accounting
+    read_file(
+        dictionary,
+        written(
+            tmp_path,
+            '<diameter><application id="4" type="auth" name="Mine"><vendor id="7" name="V"/>'
+            '<command code="999" short="MY" name="My"/></application>'
+            "<application/></diameter>",
+        ),
+    )
+    mine = dictionary.applications[4]
+    assert (mine.name, mine.commands) == ("Mine", {272: "CC", 999: "MY"})
+    assert dictionary.command_name(999, is_request=True) == "My-Request"
+
+
+def test_a_name_of_several_vendors_leads_to_all_of_them(tmp_path: Path) -> None:
+    dictionary = Dictionary()
+    for vendor in (0, 7):
+        read_file(dictionary, written(tmp_path, avp_xml(f'name="Colour" code="1" vendor-id="{vendor}"')))
+    assert dictionary.keys_named("Colour") == {1, 7 << 32 | 1}
+    named = dictionary.named("Colour")
+    assert named is not None
+    assert named.key == 7 << 32 | 1, "what is written is the last one"
+    read_file(dictionary, written(tmp_path, avp_xml('name="Shade" code="1" vendor-id="7"')))
+    assert (dictionary.keys_named("Colour"), dictionary.keys_named("Nothing")) == ({1}, set())

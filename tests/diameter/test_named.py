@@ -5,6 +5,7 @@ import pytest
 from ocs.diameter import avps
 from ocs.diameter.avp import (
     encode_address,
+    encode_e164_address,
     encode_i32,
     encode_octets,
     encode_time,
@@ -29,6 +30,7 @@ from ocs.diameter.named import NamedAvpError, NamedValue, encode_named
         ("Product-Name", "ocs", encode_utf8(avps.PRODUCT_NAME, "ocs", mandatory=False)),
         ("Event-Timestamp", 0, encode_time(avps.EVENT_TIMESTAMP, 0)),
         ("SGSN-Address", "192.0.2.1", encode_address(avps.SGSN_ADDRESS, "192.0.2.1")),
+        ("SGSN-Address", "+4917012", encode_e164_address(avps.SGSN_ADDRESS, "+4917012")),
         ("3GPP-RAT-Type", "0x06", encode_octets(avps.TGPP_RAT_TYPE, b"\x06")),
         ("Class", "text", encode_octets(25, b"text")),
         (

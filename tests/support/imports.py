@@ -1,7 +1,16 @@
-"""What a file imports and which clocks it reads, by its syntax tree."""
+"""The modules of the program, what a file imports and which clocks it reads, by its syntax tree."""
 
 import ast
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+IMPURE = frozenset(
+    (
+        *("asyncio", "socket", "ssl", "select", "selectors", "aiohttp", "asyncio_dgram", "redis", "sqlite3"),
+        *("threading", "multiprocessing", "concurrent", "subprocess", "signal", "os", "shutil", "tempfile"),
+        *("time", "random", "secrets", "uuid", "logging", "structlog", "prometheus_client"),
+    )
+)
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})  # of datetime and date
 
 
@@ -29,3 +38,17 @@ def clock_calls(tree: ast.Module) -> list[str]:
         and node.func.attr in CLOCK_CALLS
         and ast.unparse(node.func.value).split(".")[-1] in ("datetime", "date")
     ]
+
+
+def is_below(module: str, prefix: str) -> bool:
+    """Say whether a module is `prefix` or below it."""
+    return module == prefix or module.startswith(f"{prefix}.")
+
+
+def modules() -> list[tuple[str, Path]]:
+    """Return every module of the program with its file."""
+    rows = []
+    for path in sorted((ROOT / "ocs").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        rows.append((".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
+    return rows

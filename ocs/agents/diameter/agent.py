@@ -31,8 +31,8 @@ from ocs.charging.control import ControlResult, SessionAddress
 from ocs.charging.events import ChargingAnswer, ChargingEvent
 from ocs.config.settings import SECOND, Settings
 from ocs.diameter.capabilities import Admission, LocalCapabilities, PeerCapabilities
-from ocs.diameter.codes import Command, DisconnectCause
-from ocs.diameter.connection import Connection
+from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, Command, DisconnectCause
+from ocs.diameter.connection import Connection, Refuse
 from ocs.diameter.limits import Limits, Timers
 from ocs.diameter.message import Message
 
@@ -100,6 +100,7 @@ class DiameterAgent:
         self.writer = AnswerWriter(
             self.origin_host, self.origin_realm, options.currency_code, options.currency_decimals
         )
+        self.refuse: Refuse | None = self.writer.refusal
         self.overload = Overload(self.settings.overload_reduction, int(time.time()))
         self.rules = AdmissionRules(settings.diameter, metrics)
         self._service = service
@@ -204,7 +205,19 @@ class DiameterAgent:
         self, address: str, admit: Callable[[PeerCapabilities], Admission], is_protected: bool = False
     ) -> Connection:
         """The protocol of an accepted transport; `address` is this side's, `is_protected` says TLS."""
-        local = LocalCapabilities(
+        return Connection(
+            self.capabilities(address, is_protected),
+            admit,
+            self._identifiers,
+            limits=self._codec_limits,
+            timers=self._timers,
+            jitter_ns=lambda: random.randint(-JITTER_NS, JITTER_NS),
+            refuse=self.refuse,
+        )
+
+    def capabilities(self, address: str, is_protected: bool) -> LocalCapabilities:
+        """What this node says of itself on a connection."""
+        return LocalCapabilities(
             origin_host=self.origin_host,
             origin_realm=self.origin_realm,
             host_addresses=(address,),
@@ -213,15 +226,6 @@ class DiameterAgent:
             vendor_id=self._identity.vendor_id,
             strict=self.settings.strict,
             is_protected=is_protected,
-        )
-        return Connection(
-            local,
-            admit,
-            self._identifiers,
-            limits=self._codec_limits,
-            timers=self._timers,
-            jitter_ns=lambda: random.randint(-JITTER_NS, JITTER_NS),
-            refuse=self.writer.refusal,
         )
 
     def open_peer(self, origin_host: str) -> PeerProtocol | None:
@@ -317,7 +321,7 @@ class DiameterAgent:
         if not self._profile(client, session).rar:
             return ControlResult.UNSUPPORTED
         parts = re_auth_request(session, self.writer.identity, client.realm)
-        result = await self._ask(Command.RE_AUTH, session, parts)
+        result = await self.ask(Command.RE_AUTH, session, parts)
         if result is ControlResult.ACCEPTED and not is_reminder:
             self._await_report(session)
         return result
@@ -349,7 +353,7 @@ class DiameterAgent:
             return ControlResult.UNSUPPORTED
         log.info("session.aborted", client=session.client, session=session.session_id, cause=cause)
         parts = abort_session_request(session, self.writer.identity, client.realm)
-        return await self._ask(Command.ABORT_SESSION, session, parts)
+        return await self.ask(Command.ABORT_SESSION, session, parts)
 
     async def warn(self, session: SessionAddress) -> ControlResult:
         """Gy has no such request: clients learn of a low balance from the answers to theirs."""
@@ -371,12 +375,18 @@ class DiameterAgent:
         over = path.profile if path is not None else None
         return client.own_profile or over or self.reader.options.profiles.default
 
-    async def _ask(self, command: Command, session: SessionAddress, parts: list[bytes]) -> ControlResult:
+    async def ask(
+        self,
+        command: Command,
+        session: SessionAddress,
+        parts: list[bytes],
+        application: int = CREDIT_CONTROL_APPLICATION,
+    ) -> ControlResult:
         """Ask over the best path, and once more over another one (T set, the same End-to-End)."""
         end_to_end: int | None = None
         async with self._pace:
             for peer in self._paths(session)[:PATHS_TRIED]:
-                answered = peer.ask(command, parts, end_to_end)
+                answered = peer.ask(command, parts, end_to_end, application)
                 if answered is None:
                     continue
                 if end_to_end is None:

@@ -19,7 +19,7 @@ from ocs.agents.diameter.metrics import Counters
 from ocs.charging.events import ChargingAnswer, Result
 from ocs.diameter.avp import DecodeError
 from ocs.diameter.capabilities import ADMIT, WAIT, Admission, PeerCapabilities, refuse
-from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, Command, DisconnectCause, ResultCode
+from ocs.diameter.codes import DisconnectCause, ResultCode
 from ocs.diameter.connection import Connection
 from ocs.diameter.events import (
     AnswerReceived,
@@ -233,14 +233,13 @@ class PeerProtocol(asyncio.Protocol):
             self._after(self.connection.resolve(admission, _monotonic_ns()))
 
     def ask(
-        self, command: Command, parts: list[bytes], end_to_end: int | None
+        self, command: int, parts: list[bytes], end_to_end: int | None, application: int
     ) -> "asyncio.Future[Message | None] | None":
         """Send a request of this node; its answer, or None in the place of one. `end_to_end` repeats it."""
         if self.connection is None:
             return None
-        application, now_ns = CREDIT_CONTROL_APPLICATION, _monotonic_ns()
         try:
-            sent = self.connection.send_request(command, application, parts, now_ns, end_to_end)
+            sent = self.connection.send_request(command, application, parts, _monotonic_ns(), end_to_end)
         except TooManyRequests:
             return None
         if sent is None:
@@ -249,6 +248,16 @@ class PeerProtocol(asyncio.Protocol):
         self._waiting[sent] = answered
         self._after([])
         return answered
+
+    def answer_sent(self) -> None:
+        """Write it with the others of this turn of the loop; whoever waits for the last one is told."""
+        if self.drained is not None:
+            self._check_drained()
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+        if self._is_ending:
+            self._loop.call_soon(self._end_if_owed_nothing)
 
     # --- requests
 
@@ -304,13 +313,7 @@ class PeerProtocol(asyncio.Protocol):
                 agent.metrics.request_answered(pending.request.event.kind, answer.result, took_ns)
             else:
                 agent.metrics.late_answer_dropped()
-        if self.drained is not None:
-            self._check_drained()
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
-        if self._is_ending:
-            self._loop.call_soon(self._end_if_owed_nothing)
+        self.answer_sent()
 
     def _encoded(self, pending: PendingAnswer, answer: ChargingAnswer) -> bytes:
         """The answer's octets; clients that know of overload hear of it in every one."""

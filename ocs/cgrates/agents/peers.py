@@ -58,15 +58,15 @@ class AgentClient:
         return await function(_arguments(params))
 
     async def _disconnect(self, told: Mapping[str, Any]) -> str:
-        event = _event_of(told)
-        cause = told.get("Reason") or event.get("DisconnectCause") or NO_CAUSE
+        event = event_of(told)
+        cause = event.get("DisconnectCause") or NO_CAUSE
         return _said(await self._agent.disconnect(self._address(event), str(cause)))
 
     async def _alter(self, told: Mapping[str, Any]) -> str:
-        return _said(await self._agent.reauthorize(self._address(_event_of(told))))
+        return _said(await self._agent.reauthorize(self._address(event_of(told))))
 
     async def _warn(self, told: Mapping[str, Any]) -> str:
-        return _said(await self._agent.warn(self._address(_event_of(told))))
+        return _said(await self._agent.warn(self._address(event_of(told))))
 
     async def _list(self, told: Mapping[str, Any]) -> list[dict[str, str]]:
         return self._sessions(self.name)
@@ -97,13 +97,14 @@ def _arguments(params: object) -> Mapping[str, Any]:
     return first if isinstance(first, Mapping) else {}
 
 
-def _event_of(told: Mapping[str, Any]) -> Mapping[str, Any]:
+def event_of(told: Mapping[str, Any]) -> dict[str, Any]:
     """The event of a session: `EventStart` of protocol 1.0, `Event` of 2.0, else the argument itself."""
     for name in ("EventStart", "Event"):
         event = told.get(name)
         if isinstance(event, Mapping):
-            return event
-    return told
+            reason = told.get("Reason")
+            return {**event, **({"DisconnectCause": reason} if reason else {})}
+    return dict(told)
 
 
 def _said(result: ControlResult) -> str:

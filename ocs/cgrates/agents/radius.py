@@ -25,7 +25,7 @@ from ocs.agents.radius.wire.dictionary import Dictionary, InvalidText
 from ocs.agents.radius.wire.packet import Attribute, Malformed, Packet
 from ocs.agents.radius.wire.passwords import Method, method_of, proves
 from ocs.cgrates.agents.calling import ProcessorCalls
-from ocs.cgrates.agents.peers import PEER
+from ocs.cgrates.agents.peers import PEER, event_of
 from ocs.cgrates.agents.processors import Processor
 from ocs.cgrates.agents.radius_section import DEFAULT, Plan, RadiusAgentSection, plan_of
 from ocs.cgrates.agents.sections import SectionError
@@ -266,7 +266,7 @@ class RadiusFront:
     async def call(self, method: str, params: object, timeout_ns: int) -> object:
         """What the pipeline asks about a session of an access server. Raises ClientError."""
         told = params[0] if isinstance(params, list | tuple) and params else params
-        event = _event_of(told if isinstance(told, Mapping) else {})
+        event = event_of(told if isinstance(told, Mapping) else {})
         match method.rpartition(".")[2]:
             case "DisconnectSession":
                 return await self._ask(
@@ -324,16 +324,6 @@ def _texts(scope: Scope, root: str) -> Texts:
     said = scope.replies[root]
     assert isinstance(said, Texts)
     return said
-
-
-def _event_of(told: Mapping[str, Any]) -> Event:
-    """The event of a session: `EventStart` of protocol 1.0, `Event` of 2.0, else the argument itself."""
-    for name in ("EventStart", "Event"):
-        event = told.get(name)
-        if isinstance(event, Mapping):
-            reason = told.get("Reason")
-            return {**event, **({"DisconnectCause": reason} if reason else {})}
-    return dict(told)
 
 
 def _files(text: str) -> list[Path]:

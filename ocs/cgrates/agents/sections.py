@@ -90,7 +90,7 @@ def freeswitch_settings(section: FreeswitchAgentSection, pace: Pace) -> Freeswit
     """The agent's settings; without switches where the section is not enabled. Raises SectionError."""
     if not section.enabled:
         return FreeswitchSettings()
-    wait_ns = _duration(section.max_wait_connection, "freeswitch_agent.max_wait_connection")
+    wait_ns = duration_ns(section.max_wait_connection, "freeswitch_agent.max_wait_connection")
     switches = []
     for number, each in enumerate(section.event_socket_conns):
         place = f"freeswitch_agent.event_socket_conns[{number}]"
@@ -190,7 +190,8 @@ def _distinct(names: list[str], place: str) -> None:
         raise SectionError(f"{place}: {min(repeated)} is there twice: give each an alias of its own")
 
 
-def _duration(value: str | int, place: str) -> int:
+def duration_ns(value: str | int, place: str) -> int:
+    """A duration such as `2s`, or a number of ns. Raises SectionError."""
     if isinstance(value, int):
         return value
     try:

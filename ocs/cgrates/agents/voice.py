@@ -18,9 +18,11 @@ from ocs.cgrates.agents.sections import Pace, SectionError, freeswitch_settings,
 from ocs.cgrates.runtime import Runtime, connected
 from ocs.charging.events import EventKind, Result
 from ocs.config.settings import FreeswitchSettings, KamailioSettings
+from ocs.rpc.capacity import Capacity
 from ocs.sessions.clients import Clients
 
 if TYPE_CHECKING:
+    from ocs.cgrates.agents.diameter import DiameterFront
     from ocs.cgrates.agents.radius import RadiusFront
 
 __all__ = ["SectionError", "VoiceAgents"]
@@ -29,6 +31,7 @@ log = structlog.get_logger()
 
 VOICE = "*voice"
 RADIUS_NUMBER = FIRST_NUMBER - 1
+DIAMETER_NUMBER = FIRST_NUMBER - 2
 DRAIN_S = 1.0
 
 
@@ -42,7 +45,14 @@ class Unmeasured:
 class VoiceAgents:
     """All agents, those of voice each with a door of its own. Raises SectionError for what cannot be used."""
 
-    def __init__(self, runtime: Runtime, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        *,
+        unencrypted: bool = False,
+        caps: Capacity | None = None,
+    ) -> None:
         self._runtime = runtime
         settings = runtime.settings
         told = settings.sessions
@@ -64,6 +74,7 @@ class VoiceAgents:
         )
         self.clients: list[AgentClient] = []
         self.radius = self._radius()
+        self.diameter = self._diameter(unencrypted, Capacity() if caps is None else caps)
         self._know(_names(switches), self.freeswitch, self._freeswitch_door)
         self._know(_names(proxies), self.kamailio, self._kamailio_door)
 
@@ -82,9 +93,19 @@ class VoiceAgents:
 
         return RadiusFront(self._runtime, section, RADIUS_NUMBER)
 
+    def _diameter(self, unencrypted: bool, caps: Capacity) -> "DiameterFront | None":
+        """The Diameter agent, likewise."""
+        section = self._runtime.settings.diameter_agent
+        if not section.enabled:
+            return None
+        from ocs.cgrates.agents.diameter import DiameterFront
+
+        return DiameterFront(self._runtime, section, DIAMETER_NUMBER, caps, unencrypted=unencrypted)
+
     def beside(self, front: Clients) -> AllClients:
         """All who can be asked about their sessions."""
-        return AllClients(front, [*self.clients, *([self.radius] if self.radius is not None else [])])
+        fronts = [each for each in (self.radius, self.diameter) if each is not None]
+        return AllClients(front, [*self.clients, *fronts])
 
     async def take_over(self) -> None:
         """Goes on with what there was when the server ended; promises of switches that are gone are void."""
@@ -102,6 +123,8 @@ class VoiceAgents:
         await self.kamailio.start()
         if self.radius is not None:
             await self.radius.start()
+        if self.diameter is not None:
+            await self.diameter.start()
         if self.clients:
             log.info("agents.started", peers=[client.name for client in self.clients])
 
@@ -115,6 +138,8 @@ class VoiceAgents:
                 await asyncio.gather(self.freeswitch.drain(), self.kamailio.drain())
         if self.radius is not None:
             await self.radius.stop()
+        if self.diameter is not None:
+            await self.diameter.stop()
 
 
 def _names(settings: FreeswitchSettings | KamailioSettings) -> list[str]:

@@ -1,0 +1,1 @@
+"""The section `diameter_agent` of the incumbent's configuration, over sockets."""
