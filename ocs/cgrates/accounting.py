@@ -15,6 +15,7 @@ from ocs.charging.cgrates.account import Account, Balance, all_balances
 from ocs.charging.cgrates.authorize import authorize, default_usage
 from ocs.charging.cgrates.call import DIRECT_DEBIT, DYNAPREPAID, Call, Refusal
 from ocs.charging.cgrates.cost import call_cost
+from ocs.charging.cgrates.editor import Editor
 from ocs.charging.cgrates.model import Charges, Context, Debited, RatedCdr, Stepped
 from ocs.charging.cgrates.plan import Settings
 from ocs.charging.cgrates.usage import account_id
@@ -133,9 +134,12 @@ class CgratesAccounting:
         self._welcome(runs)
         return self._kept(runs, step(self._context(runs), _states(runs), told))
 
-    def terminate(self, runs: tuple[Run, ...], usage: int | None, last_used: int | None) -> Step:
-        """Ends every run at its usage."""
-        return self._kept(runs, session.terminate(self._context(runs), _states(runs), usage, last_used))
+    def terminate(
+        self, runs: tuple[Run, ...], usage: int | None, last_used: int | None, further: int = 0
+    ) -> Step:
+        """Ends every run at its usage, or beyond it."""
+        ended = session.terminate(self._context(runs), _states(runs), usage, last_used, further)
+        return self._kept(runs, ended)
 
     def message(self, runs: tuple[Run, ...], report: Report, usage: int | None) -> Step:
         """A session of one request."""
@@ -155,10 +159,21 @@ class CgratesAccounting:
         """The cost of a run that has no session."""
         money: Money = run.money
         self._welcome((run,))
+        if is_rerate:
+            self._forget_expired(account_id(money.run.call))
         context = self._context((run,))
         rated, after, charges = cdr.rate_cdr(context, money.run.call, run.request_type)
         self._keep(run, context, after)
         return self._rated(rated, money.first, charges, after)
+
+    def _forget_expired(self, name: str) -> None:
+        """What has expired since a record was first charged does not pay it again."""
+        account = self._state.accounts.get(name)
+        if account is not None:
+            editor = Editor(account, self._settings, self._now_ns(), "")
+            editor.clean()
+            if editor.account != account:
+                self._state.put_accounts({name: editor.account})
 
     def told_details(self, run: Run) -> Any:
         """The cost a run's event comes with. Raises ValueError for one that cannot be read."""

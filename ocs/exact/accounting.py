@@ -295,14 +295,16 @@ class ExactAccounting:
         )
         return changed, Outcome(granted - used, is_low=outcome.is_low)
 
-    def terminate(self, runs: tuple[Run, ...], usage: int | None, last_used: int | None) -> Step:
-        """Ends every run at its usage, and debits it."""
+    def terminate(
+        self, runs: tuple[Run, ...], usage: int | None, last_used: int | None, further: int = 0
+    ) -> Step:
+        """Ends every run at its usage, or beyond it, and debits it."""
         after: list[Run] = []
         refusal = ""
         for run in runs:
             money: Money = run.money
             used = money.granted if last_used is None else money.granted - money.last + last_used
-            money, told = self._ended(money, used if usage is None else usage)
+            money, told = self._ended(money, (used if usage is None else usage) + further)
             refusal = refusal or told
             after.append(msgspec.structs.replace(run, money=money))
         return Step(tuple(after), Outcome(refusal=refusal))

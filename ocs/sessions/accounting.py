@@ -75,8 +75,13 @@ class Accounting(Protocol):
     def update(self, runs: tuple[Run, ...], report: Report, *, is_paused: bool = False) -> Step:
         """Settles the last grant of every run and grants more; the smallest grant is the outcome."""
 
-    def terminate(self, runs: tuple[Run, ...], usage: int | None, last_used: int | None) -> Step:
-        """Ends every run at its usage: debits what is missing, refunds what was too much, rounds."""
+    def terminate(
+        self, runs: tuple[Run, ...], usage: int | None, last_used: int | None, further: int = 0
+    ) -> Step:
+        """Ends every run at its usage, and `further` units beyond it that nobody reported.
+
+        Debits what is missing, refunds what was too much, rounds.
+        """
 
     def message(self, runs: tuple[Run, ...], report: Report, usage: int | None) -> Step:
         """A session of one request: grants, and ends at a usage or at the grant; a refused grant leaves nothing."""

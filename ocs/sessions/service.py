@@ -156,9 +156,9 @@ class SessionService:
         records = (self.records.cdrs.get(cgrid, each.run_id) for each in self.surroundings.fork(event))
         return min((record.usage for record in records if record is not None), default=None)
 
-    def end(self, session: Session, usage: int | None, last_used: int | None) -> Outcome:
-        """Ends a session at a usage, or at what was used of its last grant."""
-        step = self.accounting.terminate(session.runs, usage, last_used)
+    def end(self, session: Session, usage: int | None, last_used: int | None, further: int = 0) -> Outcome:
+        """Ends a session at a usage, or at what was used of its last grant, and `further` units beyond."""
+        step = self.accounting.terminate(session.runs, usage, last_used, further)
         ended = msgspec.structs.replace(session, runs=step.runs, updated_ns=self.wall_ns())
         self.records.close_session(ended)
         self.watch.ended(session.cgrid)

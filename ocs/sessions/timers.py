@@ -227,13 +227,13 @@ class SessionTimers:
         await self._end(cgrid, None, None)
         return False
 
-    async def _end(self, cgrid: str, usage: int | None, last_used: int | None) -> None:
+    async def _end(self, cgrid: str, usage: int | None, last_used: int | None, further: int = 0) -> None:
         """Ends a session without its client, durably."""
         for _ in range(ATTEMPTS):
             session = await self._prepared(cgrid)
             if session is None:
                 return
-            self.force_end(session, usage, last_used)
+            self.force_end(session, usage, last_used, further)
             try:
                 await self._durable()
                 return
@@ -260,10 +260,10 @@ class SessionTimers:
             pauses = (pauses[1], sum(pauses))
         return False
 
-    def force_end(self, session: Session, usage: int | None, last_used: int | None) -> None:
+    def force_end(self, session: Session, usage: int | None, last_used: int | None, further: int = 0) -> None:
         """Ends a session without its client: debits what is missing, records it, gives resources back."""
         service = self._sessions
-        service.end(session, usage, last_used)
+        service.end(session, usage, last_used, further)
         ended = service.records.closed[session.cgrid]
         if service.settings.has_cdrs:
             try:
@@ -307,9 +307,10 @@ class SessionTimers:
         usage = _first(duration_in(session.options, "*sessionsTTLUsage"), settings.session_ttl_usage)
         more = _first(duration_in(session.options, "*sessionsTTLLastUsage"), settings.session_ttl_last_usage)
         last = _first(duration_in(session.options, "*sessionsTTLLastUsed"), settings.session_ttl_last_used)
+        further = 0
         if usage is None and more is not None:
-            usage = self._used(session) + more
-        await self._end(cgrid, usage, last)
+            usage, further = self._used(session), more
+        await self._end(cgrid, usage, last, further)
         await self._asked(session, "SESSION_TIMEOUT")
 
     # --- what is active

@@ -52,9 +52,16 @@ def pause(context: Context, runs: tuple[Run, ...], report: Report) -> Stepped:
 
 
 def terminate(
-    context: Context, runs: tuple[Run, ...], usage_ns: int | None, last_used_ns: int | None
+    context: Context,
+    runs: tuple[Run, ...],
+    usage_ns: int | None,
+    last_used_ns: int | None,
+    further_ns: int = 0,
 ) -> Stepped:
-    """Ends every run at its usage: debits what is missing, refunds what was too much, rounds."""
+    """Ends every run at its usage: debits what is missing, refunds what was too much, rounds.
+
+    What is used `further` than that, which only a session that fell silent has, is a charge of its own.
+    """
     done: list[Run] = []
     refusal: Refusal | None = None
     for run in runs:
@@ -63,7 +70,7 @@ def terminate(
             total_ns = run.total_usage_ns - run.last_usage_ns + last_used_ns
         elif total_ns is None:
             total_ns = run.total_usage_ns
-        run, context, refused = _end_run(context, run, total_ns)
+        run, context, refused = _end_run(context, run, total_ns, further_ns)
         refusal = refusal or refused
         done.append(run)
     return Stepped(tuple(done), context, refusal or 0)
@@ -177,8 +184,11 @@ def next_period(call: Call, missing_ns: int) -> Call:
     )
 
 
-def _end_run(context: Context, run: Run, total_ns: int) -> tuple[Run, Context, Refusal | None]:
+def _end_run(
+    context: Context, run: Run, total_ns: int, further_ns: int = 0
+) -> tuple[Run, Context, Refusal | None]:
     """Brings the charges to a usage and rounds them, be the missing part refused or not."""
+    total_ns += further_ns
     run = msgspec.structs.replace(run, total_usage_ns=total_ns)
     if run.charges is None:
         return run, context, None
@@ -191,7 +201,8 @@ def _end_run(context: Context, run: Run, total_ns: int) -> tuple[Run, Context, R
             refusal = debited
         else:
             context = context.after(debited.accounts)
-            charges = event_cost.merge(charges, event_cost.charges_of(debited.paid, is_late=True))
+            late = event_cost.charges_of(debited.paid, is_late=True)
+            charges = (*charges, *late) if further_ns else event_cost.merge(charges, late)
     elif missing_ns < 0:
         charges, surplus = event_cost.trim(charges, total_ns)
         books = event_cost.refund(
