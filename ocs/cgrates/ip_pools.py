@@ -94,10 +94,15 @@ def record_of(profile: Record, held: Mapping[str, Record]) -> dict[str, Any]:
     }
 
 
+def network_of(written: str) -> Network:
+    """A range of addresses. Raises ValueError."""
+    return ipaddress.ip_network(written, strict=False)
+
+
 def _addresses(pool: Record) -> Iterator[str]:
     """Addresses of a pool in its order; network and broadcast address of a larger IPv4 network are left out."""
     try:
-        network: Network = ipaddress.ip_network(pool["Range"], strict=False)
+        network = network_of(pool["Range"])
     except ValueError as error:
         raise ValueError(f"pool {pool['ID']}: Range: {error}") from None
     first, last = int(network.network_address), int(network.broadcast_address)

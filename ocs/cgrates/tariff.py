@@ -115,7 +115,7 @@ def put(state: State, compiled: Compiled, now_ns: int) -> Loaded:
     rows, added = compiled.rows, compiled.tariff
     _put_rating(state, rows, added)
     _put_actions(state, added, now_ns)
-    bad_profiles = [*_put_profiles(state, rows), *_put_yaml(state, compiled.profiles)]
+    bad_profiles = [*put_profiles(state, rows), *_put_yaml(state, compiled.profiles)]
     asap = [pair for row in added.account_actions for pair in _put_account(state, row, now_ns)]
     return Loaded(tuple(asap), tuple(bad_profiles))
 
@@ -168,10 +168,11 @@ def _put_actions(state: State, added: Tariff, now_ns: int) -> None:
         state.put(Kind.ACTION_TRIGGERS, name, triggers)
 
 
-def _put_profiles(state: State, rows: Rows) -> list[Problem]:
+def put_profiles(state: State, rows: Rows) -> list[Problem]:
     """Filters first, for the other profiles name them; what cannot be used is told and left out."""
     problems = list(read_profiles(rows)[1])
-    told = {(problem.file, problem.line) for problem in problems}
+    told = {(problem.file, problem.line, problem.column) for problem in problems}
+    reasons = {(problem.file, problem.line, problem.message.partition(": ")[2]) for problem in problems}
     for file, kind in PROFILE_FILES.items():
         by_name: dict[str, list[Row]] = {}
         for row in rows.get(file, ()):
@@ -181,9 +182,24 @@ def _put_profiles(state: State, rows: Rows) -> list[Problem]:
                 record = PROFILE_KINDS[file].of_rows(row.cells for row in own)
                 state.put_profile(kind, key, record)
             except ValueError as error:
-                if not any((row.file, row.line) in told for row in own):
-                    problems.append(Problem(own[0].file, own[0].line, 0, str(error)))
+                problem = _placed(own, str(error))
+                at = (problem.file, problem.line)
+                if (*at, problem.column) not in told and (*at, str(error)) not in reasons:
+                    problems.append(problem)
     return problems
+
+
+def _placed(rows: list[Row], message: str) -> Problem:
+    """What is wrong with a profile of some rows, at the cell that has the word which the message complains of."""
+    said = [(word.strip("'\",."), word) for word in message.rpartition(": ")[2].split()]
+    words = [word for word, written in said if written[0] in "'\""]
+    words += [word for word, _ in said if not word.isalpha()] + [word for word, _ in said[-1:]]
+    for word in words:
+        for row in rows:
+            for column, cell in enumerate(row.cells):
+                if word and word in cell:
+                    return row.problem(column, message)
+    return rows[0].problem(1, message)
 
 
 def _put_yaml(state: State, found: tuple[Profiles, ...]) -> list[Problem]:

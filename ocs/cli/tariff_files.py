@@ -11,11 +11,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ocs.charging.tariff.files import open_source
-from ocs.charging.tariff.findings import Finding, Severity, errors
+from ocs.charging.tariff.findings import Finding, Severity, errors, in_order
+from ocs.charging.tariff.import_cgrates.cells import located
 from ocs.charging.tariff.import_cgrates.folder import ImportOptions, Progress, no_progress
 from ocs.charging.tariff.model import Tariff
 from ocs.charging.tariff.rule_reader import SERVICES
-from ocs.charging.tariff.sources import Source, lint_source, read_source
+from ocs.charging.tariff.sources import CGRATES, Source, lint_source, read_source
 
 WRONG = 2
 MOST_SHOWN = 200  # findings; --json has all
@@ -49,10 +50,23 @@ def read_path(path: str, options: ImportOptions) -> Read:
     with progress_bar() as progress:
         tariff, findings = read_source(source, progress)
         progress("checking", 0, 1)
+        findings = _with_profiles(source, findings)
         if tariff is not None:
             findings = findings + lint_source(source, tariff, time.time_ns())
         progress("checking", 1, 1)
     return Read(source, tariff, findings, place)
+
+
+def _with_profiles(source: Source, findings: list[Finding]) -> list[Finding]:
+    """The findings, and what is wrong in the profile files of a folder; no price depends on them."""
+    if source.kind != CGRATES:
+        return findings
+    from ocs.cgrates.profile_check import check_profiles  # what it imports takes a while
+
+    told = {finding.problem for finding in findings}
+    found = map(located, check_profiles(source.files))
+    added = [Finding(Severity.WARNING, problem) for problem in found if problem not in told]
+    return in_order(findings + added)
 
 
 def options_of(arguments: argparse.Namespace) -> ImportOptions:

@@ -55,6 +55,6 @@ def test_a_bad_cell_is_told_once_with_its_column_and_the_others_are_used() -> No
     found = tariff.load(state, list(files.items()))
     assert [str(problem) for problem in found.problems] == [
         "Resources.csv:1:5: UsageTTL: not a duration: '1x'",
-        "Chargers.csv:1:0: broken reference to filter: NO_SUCH",
+        "Chargers.csv:1:3: FilterIDs: broken reference to filter: NO_SUCH",
     ]
     assert state.book.resources.ids("cgrates.org") == ["GOOD"]

@@ -27,6 +27,20 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+PROFILES = {
+    "Filters.csv": "t,F,*strin,~*req.Account,1001,\n",
+    "Attributes.csv": "t,A,,,,,*req.X,*constan,1,false,0\nt,B,,*strin:~*req.A:1,,,*req.X,*constant,1,false,0\n",
+    "Chargers.csv": "t,C,,,*default,*constan:*req.X:y,0\nt,D,NO_SUCH,,*raw,,0\n",
+    "Resources.csv": "t,R,*wrong:x:y,,1h,2,m,false,true,10,*none\n",
+    "Stats.csv": "t,S,,,100,1h,2,*acx,,true,false,10,NO_SUCH\n",
+    "Trends.csv": "t,T,@every 1h,S,*acd,-1,-1,1,*averag,2.5,true,\n",
+    "Rankings.csv": "t,R,@every 1h,S,*acd,*des,,true,\n",
+    "Thresholds.csv": "t,T,,,-1,5,1m,false,10,NO_SUCH,true,\n",
+    "Routes.csv": "t,R,,,*lcc,,c1,,,,,,10,false,,20\n",
+    "IPs.csv": "t,I,,,1h,true,10,P,,*ipv4,10.0.0.500/32,*ascending,,10,false\n",
+}
+
+
 def run(data: Path, *words: str) -> int:
     return main(["tariff", *words, "--data-dir", str(data)])
 
@@ -55,6 +69,21 @@ def test_lint_of_a_good_tariff_exits_0_also_with_warnings(tmp_path: Path, capsys
         f'{folder}/Destinations.csv:2:1: warning: Tag: the destination "E" is never used',
         "1 warning",
     ]
+
+
+def test_lint_tells_what_is_wrong_in_profile_files_with_its_column(tmp_path: Path, capsys: Capture) -> None:
+    folder = write_folder(tmp_path / "folder", Destinations="D,49\n")
+    for name, text in PROFILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    assert main(["tariff", "lint", str(folder)]) == 0
+    shown = capsys.readouterr().err.splitlines()
+    found = {line.removeprefix(f"{folder}/").partition(": ")[0] for line in shown if ": warning: " in line}
+    assert found == {
+        *("Filters.csv:1:3", "Attributes.csv:1:8", "Attributes.csv:2:4", "Chargers.csv:1:6", "Stats.csv:1:8"),
+        *("Resources.csv:1:3", "Routes.csv:1:5", "Thresholds.csv:1:10", "Trends.csv:1:9", "Rankings.csv:1:6"),
+        *("IPs.csv:1:11", "Chargers.csv:2:3", "Stats.csv:1:13"),
+    }
+    assert "Stats.csv:1:8: warning: MetricIDs: no metric is called '*acx'" in "\n".join(shown)
 
 
 def test_too_many_findings_are_cut_with_the_errors_first(

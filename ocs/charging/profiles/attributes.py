@@ -142,11 +142,15 @@ class AttributeShelf:
 
     def _apply_inline(self, work: "_Work", attribute_id: str) -> None:
         try:
-            profile = inline_profile(work.view.tenant, attribute_id)
-            changes = self._compile(profile, "&")
+            profile, changes = self.compile_inline(work.view.tenant, attribute_id)
         except ValueError as error:
             raise AttributeFailed(str(error)) from None
         work.apply(profile, changes)
+
+    def compile_inline(self, tenant: str, attribute_id: str) -> tuple[AttributeProfile, tuple[_Change, ...]]:
+        """An attribute written in place as a profile, and what that changes. Raises ValueError."""
+        profile = inline_profile(tenant, attribute_id)
+        return profile, self._compile(profile, "&")
 
     def _compile(self, profile: AttributeProfile, separator: str = ";") -> tuple[_Change, ...]:
         return tuple(self._change(profile, rule, separator) for rule in profile.attributes)
@@ -231,6 +235,11 @@ def inline_profile(tenant: str, attribute_id: str) -> AttributeProfile:
     return AttributeProfile(
         tenant=tenant, id=attribute_id, attributes=(AttributeRule(path=path, type=kind, value=value),)
     )
+
+
+def check_inline(tenant: str, attribute_id: str) -> None:
+    """Raises ValueError for an attribute written in place that could never be applied."""
+    AttributeShelf(FilterBook()).compile_inline(tenant, attribute_id)
 
 
 def is_inline(attribute_id: str) -> bool:

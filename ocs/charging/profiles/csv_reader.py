@@ -4,6 +4,7 @@ Rows of the same tenant and id are one profile: lists grow row by row; of other 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -11,7 +12,16 @@ import msgspec
 from ocs.charging.cgrates import values as cells
 from ocs.charging.cgrates.csv_folder import COLUMNS, Problem, Row, Rows
 from ocs.charging.profiles.activation import ALWAYS, Activation
-from ocs.charging.profiles.filters import Filter, FilterRule, compile_filter, split_values
+from ocs.charging.profiles.attributes import check_inline, is_inline
+from ocs.charging.profiles.filters import (
+    Filter,
+    FilterRule,
+    compile_filter,
+    compile_rule,
+    parse_inline,
+    split_values,
+)
+from ocs.charging.profiles.filters import is_inline as is_inline_filter
 from ocs.charging.profiles.model import (
     AttributeProfile,
     AttributeRule,
@@ -79,6 +89,9 @@ class _Reader:
     def words(self, row: Row, name: str, before: tuple[str, ...] = ()) -> tuple[str, ...]:
         """A list that grows row by row."""
         found: tuple[str, ...] = self.read(row, name, words, tuple[str, ...]())
+        if name.endswith("FilterIDs"):
+            for word in filter(is_inline_filter, found):
+                self.read(row, name, partial(_checked_filter, word), None)
         return tuple(dict.fromkeys((*before, *found)))
 
 
@@ -191,6 +204,10 @@ def _attribute(reader: _Reader, rows: list[Row]) -> AttributeProfile:
 
 
 def _charger(reader: _Reader, rows: list[Row]) -> ChargerProfile:
+    for row in rows:
+        for word in reader.words(row, "AttributeIDs"):
+            if is_inline(word):
+                reader.read(row, "AttributeIDs", partial(_checked_attribute, row.cells[0], word), None)
     return msgspec.convert(
         _base(reader, rows)
         | {
@@ -199,6 +216,14 @@ def _charger(reader: _Reader, rows: list[Row]) -> ChargerProfile:
         },
         ChargerProfile,
     )
+
+
+def _checked_attribute(tenant: str, attribute_id: str, cell: str) -> None:
+    check_inline(tenant, attribute_id)
+
+
+def _checked_filter(filter_id: str, cell: str) -> None:
+    compile_rule(parse_inline(filter_id))
 
 
 def _resource(reader: _Reader, rows: list[Row]) -> ResourceProfile:

@@ -141,7 +141,7 @@ def test_what_cannot_be_scheduled_is_told(trended: Api) -> None:
 def test_a_bad_schedule_in_a_folder_is_told_with_its_place() -> None:
     found = tariff.load(State(), [("Trends.csv", f"{TENANT},T1,often,S1,,-1,-1,1,*last,1,true,\n")])
     assert [str(problem) for problem in found.problems] == [
-        'Trends.csv:1:0: "often" is not a cron expression of 5 to 7 fields'
+        'Trends.csv:1:3: Schedule: "often" is not a cron expression of 5 to 7 fields'
     ]
 
 

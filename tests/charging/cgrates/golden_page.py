@@ -53,9 +53,9 @@ interval), there is no recording; we answer `UNAUTHORIZED_DESTINATION`.
 ALONE = """## From the rules alone
 
 `ocs/charging/cgrates` is a description of the engine's rules as code, written from that text and not from the
-engine's: pure, with a model of its own, and nothing of the exact core but how money is written. So the text suffices:
-with `drifts_below_zero` every answer is the recorded one, defects included. `python -m tests.charging.cgrates.golden`
-counts them again.
+engine's: pure, with a model of its own, and nothing of the exact core but how money is written. So the text
+suffices: with `drifts_below_zero` every answer is the recorded one, defects included.
+`python -m tests.charging.cgrates.golden` counts them again.
 
 | recordings | level | steps | equal |
 |---|---|---|---|
