@@ -6,7 +6,7 @@ changes nothing. docs/tariffs.md says what open sessions see of it.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,14 @@ from ocs.tariff_reading import TariffError, Wanted, compiled, wanted
 from ocs.tariff_versions import CONFIGURED, Activation, VersionError, Versions
 
 log = structlog.get_logger()
+
+Look = Callable[[Catalogue], Awaitable[tuple[str, ...]]]
+"""What accounts lose with a catalogue, in sentences."""
+
+
+async def nobody_looks(catalogue: Catalogue) -> tuple[str, ...]:
+    """No accounts are looked at."""
+    return ()
 
 
 class Charging(Protocol):
@@ -39,6 +47,7 @@ class Switch(msgspec.Struct, frozen=True):
     state: str
     error: str = ""
     activation: Activation | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Tariffs:
@@ -93,21 +102,26 @@ class Tariffs:
             await asyncio.to_thread(_let_go, before)
         return self._looked_up[number]
 
-    async def activate(self, charging: Charging, number: int, by: str) -> Switch:
+    async def activate(self, charging: Charging, number: int, by: str, look: Look = nobody_looks) -> Switch:
         """Charge by another version from now on."""
-        return await self._change(charging, number, lambda at_ns: self.versions.activate(number, by, at_ns))
+        return await self._change(
+            charging, number, lambda at_ns: self.versions.activate(number, by, at_ns), look
+        )
 
-    async def rollback(self, charging: Charging, by: str) -> Switch:
+    async def rollback(self, charging: Charging, by: str, look: Look = nobody_looks) -> Switch:
         """Charge by the version before the active one from now on. VersionError where there is none."""
         number = self.versions.before()
-        return await self._change(charging, number, lambda at_ns: self.versions.rollback(by, at_ns))
+        return await self._change(charging, number, lambda at_ns: self.versions.rollback(by, at_ns), look)
 
-    async def _change(self, charging: Charging, number: int, note: Callable[[int], Activation]) -> Switch:
+    async def _change(
+        self, charging: Charging, number: int, note: Callable[[int], Activation], look: Look
+    ) -> Switch:
         if self.switch is not None and self.switch.state == "compiling":
             raise TariffError(f"version {self.switch.number} is being compiled")
         self.switch = Switch(number, "compiling")
         try:
             catalogue = await asyncio.to_thread(self.compile, number)
+            warnings = await look(catalogue)
             activation = await asyncio.to_thread(note, self._wall_ns())
         except (TariffError, VersionError, OSError) as error:
             self.switch = Switch(number, "failed", str(error))
@@ -118,7 +132,7 @@ class Tariffs:
             raise
         gone = [charging.swap(catalogue, charging.policy)]
         self.active = number
-        self.switch = Switch(number, "active", "", activation)
+        self.switch = Switch(number, "active", "", activation, warnings)
         log.info("tariff.switched", version=number, by=activation.by)
         await asyncio.to_thread(_let_go, gone)
         return self.switch

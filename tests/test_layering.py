@@ -409,8 +409,9 @@ TABLE: dict[str, Row] = {
         allowed=(
             *BORDER,
             *OPERATIONS,
-            *("ocs.charging.explain", "ocs.charging.money", "ocs.charging.store"),
-            *("ocs.charging.tariff", "ocs.charging.terms_reader", "ocs.charging.what_if"),
+            *("ocs.charging.explain", "ocs.charging.money", "ocs.charging.references"),
+            *("ocs.charging.store", "ocs.charging.tariff", "ocs.charging.terms_reader"),
+            "ocs.charging.what_if",
             *("ocs.reload", "ocs.rpc", "ocs.tariff_versions", "ocs.tariff_reading"),
             *("ocs.tariffs",),
         ),

@@ -8,7 +8,7 @@ from ocs.cli.arguments import group as group_of
 FORMATS = ("csv", "jsonl", "parquet")
 STRATEGIES = ("mine_random", "lowest", "highest", "random", "mine_lowest", "mine_highest")
 SHELLS = ("bash", "zsh", "fish")
-AGAIN = " 15550100001 'pgw.example.org;1;2' --client pgw.example.org"
+AGAIN = " 15550100001 'pgw.example.org;1;2'"
 BY_ACCOUNT = "account id, MSISDN or IMSI"
 
 
@@ -102,7 +102,7 @@ def session(group: Commands) -> None:
     for parser in (rerate, refund):
         parser.add_argument("account", help=BY_ACCOUNT)
         parser.add_argument("session", help="Session-Id")
-        parser.add_argument("--client", required=True, help="whose session: Origin-Host, name of the switch")
+        parser.add_argument("--client", help="whose session, where two clients use one id")
         parser.add_argument("--note", default="", help="free text kept with the entries")
     trace.add_argument("--follow", action="store_true", help="go on until the session ends")
     for parser in (kill, trace):

@@ -43,12 +43,12 @@ def refund(arguments: argparse.Namespace) -> int:
 
 
 def _stored(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "account": arguments.account,
-        "session": arguments.session,
-        "client": arguments.client,
-        "note": arguments.note,
-    }
+    return given(
+        account=arguments.account,
+        session=arguments.session,
+        client=arguments.client,
+        note=arguments.note,
+    )
 
 
 def trace(arguments: argparse.Namespace) -> int:

@@ -96,6 +96,8 @@ def _on_server(arguments: argparse.Namespace, number: int | None) -> int:
             file=sys.stderr,
         )
         return FAILED
+    for warning in outcome.get("warnings", ()):
+        print(f"warning: {warning}", file=sys.stderr)
     _tell(arguments, outcome["version"], "active")
     return 0
 

@@ -209,7 +209,8 @@ def test_a_running_server_is_asked_until_it_is_done(
 ) -> None:
     monkeypatch.setattr(tariff_switch, "ASKED_EVERY_S", 0.0)
     compiling = {"version": 2, "state": "compiling", "error": "", "active": 0}
-    answers: list[Any] = [compiling, {"switch": compiling}, {"switch": compiling | {"state": "active"}}]
+    active = compiling | {"state": "active", "warnings": ['1 account names plan "x", which is gone: a']}
+    answers: list[Any] = [compiling, {"switch": compiling}, {"switch": active}]
     server.reply = lambda request: json.dumps({"id": 1, "result": answers.pop(0), "error": None}).encode()
     with (data / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -217,7 +218,9 @@ def test_a_running_server_is_asked_until_it_is_done(
     methods = [request["method"] for request in server.requests]
     assert methods == ["OcsV1.TariffActivate", "OcsV1.TariffList", "OcsV1.TariffList"]
     assert server.requests[0]["params"][0].items() >= {"version": 2, "reauthorize": True}.items()
-    assert capsys.readouterr().out.endswith("version 2 is active\n")
+    shown = capsys.readouterr()
+    assert shown.out.endswith("version 2 is active\n")
+    assert 'warning: 1 account names plan "x", which is gone: a' in shown.err
     assert Versions(data).current() == 0
 
 

@@ -172,7 +172,7 @@ def test_a_stored_session_is_given_back_and_charged_anew() -> None:
             named = {"account": "1001", "client": record["client"], "session": record["session"]}
             assert (await world.call("SessionRefund", **named))["available_nanos"] == 10 * NANOS
             assert (await world.call("SessionRefund", **named))["cost_nanos"] == 0
-            again = await world.call("SessionRerate", **named)
+            again = await world.call("SessionRerate", account="1001", session="e1")
             assert again["cost_nanos"] == cost_nanos
             assert again["available_nanos"] == 10 * NANOS - cost_nanos
             assert "no record" in await world.fail("SessionRerate", **{**named, "session": "nobody"})

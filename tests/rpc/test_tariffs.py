@@ -9,6 +9,7 @@ import pytest
 
 from ocs.charging.money import NANOS
 from ocs.charging.tariff.catalogue import Catalogue
+from ocs.charging.tariff.sources import YAML, Source
 from ocs.rpc.methods.ocs_v1 import tariffs as methods
 from ocs.tariffs import Tariffs
 from tests.rpc.world import KIB_NANOS, MSISDN, World, in_world, settings
@@ -40,7 +41,8 @@ async def test_versions_are_listed_activated_and_rolled_back(world: World, tmp_p
     assert (await world.call("Rate", **MINUTE))["cost_nanos"] == NANOS // 10
     for version, price in ((1, 2), (2, 3)):
         switched = await world.call("TariffActivate", version=version, by="me")
-        assert switched == {"version": version, "state": "active", "error": "", "active": version}
+        told = {"version": version, "state": "active", "error": "", "active": version, "warnings": []}
+        assert switched == told
         assert (await world.call("Rate", **MINUTE))["cost_nanos"] == price * NANOS // 10
     listed = await world.call("TariffList")
     assert [(row["version"], row["active"], row["plans"]) for row in listed["versions"]] == [
@@ -61,6 +63,26 @@ async def test_a_switch_may_have_open_sessions_ask_again(world: World, tmp_path:
     async with asyncio.timeout(PATIENCE_S):
         asked, address = await world.control.asked.get()
     assert (asked, address.session_id) == ("reauthorize", "s;9")
+
+
+@in_world
+async def test_a_switch_tells_what_accounts_lose_by_it(world: World, tmp_path: Path) -> None:
+    """Also of balances; what no tariff has, such as a destination never heard of, is no loss."""
+    tariffs = with_versions(world, tmp_path, ("0.20", "EUR"))
+    keep(tariffs.versions, yaml_source("0.20", plan="other"))
+    for number in ("8", "9"):
+        await world.call("AccountCreate", account=number, plan="standard")
+    terms = {"destinations": ["!germany", "atlantis"], "subject": "*zero1s"}
+    await world.call("AccountTopup", account="9", amount="1m", unit="time", balance="b", terms=terms)
+    text = yaml_source("0.20").files[0][1] + "destinations: {germany: [49]}\n"
+    keep(tariffs.versions, Source(YAML, (("t.yaml", text),)))
+    assert (await world.call("TariffActivate", version=3))["warnings"] == []
+    switched = await world.call("TariffActivate", version=2)
+    assert switched["warnings"] == [
+        '3 accounts name plan "standard", which is gone: default:1001, default:8, default:9',
+        '1 account names destination "germany", which is gone: default:9',
+    ]
+    assert (await world.call("TariffList"))["switch"]["warnings"] == switched["warnings"]
 
 
 @in_world

@@ -13,7 +13,7 @@ from ocs.charging.entry import Posting
 from ocs.charging.events import Result
 from ocs.rpc.context import Context
 from ocs.rpc.errors import InvalidParams, NotFound, RpcError
-from ocs.rpc.methods.ocs_v1.names import account_of
+from ocs.rpc.methods.ocs_v1.names import account_of, ended_session_of
 from ocs.rpc.methods.ocs_v1.pages import Text
 from ocs.rpc.methods.ocs_v1.quantities import charged_unit, quantity_of
 from ocs.rpc.methods.ocs_v1.terms import BalanceTerms, terms_of
@@ -67,11 +67,11 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 class StoredSession(Params, frozen=True, kw_only=True):
-    """A session of an account that has ended."""
+    """A session of an account that has ended; `client` where those of several had one id."""
 
     account: Text
-    client: Text
     session: Text
+    client: Text | None = None
     reference: Text = ""
     note: Text = ""
     by: Text = BY
@@ -165,16 +165,17 @@ async def _recharged(context: Context, params: StoredSession, is_refund: bool) -
     service = context.service
     account = await account_of(service, params.account)
     stamp = acts.Act(params.reference or str(uuid.uuid4()), service.now_ns(), params.by, params.note)
-    name = f"rerate|{account.key}|{params.client}|{params.session}"
+    client, session = await ended_session_of(service, account.key, params.session, params.client)
+    name = f"rerate|{account.key}|{client}|{session}"
     decision: Decision | None = await context.lasting(
-        name, service.rerate(account.key, params.client, params.session, stamp, is_refund)
+        name, service.rerate(account.key, client, session, stamp, is_refund)
     )
     if decision is None or decision.answer.result is Result.UNKNOWN_SESSION:
-        raise NotFound(f"account {account.key[:80]} has no record of session {params.session[:80]}")
+        raise NotFound(f"account {account.key[:80]} has no record of session {session[:80]}")
     if decision.answer.result is not Result.SUCCESS:
         raise RpcError("the present tariff has no price for what the session used; nothing was changed")
     answer = decision.answer
-    return Recharged(account.key, params.session, answer.cost_nanos or 0, answer.remaining_nanos or 0)
+    return Recharged(account.key, session, answer.cost_nanos or 0, answer.remaining_nanos or 0)
 
 
 def register(registry: Registry) -> None:

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ocs.charging.account import Account, Session, session_key
+from ocs.charging.entry import Cdr
 from ocs.charging.events import Identity, IdentityKind
+from ocs.charging.explain import is_called
 from ocs.charging.service import ChargingService
 from ocs.charging.store import Query, Table
 from ocs.rpc.errors import InvalidParams, NotFound
@@ -13,6 +15,7 @@ from ocs.rpc.methods.ocs_v1.views import PREFIXES
 LONGEST_NAME = 1_024
 TENANT = "default"
 PAGE = 200
+SCANNED_RECORDS = 50_000  # of an account, from the newest back
 KINDS = {name: IdentityKind(kind) for kind, name in PREFIXES.items()} | {
     "e164": IdentityKind.E164,
     "tel": IdentityKind.E164,
@@ -81,6 +84,31 @@ async def session_of(service: ChargingService, name: str, client: str | None) ->
     if found is None:
         raise NotFound(f"no open session {name[:200]}")
     return found
+
+
+async def ended_session_of(
+    service: ChargingService, account_key: str, name: str, client: str | None
+) -> tuple[str, str]:
+    """Client and id of a session that an account has a record of; InvalidParams where it could be of several.
+
+    In the session API a session is also called by its OriginID or its CGRID.
+    """
+    found: dict[tuple[str, str], None] = {}
+    after: str | int | None = None
+    for _ in range(SCANNED_RECORDS // PAGE):
+        page = await service.store.read(Query(Table.CDRS, account_key, after, PAGE))
+        for row in page.rows:
+            if isinstance(row, Cdr) and client in (None, row.client) and is_called(row, name):
+                found[row.client, row.session_id] = None
+        after = page.next_after
+        if after is None:
+            break
+    if len(found) > 1:
+        clients = ", ".join(sorted({client for client, _ in found}))
+        raise InvalidParams(f"client: sessions of {clients[:400]} are called {name[:80]}: say whose")
+    if not found:
+        raise NotFound(f"account {account_key[:80]} has no record of session {name[:80]}")
+    return next(iter(found))
 
 
 async def _account_key_of(service: ChargingService, key: str) -> str | None:

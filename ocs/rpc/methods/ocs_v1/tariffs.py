@@ -6,17 +6,22 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
+from ocs.charging.references import Lost
+from ocs.charging.store import Table
+from ocs.charging.tariff.catalogue import Catalogue
 from ocs.rpc.context import Context
 from ocs.rpc.errors import NotFound, RpcError
+from ocs.rpc.methods.ocs_v1.names import accounts
 from ocs.rpc.methods.ocs_v1.pages import Text
 from ocs.rpc.methods.ocs_v1.server import Nothing
 from ocs.rpc.registry import Registry, Role
 from ocs.rpc.values import Params
 from ocs.tariff_reading import TariffError
 from ocs.tariff_versions import CONFIGURED, Version, VersionError
-from ocs.tariffs import Switch, Tariffs
+from ocs.tariffs import Look, Switch, Tariffs
 
 BY = "jsonrpc"
+MOST_LOOKED_AT = 200_000  # accounts
 WAIT_S = 5.0  # for a switch to be done; a large tariff takes longer, and is asked for again by TariffList
 
 
@@ -56,12 +61,16 @@ class TariffRow(msgspec.Struct, frozen=True):
 
 
 class Switched(msgspec.Struct, frozen=True):
-    """The last switch asked for: `state` is active, compiling or failed, then with `error`."""
+    """The last switch asked for: `state` is active, compiling or failed, then with `error`.
+
+    `warnings` tell what accounts name that was in the tariff before and is not in this one.
+    """
 
     version: int
     state: str
     error: str
     active: int
+    warnings: tuple[str, ...] = ()
 
 
 class TariffRows(msgspec.Struct, frozen=True):
@@ -91,14 +100,14 @@ async def activate(context: Context, params: TariffVersion) -> Switched:
             tariffs.versions.get(params.version)
         except VersionError as error:
             raise NotFound(str(error)) from None
-    change = tariffs.activate(context.service, params.version, params.by)
+    change = tariffs.activate(context.service, params.version, params.by, _look(context))
     return await _wait(context, tariffs, _changed(context, change, params.reauthorize))
 
 
 async def rollback(context: Context, params: TariffBack) -> Switched:
     """Charge by the version before the active one from now on."""
     tariffs = _tariffs(context)
-    change = tariffs.rollback(context.service, params.by)
+    change = tariffs.rollback(context.service, params.by, _look(context))
     return await _wait(context, tariffs, _changed(context, change, params.reauthorize))
 
 
@@ -115,6 +124,22 @@ async def _changed(context: Context, change: Coroutine[Any, Any, Switch], reauth
     if reauthorizes and not switch.error:
         context.in_background("tariff.reauthorize", context.service.reauthorize_all())
     return switch
+
+
+def _look(context: Context) -> Look:
+    """Tells which names of the present tariff accounts hold that another one does not have."""
+
+    async def look(catalogue: Catalogue) -> tuple[str, ...]:
+        service = context.service
+        lost, count = Lost(service.catalogue, catalogue), 0
+        async for account in accounts(service, Table.ACCOUNTS):
+            lost.look_at(account)
+            count += 1
+            if count == MOST_LOOKED_AT:
+                return (*lost.warnings(), f"only the first {count} accounts were looked at")
+        return lost.warnings()
+
+    return look
 
 
 async def _wait(context: Context, tariffs: Tariffs, change: Coroutine[Any, Any, Switch]) -> Switched:
@@ -140,7 +165,7 @@ def _tariffs(context: Context) -> Tariffs:
 
 
 def _switched(tariffs: Tariffs, switch: Switch) -> Switched:
-    return Switched(switch.number, switch.state, switch.error, tariffs.active)
+    return Switched(switch.number, switch.state, switch.error, tariffs.active, switch.warnings)
 
 
 def _row(tariffs: Tariffs, version: Version) -> TariffRow:
