@@ -20,6 +20,7 @@ from ocs.agents.diameter.listening import ListenError
 from ocs.agents.diameter.states import ClientStates
 from ocs.agents.radius.agent import RadiusAgent
 from ocs.agents.radius.loading import LoadError
+from ocs.cgrates.agents.properties import RadiusProperties
 from ocs.cgrates.callbacks import FrontClients
 from ocs.cgrates.config import ConfigError
 from ocs.cgrates.journal import JournalError
@@ -36,7 +37,7 @@ from ocs.exact import shared as exact_shared
 from ocs.exact.accounting import CLIENT
 from ocs.exact.agents import VoiceAgents
 from ocs.exact.door import SurroundedDoor
-from ocs.exact.radius import RadiusDoor, RadiusProperties
+from ocs.exact.radius import RadiusDoor
 from ocs.exact.sessions import ExactRuntime
 from ocs.exact.shared import SharedRuntime
 from ocs.log import set_level

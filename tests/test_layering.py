@@ -73,6 +73,12 @@ DIAMETER = FRONT._replace(
 )
 TEMPLATES = Row(allowed=("ocs.charging.profiles", "ocs.cgrates.agents.template_values"), pure=True)
 
+NETWORK_PURE = Row(
+    allowed=("ocs.cgrates.charging.record", "ocs.charging", "ocs.sessions.values"),
+    denied=ENGINE_AND_BEYOND,
+    pure=True,
+)
+
 # Import nothing of `ocs`.
 LEAVES = (
     *("charging.enums", "charging.money", "charging.store.redis.resp", "cgrates.jsonc", "cgrates.passport"),
@@ -173,7 +179,12 @@ TABLE: dict[str, Row] = {
         allowed=("ocs.charging.events", "ocs.diameter", *CONFIG_TYPES), pure=True
     ),
     "ocs.agents.radius": VOICE,
-    "ocs.agents.radius.charging": Row(allowed=("ocs.charging.events", "ocs.charging.supervision")),
+    "ocs.agents.radius.charging": Row(
+        allowed=(
+            *("ocs.charging.account", "ocs.charging.control", "ocs.charging.entry"),
+            *("ocs.charging.events", "ocs.charging.supervision"),
+        )
+    ),
     "ocs.agents.radius.wire": AGENT_PURE,
     "ocs.agents.radius.replies": AGENT_PURE,
     "ocs.agents.radius.mapping": Row(
@@ -376,18 +387,12 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.cgrates.charging": Row(
         allowed=(
-            *("ocs.agents.diameter", "ocs.cgrates", "ocs.charging.account", "ocs.charging.cgrates"),
-            *("ocs.charging.control", "ocs.charging.decision", "ocs.charging.events", "ocs.charging.quota"),
-            *("ocs.charging.session", "ocs.charging.supervision", "ocs.config.settings", "ocs.metrics"),
-            *("ocs.policy", "ocs.sessions"),
+            *("ocs.agents.diameter", "ocs.agents.radius", "ocs.cgrates", "ocs.charging", "ocs.config"),
+            *("ocs.metrics", "ocs.policy", "ocs.sessions"),
         ),
-        denied=("ocs.cgrates.program",),
+        denied=("ocs.cgrates.program", "ocs.charging.door", *ENGINE_AND_BEYOND),
     ),
-    "ocs.cgrates.charging.outcomes": Row(allowed=("ocs.charging.events", "ocs.charging.quota"), pure=True),
-    "ocs.cgrates.charging.purse": Row(allowed=("ocs.charging.cgrates",), pure=True),
-    "ocs.cgrates.charging.record": Row(
-        allowed=("ocs.charging.account", "ocs.charging.events", "ocs.sessions.values"), pure=True
-    ),
+    **{f"ocs.cgrates.charging.{name}": NETWORK_PURE for name in ("outcomes", "purse", "record", "views")},
     "ocs.cgrates.callbacks": Row(allowed=("ocs.rpc.clients", "ocs.sessions")),
     "ocs.nodes": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.rpc": Row(

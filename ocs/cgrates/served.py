@@ -1,8 +1,8 @@
 """`ocs serve` with `charging.rounding: cgrates`: the server of `ocs cgrates` under the settings of ocs.yaml.
 
 The tariff folder that `charging.tariffs` names is loaded when it is new or has changed; what its action plans run
-at once runs then, and not at every start. Switches and Diameter peers of ocs.yaml are served by agents on the event
-pipeline; RADIUS charges by the exact core alone.
+at once runs then, and not at every start. Switches, Diameter peers and access servers are served by agents on the
+event pipeline.
 """
 
 import hashlib
@@ -97,8 +97,7 @@ def engine_settings(settings: Settings) -> config.Settings:
 def left_out(settings: Settings) -> list[str]:
     """What ocs.yaml says and this way of charging does not do."""
     freeswitch, kamailio, defaults = settings.freeswitch, settings.kamailio, Settings(settings.identity)
-    found = ["radius: access servers are not answered"] if settings.radius.clients else []
-    found += (
+    found = (
         ["charging.accounts: accounts are those of AccountActions.csv"] if settings.charging.accounts else []
     )
     found += _without_effect(settings)
@@ -124,6 +123,7 @@ def _without_effect(settings: Settings) -> list[str]:
     charging, default = settings.charging, Settings(settings.identity).charging
     parts: list[tuple[str, Any, Any, tuple[str, ...]]] = [
         ("charging", charging, default, CHARGING_WITHOUT_EFFECT),
+        ("radius", settings.radius, Settings(settings.identity).radius, ("authorize_hold_ns",)),
         ("charging.supervision", charging.supervision, default.supervision, ("warn_before_ns",)),
     ]
     parts += [

@@ -8,6 +8,7 @@ total that was charged costs nothing more, also after a restart.
 """
 
 import asyncio
+from typing import Protocol
 
 import structlog
 
@@ -21,7 +22,7 @@ from ocs.charging.events import (
     UsageReport,
     UsedUnits,
 )
-from ocs.charging.service import ChargingService
+from ocs.charging.quota import ChargingPolicy
 from ocs.charging.store import StoreError
 
 log = structlog.get_logger()
@@ -32,10 +33,41 @@ CAUSE_EXHAUSTED = "credit exhausted"
 CAUSE_TOO_LONG = "longer than any session"
 
 
+class MeteredCore(Protocol):
+    """The core whose sessions are counted: `metered` are their keys with those of their accounts."""
+
+    @property
+    def policy(self) -> ChargingPolicy: ...
+    @property
+    def metered(self) -> dict[str, str]: ...
+
+    def now_ns(self) -> int:
+        """The wall clock it charges by."""
+        ...
+
+    def known(self, key: str) -> Account | None:
+        """An account that is in memory."""
+        ...
+
+    async def account(self, key: str) -> Account | None:
+        """The account of that key. Raises StoreError."""
+        ...
+
+    async def handle(self, event: ChargingEvent) -> ChargingAnswer:
+        """Charge an event and wait for the answer."""
+        ...
+
+    async def warn(self, account: Account, session: Session) -> None:
+        """Have the user told that the credit ends soon."""
+
+    async def disconnect(self, account: Account, session: Session, cause: str) -> None:
+        """Tell the client of a session to end it."""
+
+
 class Metering:
     """Takes the steps that are due; `step` is called once a second."""
 
-    def __init__(self, service: ChargingService) -> None:
+    def __init__(self, service: MeteredCore) -> None:
         self._service = service
         self._warned: set[str] = set()  # by key; a server that was restarted warns again
 

@@ -23,30 +23,8 @@ from ocs.sessions.values import Event
 
 log = structlog.get_logger()
 
-CONTEXT = "*radius"
-REQUEST = "*req."
 SESSION_ID = "Acct-Session-Id"
 UNAVAILABLE = "RESOURCE_UNAVAILABLE"
-
-
-class RadiusProperties:
-    """Attribute profiles of the context `*radius`, on the fields of a request."""
-
-    def __init__(self, runtime: ExactRuntime) -> None:
-        self._runtime = runtime
-
-    def __call__(self, tenant: str, fields: dict[str, str]) -> tuple[tuple[str, str], ...]:
-        """The fields that profiles gave, with their values; none where no profile matches."""
-        event = CgrEvent(tenant, dict(fields))
-        try:
-            found = self._runtime.surroundings.attributes(event, (), CONTEXT)
-        except ServiceError as error:
-            if str(error) != NOT_FOUND:
-                log.warning("radius.profiles_failed", reason=str(error))
-            return ()
-        after = found.event.event
-        names = [name.removeprefix(REQUEST) for name in found.altered if name.startswith(REQUEST)]
-        return tuple((name, str(after[name])) for name in names if name in after)
 
 
 class RadiusDoor(SurroundedDoor):

@@ -102,14 +102,14 @@ def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
     )
     sessions = msgspec.structs.replace(given.sessions, default_tenant="acme", ttl_ns=60 * 10**9)
     diameter = DiameterSettings(profiles={"mine": Profile(tariff_time_change=True), "ergw": BUILT_IN["ergw"]})
-    radius = RadiusSettings(clients=(RadiusClient("10.0.0.0/8", "nas"),))
+    radius = RadiusSettings(clients=(RadiusClient("10.0.0.0/8", "nas"),), authorize_hold_ns=0)
     given = msgspec.structs.replace(
         given, charging=charging, sessions=sessions, radius=radius, diameter=diameter
     )
     assert served.left_out(given) == [
-        "radius: access servers are not answered",
         "charging.accounts: accounts are those of AccountActions.csv",
         "charging.overdraft_floor: has no effect",
+        "radius.authorize_hold: has no effect",
         "charging.quotas[1].pool: has no effect",
         "diameter.profiles.mine.tariff_time_change: has no effect",
         "sessions.ttl: has no effect",

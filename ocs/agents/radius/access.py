@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from ocs.agents.radius.charging import ChargingDoor
+from ocs.agents.radius.charging import ChargingCore, ChargingDoor
 from ocs.agents.radius.exchange import Exchange, tell
 from ocs.agents.radius.mapping.access import (
     PASSWORD,
@@ -26,7 +26,6 @@ from ocs.agents.radius.wire.passwords import Method, digest_user, method_of, pro
 from ocs.agents.voice.outcomes import BUSY, NO_CREDIT, grant_of, outcome, reason
 from ocs.agents.voice.parties import identities_of
 from ocs.charging.events import ChargingAnswer, EventKind, Result, Unit
-from ocs.charging.service import ChargingService
 from ocs.config.settings import RadiusSettings
 
 log = structlog.get_logger()
@@ -51,7 +50,7 @@ class AccessFlow:
     def __init__(
         self,
         settings: RadiusSettings,
-        service: ChargingService,
+        service: ChargingCore,
         charging: ChargingDoor,
         properties: Properties,
         metrics: RadiusMetrics,

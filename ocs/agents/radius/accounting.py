@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from ocs.agents.radius.books import Books
-from ocs.agents.radius.charging import ChargingDoor
+from ocs.agents.radius.charging import ChargingCore, ChargingDoor
 from ocs.agents.radius.exchange import Exchange
 from ocs.agents.radius.mapping.access import account_in_class
 from ocs.agents.radius.mapping.charging import SECOND_NS, initial, termination, update
@@ -24,7 +24,6 @@ from ocs.agents.radius.wire import codes
 from ocs.agents.voice.outcomes import BUSY, GRANTED, NO_CREDIT, grant_of, is_last_credit, outcome, reason
 from ocs.agents.voice.recent import Recent
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Result, Unit
-from ocs.charging.service import ChargingService
 from ocs.config.settings import RadiusSettings
 
 log = structlog.get_logger()
@@ -69,7 +68,7 @@ class AccountingFlow:
         self,
         settings: RadiusSettings,
         clients: Clients,
-        service: ChargingService,
+        service: ChargingCore,
         charging: ChargingDoor,
         metrics: RadiusMetrics,
         cut: Cut,

@@ -11,7 +11,7 @@ import structlog
 
 from ocs.agents.radius.access import AccessFlow, Properties
 from ocs.agents.radius.accounting import AccountingFlow
-from ocs.agents.radius.charging import ChargingDoor
+from ocs.agents.radius.charging import ChargingDoor, WholeCore
 from ocs.agents.radius.dynamic import DynamicAuthorization
 from ocs.agents.radius.exchange import Exchange, RequestDoor
 from ocs.agents.radius.loading import load_clients
@@ -23,7 +23,6 @@ from ocs.agents.radius.port import Port
 from ocs.agents.radius.wire import codes
 from ocs.agents.radius.wire.packet import Attribute
 from ocs.charging.control import ControlResult, SessionAddress
-from ocs.charging.service import ChargingService
 from ocs.config.settings import RadiusSettings
 
 log = structlog.get_logger()
@@ -69,7 +68,7 @@ class RadiusAgent:
     def __init__(
         self,
         settings: RadiusSettings,
-        service: ChargingService,
+        service: WholeCore,
         properties: Properties,
         metrics: RadiusMetrics,
         dictionaries: Path,

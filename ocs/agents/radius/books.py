@@ -1,17 +1,17 @@
 """What the core has charged of a session already, by the records of its account: where nothing else is known."""
 
+from ocs.agents.radius.charging import ChargingCore
 from ocs.agents.radius.mapping.charging import SECOND_NS, account_name
 from ocs.agents.radius.mapping.clients import Clients
 from ocs.agents.radius.mapping.session import COUNTERS, NasSession
 from ocs.agents.voice.parties import identities_of
 from ocs.charging.events import Unit
-from ocs.charging.service import ChargingService
 
 
 class Books:
     """The records of the core."""
 
-    def __init__(self, clients: Clients, service: ChargingService) -> None:
+    def __init__(self, clients: Clients, service: ChargingCore) -> None:
         self._clients = clients
         self._service = service
 

@@ -1,4 +1,4 @@
-"""The Diameter agent of `ocs serve` on the event pipeline, and what the pipeline asks of it."""
+"""Diameter and RADIUS of `ocs serve` on the event pipeline, and what the pipeline asks of them."""
 
 import asyncio
 import time
@@ -11,16 +11,22 @@ import structlog
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.diameter.listening import ListenError
 from ocs.agents.diameter.states import ClientStates
+from ocs.agents.radius.agent import RadiusAgent
+from ocs.agents.radius.loading import LoadError
 from ocs.cgrates.agents.events import Wishes
 from ocs.cgrates.agents.peers import FIRST_NUMBER, AllClients
+from ocs.cgrates.agents.properties import RadiusProperties
 from ocs.cgrates.agents.results import ProfileSteps
 from ocs.cgrates.charging.charges import Charges
 from ocs.cgrates.charging.door import NetworkDoor
+from ocs.cgrates.charging.radius import MeteredSessions, RadiusCore
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.listening import StartError
 from ocs.cgrates.runtime import Runtime, connected
 from ocs.charging.control import ControlResult, SessionAddress
+from ocs.charging.metering import Metering
 from ocs.config.settings import Settings
+from ocs.config.shipped import shipped_dictionaries
 from ocs.metrics import CONTENT_TYPE, Metrics
 from ocs.policy import charging_policy
 from ocs.sessions.clients import ClientError, Clients
@@ -37,10 +43,11 @@ PEER = "network"
 BORN = "diameter born"  # key of the record that says when the data began, for the Origin-State-Id
 STATES_FILE = "origin_states.jsonl"
 SECOND_NS = 1_000_000_000
+ALWAYS = dict.fromkeys(("*attributes", "*resources", "*accounts"), "")  # where there are profiles
 
 
 class NetworkAgents:
-    """Diameter on the pipeline of a server; to the pipeline it is one connection that can be asked."""
+    """Both on the pipeline of a server; to the pipeline they are one connection that can be asked."""
 
     number = NUMBER
     peer = PEER
@@ -55,17 +62,33 @@ class NetworkAgents:
         self._runtime = runtime
         self._settings = settings
         self.metrics = Metrics()
-        flags = dict.fromkeys(("*attributes", "*resources", "*accounts"), "")
-        flags |= {f"*{name}": "" for name in settings.diameter.subsystems}
         steps = ProfileSteps(runtime.surroundings, connected(runtime.settings))
-        charges = Charges(runtime, steps, Wishes(flags, is_default=True), self)
+        charges = Charges(runtime, steps, self._wishes_of, self)
         self.door = NetworkDoor(charges, charging_policy(settings), settings.store.queue, monotonic_ns)
         self.diameter = DiameterAgent(
             settings, self.door, self.metrics, self._born_s(), ClientStates(data_dir / STATES_FILE)
         )
+        self._groups = groups = {client.name: client.rating_group for client in settings.radius.clients}
+        self.radius = self._radius_agent(RadiusCore(self.door, charges, groups))
+        self._metering = Metering(MeteredSessions(self.door, runtime.wall_ns, self._disconnect))
         self.door.waiting.ask = lambda session: self._spawn(self._reauthorized(session))
         self.door.abort = lambda session, cause: self._spawn(self._aborted(session, cause))
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
+
+    def _wishes_of(self, client: str) -> Wishes:
+        """Which profiles surround the sessions of a network element."""
+        is_radius = client.partition("/")[0] in self._groups
+        section = self._settings.radius if is_radius else self._settings.diameter
+        return Wishes(ALWAYS | {f"*{name}": "" for name in section.subsystems}, is_default=True)
+
+    def _radius_agent(self, core: RadiusCore) -> RadiusAgent:
+        properties = RadiusProperties(self._runtime)
+        try:
+            return RadiusAgent(
+                self._settings.radius, core, properties, self.metrics, shipped_dictionaries("radius")
+            )
+        except LoadError as error:
+            raise StartError(str(error)) from error
 
     def _born_s(self) -> int:
         """When the data of this server began: clients know by it that their sessions are still here."""
@@ -85,15 +108,19 @@ class NetworkAgents:
         sessions = self.door.take_over()
         try:
             await self.diameter.start()
+            await self.radius.start()
         except ListenError as error:
             raise StartError(f"cannot listen: {error}") from error
-        self._watching = asyncio.get_running_loop().create_task(self.door.run())
+        loop = asyncio.get_running_loop()
+        self._watching = [loop.create_task(work) for work in (self.door.run(), self._metering.run())]
         log.info("diameter.started", sessions=sessions, addresses=self.diameter.addresses())
 
     async def stop(self) -> None:
         """Answers what is under way, and takes leave of the peers."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        await self.radius.drain()
         await self.diameter.drain()
 
     def routes(self) -> "list[RouteDef]":
@@ -119,9 +146,9 @@ class NetworkAgents:
             raise ClientError(ControlResult.UNKNOWN_SESSION.name)
         match method:
             case "DisconnectSession":
-                said = await self.diameter.disconnect(session, str(event.get("DisconnectCause") or ""))
+                said = await self._disconnect(session, str(event.get("DisconnectCause") or ""))
             case "AlterSession":
-                said = await self.diameter.reauthorize(session)
+                said = await self._reauthorize(session)
             case _:
                 raise ClientError(f"UNSUPPORTED_SERVICE_METHOD: {method}")
         if said not in (ControlResult.ACCEPTED, ControlResult.UNDER_WAY):
@@ -137,13 +164,24 @@ class NetworkAgents:
 
     async def _reauthorized(self, session: SessionAddress) -> None:
         """A session whose account has more credit is asked to ask again; one that is not known any more ends."""
-        if await self.diameter.reauthorize(session) is ControlResult.UNKNOWN_SESSION:
+        if await self._reauthorize(session) is ControlResult.UNKNOWN_SESSION:
             ref = self.door.supervision.get(f"{session.client}|{session.session_id}")
             if ref is not None:
                 await self.door.close_session(ref, "unknown to its client")
 
     async def _aborted(self, session: SessionAddress, cause: str) -> None:
-        await self.diameter.disconnect(session, cause)
+        await self._disconnect(session, cause)
+
+    async def _disconnect(self, session: SessionAddress, cause: str) -> ControlResult:
+        """Asks the access server of that name, else the Diameter client."""
+        said = await self.radius.disconnect(session, cause)
+        return (
+            said if said is not ControlResult.UNSUPPORTED else await self.diameter.disconnect(session, cause)
+        )
+
+    async def _reauthorize(self, session: SessionAddress) -> ControlResult:
+        said = await self.radius.reauthorize(session)
+        return said if said is not ControlResult.UNSUPPORTED else await self.diameter.reauthorize(session)
 
     def _spawn(self, work: "Coroutine[Any, Any, None]") -> None:
         self._runtime.in_background("diameter request", work)

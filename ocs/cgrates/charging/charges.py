@@ -3,7 +3,7 @@
 Nothing here waits. A step that the pipeline refuses raises ServiceError with its word.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -35,10 +35,13 @@ NEEDING_AN_ACCOUNT = (PREPAID, PSEUDOPREPAID)
 class Charges:
     """What a network element's events become in the pipeline; `client` is who is asked about its sessions."""
 
-    def __init__(self, runtime: Runtime, steps: ProfileSteps, wishes: Wishes, client: Client) -> None:
+    def __init__(
+        self, runtime: Runtime, steps: ProfileSteps, wishes_of: Callable[[str], Wishes], client: Client
+    ) -> None:
+        """`wishes_of` says by the name of a network element which profiles surround its sessions."""
         self.runtime = runtime
         self.steps = steps
-        self.wishes = wishes
+        self.wishes_of = wishes_of
         self._client = client
 
     # --- who and what
@@ -73,7 +76,7 @@ class Charges:
 
     def altered(self, event: CgrEvent) -> CgrEvent:
         """The event after its attributes."""
-        return self.steps.altered(event, self.wishes)[0]
+        return self.steps.altered(event, self.wishes_of(str(event.event.get("OriginHost"))))[0]
 
     def account_id(self, event: CgrEvent) -> str:
         """Who pays for an event, `tenant:name`."""

@@ -17,6 +17,7 @@ from ocs.cgrates.charging.charges import Charges
 from ocs.cgrates.charging.onetime import OneTime, key_of
 from ocs.cgrates.charging.record import KeptEvent, NetworkSession
 from ocs.cgrates.charging.turn import Turn
+from ocs.cgrates.charging.views import address_of, repeated, session_of, stems, with_quotas
 from ocs.cgrates.charging.waiting import Waiting
 from ocs.cgrates.journal import JournalError
 from ocs.cgrates.kinds import Kind
@@ -28,11 +29,11 @@ from ocs.charging.quota import ChargingPolicy
 from ocs.charging.session import (
     Admission,
     admit,
+    metered,
     overlay,
     refusal,
     remember,
     see,
-    stored_answer,
     used_sum,
 )
 from ocs.charging.supervision import SessionRef, Supervision
@@ -72,6 +73,7 @@ class NetworkDoor:
         self._most_in_flight = most_in_flight
         self._monotonic_ns = monotonic_ns
         self._by_account: dict[str, dict[str, None]] = {}  # keys of open sessions
+        self.metered: dict[str, str] = {}  # open sessions whose time the server counts, with their accounts
         self._expiring: deque[tuple[int, Kind, str]] = deque()  # what is kept for repeats alone, by time
         self.waiting = Waiting(self._state, self._address_of)
 
@@ -130,7 +132,7 @@ class NetworkDoor:
             case Admission.NEW:
                 return self._start(key, event)
             case Admission.REPEATED if known is not None:
-                return _repeated(known, event)
+                return repeated(known, event)
             case Admission.REPLACING if known is not None:
                 self._close(key, known, CAUSE_REPLACED)
                 return self._start(key, event)
@@ -152,15 +154,16 @@ class NetworkDoor:
             return refused
         if event.replaces_same_bearer:
             self._end_twin(account, event)
-        place = charges.steps.allocated(base, charges.wishes)
-        session = NetworkSession(_session_of(key, event, now_ns), account, fields, (), bool(place))
+        wishes = charges.wishes_of(event.client)
+        place = charges.steps.allocated(base, wishes)
+        session = NetworkSession(session_of(key, event, now_ns), account, fields, (), bool(place))
         turn = Turn(charges, self.policy, session, event, now_ns)
         grants = turn.serve()
         result = Result.DENIED if turn.is_barred else refusal(event, grants) or Result.SUCCESS
         if result is Result.SUCCESS:
-            charges.steps.told(base, charges.wishes, (), place)
+            charges.steps.told(base, wishes, (), place)
             return self._kept(key, session, turn, event, self._answered(event, session, turn, result, grants))
-        charges.steps.released(base, charges.wishes)
+        charges.steps.released(base, wishes)
         has_used = turn.has_used
         turn.abandon()
         answer = self._answered(event, session, turn, result, grants)
@@ -202,6 +205,8 @@ class NetworkDoor:
                 known.session, context=overlay(known.session.context, event.context)
             ),
         )
+        if known.session.meter_ns:
+            event = metered(event, with_quotas(known), self._runtime.wall_ns())
         turn = Turn(self._charges, self.policy, known, event, self._runtime.wall_ns())
         grants = turn.serve()
         if is_last or turn.is_barred:
@@ -298,12 +303,15 @@ class NetworkDoor:
             left_ns = session.deadline_ns - self._runtime.wall_ns()
             self.supervision.touch(key, record.account, self._monotonic_ns() + max(left_ns, 0))
             self.waiting.note(key, record)
+            if session.meter_ns:
+                self.metered[key] = record.account
             return
         keys = self._by_account.get(record.account, {})
         keys.pop(key, None)
         if not keys:
             self._by_account.pop(record.account, None)
         self.supervision.forget(key)
+        self.metered.pop(key, None)
         self.waiting.forget(key, record.account)
         self._expiring.append((session.closed_at_ns + self._kept_ns, Kind.NETWORK_SESSION, key))
 
@@ -313,7 +321,8 @@ class NetworkDoor:
 
     def _leave(self, key: str, known: NetworkSession) -> None:
         """The session has ended: its place in a resource is free, and its end is counted."""
-        self._charges.steps.ended(self._charges.event(known.fields, key), self._charges.wishes)
+        wishes = self._charges.wishes_of(known.session.client)
+        self._charges.steps.ended(self._charges.event(known.fields, key), wishes)
 
     def _close(self, key: str, known: NetworkSession, cause: str) -> None:
         """Ends a session without its client, at what was reported; what was granted is given back."""
@@ -389,7 +398,7 @@ class NetworkDoor:
             return
         self._close(ref.key, known, CAUSE_SILENT)
         if self.policy.supervision.aborts:
-            self.abort(_address(known), CAUSE_SILENT)
+            self.abort(address_of(known), CAUSE_SILENT)
 
     def _forget(self) -> None:
         """Forgets what nobody repeats any more; a session that was opened again meanwhile stays."""
@@ -428,66 +437,26 @@ class NetworkDoor:
 
     def _address_of(self, key: str) -> SessionAddress | None:
         known = self._sessions.get(key)
-        return None if known is None or known.session.closed_at_ns is not None else _address(known)
+        return None if known is None or known.session.closed_at_ns is not None else address_of(known)
+
+    def keep_open(self, key: str, lifetime_ns: int) -> None:
+        """Lets a session be silent for so long from now: others watch over it."""
+        known = self._sessions.get(key)
+        if known is not None and known.session.closed_at_ns is None:
+            self.supervision.touch(key, known.account, self._monotonic_ns() + lifetime_ns)
+
+    def open_sessions(self, account: str = "") -> list[NetworkSession]:
+        """The open sessions, of an account (`tenant:name`) or of all."""
+        keys = self._by_account.get(account, ()) if account else self.supervision.keys()
+        return [self._sessions[key] for key in keys]
 
     def find(self, client: str, name: str) -> SessionAddress | None:
         """The session that a session of the pipeline belongs to, by its OriginHost and OriginID."""
-        for stem in _stems(name):
+        for stem in stems(name):
             found = self._address_of(session_key(client, stem))
             if found is not None:
                 return found
         return None
-
-
-def _session_of(key: str, event: ChargingEvent, now_ns: int) -> Session:
-    return Session(
-        key,
-        event.client,
-        event.session_id,
-        event.service,
-        "",
-        now_ns,
-        now_ns,
-        now_ns,
-        event.event_id,
-        event.origin,
-        event.context or ChargingContext(),
-    )
-
-
-def _repeated(known: NetworkSession, event: ChargingEvent) -> ChargingAnswer:
-    """The stored answer again; where it has been let go, what the session still has out."""
-    stored = stored_answer(known.session, event.kind, event.event_id)
-    if stored is not None:
-        return decode_answer(stored)
-    grants = tuple(
-        Grant(
-            bucket.rating_group,
-            bucket.service_identifiers,
-            Result.SUCCESS,
-            bucket.unit if bucket.granted else None,
-            bucket.granted,
-        )
-        for bucket in known.buckets
-    )
-    return ChargingAnswer(Result.SUCCESS, grants)
-
-
-def _address(known: NetworkSession) -> SessionAddress:
-    session = known.session
-    return SessionAddress(session.client, session.session_id, session.origin, session.service)
-
-
-def _stems(name: str) -> list[str]:
-    """What a name may be of a bucket's session, without what tells the bucket."""
-    plain = name.partition("#")[0]
-    found = [name, plain]
-    for mark in ("_s", "_rg"):
-        stem, is_there, _ = plain.rpartition(mark)
-        if is_there:
-            found.append(stem)
-    both = plain.rpartition("_s")[0].rpartition("_rg")[0]
-    return [*found, both] if both else found
 
 
 def _not_aborted(session: SessionAddress, cause: str) -> None:

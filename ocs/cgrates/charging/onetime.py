@@ -29,6 +29,7 @@ from ocs.sessions.errors import ServiceError
 from ocs.sessions.model import Cdr, CgrEvent, Run, cgrid_of
 
 UNLIMITED = -1
+TOO_LARGE = "MAX_USAGE_EXCEEDED"
 CREDIT_GONE = (Result.NO_CREDIT, Result.DENIED)  # of a balance check: there is none
 
 
@@ -275,15 +276,31 @@ class OneTime:
         return max(rated.cost_nanos, 0)
 
     def _authorize(self) -> ChargingAnswer:
-        """How much of the first report may be used; nothing is set aside for it."""
+        """How much of the first report may be used; nothing is set aside for it.
+
+        An amount that is too large to be rated in one is asked for in halves; all of a half is as good as all.
+        """
         report = self._reports()[0]
-        event, unit, amount = self._part(0, report)
-        usage = self._runtime.sessions.authorize(event)
-        usage = amount if usage == UNLIMITED else usage
+        event, unit, wanted = self._part(0, report)
+        usage, asked = 0, wanted
+        while usage == 0 and asked:
+            usage = self._allowed(event, asked)
+            usage = wanted if usage in (UNLIMITED, asked) else usage
+            asked = asked // 2 if unit is Unit.OCTETS else 0
+        usage = outcomes.whole(unit, usage, self._event)
         if usage <= 0:
             return ChargingAnswer(Result.SUCCESS, (outcomes.refused(report, Result.NO_CREDIT),))
         grant = Grant(report.rating_group, report.service_identifiers, Result.SUCCESS, unit, usage)
         return ChargingAnswer(Result.SUCCESS, (grant,))
+
+    def _allowed(self, event: CgrEvent, amount: int) -> int:
+        """How much of an amount; nothing of one that is larger than any session may be."""
+        try:
+            return self._runtime.sessions.authorize(with_usage(event, amount))
+        except ServiceError as error:
+            if str(error).endswith(TOO_LARGE):
+                return 0
+            raise
 
 
 def _is_possible(report: UsageReport, event: ChargingEvent) -> bool:

@@ -49,8 +49,8 @@ def unit_of(event: ChargingEvent, report: UsageReport, known: Unit | None) -> Un
     if known is not None:
         return known
     usual = UNITS.get(event.service, Unit.EVENTS)
-    told = [used.unit for used in report.used if used.unit is not Unit.MONEY]
-    return usual if usual in told or not told else told[0]
+    told = [used.unit for used in report.used if used.unit is not Unit.MONEY and not used.is_total]
+    return usual if requested is not None or usual in told or not told else told[0]
 
 
 def used_of(report: UsageReport, unit: Unit, known: int) -> int:

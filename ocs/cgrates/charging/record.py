@@ -14,7 +14,8 @@ BucketKey = tuple[int | None, tuple[int, ...]]  # rating group, service identifi
 class Bucket(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One rating group of a session, or the services of it: each has a session of the pipeline of its own.
 
-    `number` counts those it has had, `used` is what was reported of the present one, in `unit`.
+    `number` counts those it has had, `used` is what was reported of the present one, in `unit`, and `before`
+    what was of those that have ended.
     """
 
     rating_group: int | None
@@ -23,6 +24,7 @@ class Bucket(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     number: int = 0
     cgrid: str = ""  # of the present session of the pipeline; empty where none is open
     used: int = 0
+    before: int = 0
     granted: int = 0  # still out
     is_final: bool = False  # its client was told that the credit ends
 

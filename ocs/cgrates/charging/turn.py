@@ -80,7 +80,7 @@ class Turn:
         bucket = self.buckets.get((report.rating_group, report.service_identifiers))
         has_overrun = False
         if bucket is not None:
-            has_overrun = outcomes.used_of(report, bucket.unit, bucket.used) > bucket.granted
+            has_overrun = outcomes.used_of(report, bucket.unit, bucket.before + bucket.used) > bucket.granted
         return not (gives_up(report) and report.requested is None), not has_overrun, place_of(report)
 
     def _guarded(self, report: UsageReport) -> Grant:
@@ -107,7 +107,7 @@ class Turn:
         rule = self._policy.rule(
             self._session.service, bucket.rating_group, self._session.context.apn, self._event.profile
         )
-        used = outcomes.used_of(report, bucket.unit, bucket.used)
+        used = outcomes.used_of(report, bucket.unit, bucket.before + bucket.used)
         lasted_ns = self._now_ns - self._session.opened_at_ns
         if not outcomes.is_possible(bucket.unit, bucket.used, used, lasted_ns):
             used = 0
@@ -191,7 +191,7 @@ class Turn:
         if bucket.is_open:
             self.cost_nanos += self._charges.end(bucket.cgrid, bucket.used)
         self.buckets[bucket.key] = msgspec.structs.replace(
-            bucket, cgrid="", used=0, granted=0, is_final=False
+            bucket, cgrid="", used=0, before=bucket.before + bucket.used, granted=0, is_final=False
         )
 
     def _nothing_out(self, report: UsageReport, *, is_final: bool) -> None:
