@@ -29,6 +29,7 @@ class Nas:
     def __init__(self, ports: list[int]) -> None:
         self._ports = {codes.ACCESS_REQUEST: ports[0], codes.ACCOUNTING_REQUEST: ports[1]}
         self._identifier = 0
+        self._began_s = int(time.time())
 
     async def ask(self, password: str = "pw", *more: Attribute, user: str = USER) -> Packet:
         """An Access-Request and its answer."""
@@ -36,10 +37,10 @@ class Nas:
             self._exchanged, access(*more, user=user, password=password, identifier=self._next())
         )
 
-    async def tell(self, status: int, *more: Attribute, session: str = "s1", user: str = USER) -> None:
-        """An Accounting-Request of now, which is answered."""
-        said = (at(int(time.time())), *more)
-        datagram = accounting(status, *said, session=session, user=user, identifier=self._next())
+    async def tell(self, status: int, *more: Attribute, after: int = 0, session: str = "s1") -> None:
+        """An Accounting-Request of so many seconds after the begin of the sessions, which is answered."""
+        said = (at(self._began_s + after), *more)
+        datagram = accounting(status, *said, session=session, user=USER, identifier=self._next())
         answer = await asyncio.to_thread(self._exchanged, datagram)
         assert answer.code == codes.ACCOUNTING_RESPONSE
 
@@ -76,16 +77,16 @@ async def test_octets_of_a_session_are_charged_once_also_after_a_kill(tmp_path: 
         (active,) = await served.call("SessionSv1.GetActiveSessions", {})
         assert (active["Account"], active["ToR"], active["Category"]) == (USER, "*data", "data")
         before = await served.money(USER)
-        await nas.tell(codes.INTERIM_UPDATE, *usage(60, 3 * MIB, MIB))
+        await nas.tell(codes.INTERIM_UPDATE, *usage(60, 3 * MIB, MIB), after=60)
         assert before - 4 * 1.00352 - 0.00001 < await served.money(USER) < before, "the next grant is debited"
         after = await served.money(USER)
         await served.kill()
         await served.start()
         assert await served.money(USER) == after
-        await nas.tell(codes.INTERIM_UPDATE, *usage(60, 3 * MIB, MIB))
+        await nas.tell(codes.INTERIM_UPDATE, *usage(60, 3 * MIB, MIB), after=60)
         assert await served.money(USER) == after, "a report that comes twice costs nothing more"
-        await nas.tell(codes.STOP, *usage(120, 5 * MIB, 2 * MIB))
-        await nas.tell(codes.STOP, *usage(120, 5 * MIB, 2 * MIB))
+        await nas.tell(codes.STOP, *usage(120, 5 * MIB, 2 * MIB), after=120)
+        await nas.tell(codes.STOP, *usage(120, 5 * MIB, 2 * MIB), after=120)
         (record,) = await served.records()
         assert (record["Usage"], record["OriginHost"], record["Cost"]) == (7 * MIB, "ap/192.0.2.7", 7.0247)
         assert await served.money(USER) == 2000 - 7.0247
@@ -95,14 +96,14 @@ async def test_a_report_of_a_session_whose_start_was_lost_is_charged_whole(tmp_p
     ports = free_ports(2)
     async with serving(tmp_path, FILES, QUOTAS, sections=section(ports)) as served:
         nas = Nas(ports)
-        await nas.tell(codes.STOP, *usage(120, MIB))
+        await nas.tell(codes.STOP, *usage(120, MIB), after=120)
         (record,) = await served.records()
         assert (record["Usage"], record["ToR"]) == (MIB, "*data")
         await served.kill()
         await served.start()
-        await nas.tell(codes.STOP, *usage(120, MIB))
+        await nas.tell(codes.STOP, *usage(120, MIB), after=120)
         assert len(await served.records()) == 1, "its record tells that it was charged"
-        await nas.tell(codes.STOP, *usage(120, 3 * MIB))
+        await nas.tell(codes.STOP, *usage(120, 3 * MIB), after=120)
         assert [each["Usage"] for each in await served.records()] == [MIB, 2 * MIB], "the rest of it"
 
 
@@ -118,7 +119,7 @@ async def test_a_call_is_counted_by_the_server_and_a_proxy_is_told_how_long_it_m
         assert SESSION_MAX_TIME.encode() in [value for _, value in accepted.attributes], "published result 94"
         await nas.tell(codes.START, to)
         assert await served.money(USER) == round(2000 - 0.05 - 0.6, 6), "a minute in advance"
-        await nas.tell(codes.STOP, to, *usage(90))
+        await nas.tell(codes.STOP, to, *usage(90), after=90)
         (record,) = await served.records()
         assert (record["Usage"], record["Destination"], record["Cost"]) == (90 * 10**9, "4930123", 0.95)
         assert await served.money(USER) == 1999.05
@@ -144,7 +145,7 @@ async def test_a_call_without_credit_is_ended_by_its_access_server(tmp_path: Pat
             await recorded(served)
             (record,) = await served.records()
             assert 2 * 10**9 <= record["Usage"] < 5 * 10**9
-            await nas.tell(codes.STOP, to, *usage(2))
+            await nas.tell(codes.STOP, to, *usage(2), after=2)
             assert await served.call("SessionSv1.GetActiveSessionsCount", {}) == 0
 
 
