@@ -5,10 +5,13 @@ import socket
 import time
 from pathlib import Path
 
+import pytest
+
 from ocs.agents.radius.wire import codes
 from ocs.agents.radius.wire.packet import Attribute, Packet, decode, encode_response, is_answer_to
 from tests.agents.radius.packets import SECRET, access, accounting, at, text, usage
 from tests.cgrates.charging.world import TARIFF, Served, serving
+from tests.interop.radius_world import Said, radclient
 from tests.support.ports import free_ports
 from tests.support.waiting import PATIENCE_S, until_so
 
@@ -147,6 +150,26 @@ async def test_a_call_without_credit_is_ended_by_its_access_server(tmp_path: Pat
             assert 2 * 10**9 <= record["Usage"] < 5 * 10**9
             await nas.tell(codes.STOP, to, *usage(2), after=2)
             assert await served.call("SessionSv1.GetActiveSessionsCount", {}) == 0
+
+
+@pytest.mark.peer
+async def test_radclient_is_let_in_by_every_method_and_its_accounting_is_charged(tmp_path: Path) -> None:
+    ports = free_ports(2)
+    async with serving(tmp_path, FILES, QUOTAS, sections=section(ports)) as served:
+        user = f'User-Name = "{USER}", NAS-IP-Address = 127.0.0.1, NAS-Port = 1'
+
+        async def ask(port: int, command: str, *words: str) -> Said:
+            said = ", ".join((user, *words))
+            return await asyncio.to_thread(radclient, port, command, said, secret=SECRET.decode())
+
+        for proof in ('User-Password = "pw"', 'CHAP-Password = "pw"', 'MS-CHAP-Password = "pw"'):
+            assert (await ask(ports[0], "auth", proof)).has("Access-Accept"), proof
+        assert (await ask(ports[0], "auth", 'User-Password = "no"')).has("Access-Reject", "RADAUTH_FAILED")
+        for status, octets in (("Start", 0), ("Interim-Update", MIB), ("Stop", 2 * MIB)):
+            words = f"Acct-Status-Type = {status}", 'Acct-Session-Id = "r1"', f"Acct-Input-Octets = {octets}"
+            assert (await ask(ports[1], "acct", *words)).has("Accounting-Response"), status
+        (record,) = await served.records()
+        assert (record["Usage"], record["Account"]) == (2 * MIB, USER)
 
 
 async def recorded(served: Served) -> None:
