@@ -113,7 +113,7 @@ class RadiusCore:
         for number in count(1):
             named = {"OriginHost": client, "OriginID": origin_id(session_id, bucket, number)}
             cgrid = cgrid_of(named)
-            records = [state.cdrs.get(f"{cgrid}:{run}") for run in sorted(runs)]
+            records = [state.cdrs.get(cgrid, run) for run in sorted(runs)]
             record = next((each for each in records if each is not None), None)
             if record is None or number > OPENINGS_LOOKED_AT:
                 return found
