@@ -2,7 +2,7 @@
 
 import argparse
 
-from ocs.cli.arguments import Commands, command, limited, remote
+from ocs.cli.arguments import Commands, asks, command, limited, remote
 from ocs.cli.arguments import group as group_of
 
 FORMATS = ("csv", "jsonl", "parquet")
@@ -108,6 +108,16 @@ def session(group: Commands) -> None:
     for parser in (kill, trace):
         parser.add_argument("session", help="Session-Id")
         parser.add_argument("--client", help="whose session, where two clients use one id")
+
+
+def call(commands: Commands) -> None:
+    """Add `call`."""
+    summary = "Call any method of a running server, also of `ocs cgrates`, and show its result as JSON."
+    example = """call APIerSv2.GetAccount '{"Account":"1001"}'"""
+    parser = command(commands, "call", "call", summary, example)
+    parser.add_argument("method", help="such as OcsV1.Status or APIerSv2.GetAccount")
+    parser.add_argument("params", nargs="?", default="{}", help="JSON, or - for standard input (%(default)s)")
+    asks(parser)
 
 
 def cdr(group: Commands) -> None:

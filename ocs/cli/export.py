@@ -65,10 +65,16 @@ def export(arguments: argparse.Namespace) -> int:
 def _write(arguments: argparse.Namespace, records: Iterator[Mapping[str, Any]]) -> int:
     if arguments.format == "parquet":
         return _parquet(arguments.output, records)
+    records = _begun(records)
     with _opened(arguments.output) as file:
         if arguments.format == "jsonl":
             return _jsonl(file, records)
         return _csv(file, records)
+
+
+def _begun(records: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The records, the first of them asked for already: where there is no server, there is no file."""
+    return itertools.chain(list(itertools.islice(records, 1)), records)
 
 
 @contextmanager
@@ -106,6 +112,7 @@ def _parquet(output: str, records: Iterator[Mapping[str, Any]]) -> int:
 
     if output == "-":
         raise OSError(0, "Parquet needs --output FILE")
+    records = _begun(records)
     numbers = {"session_cost_nanos", "rating_group", "used", "cost_nanos"}
     fields = [
         (

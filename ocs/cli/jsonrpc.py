@@ -14,11 +14,18 @@ from ocs.client import Client, ClientError
 KEY, AUTHORITY = "OCS_KEY", "OCS_CA"
 
 
+NOT_OWN = "rpc: can't find service OcsV1."
+OTHER = (
+    "the server at {} is `ocs cgrates`, which has the methods of CGRateS alone:"
+    """ ocs call APIerSv2.GetAccount '{{"Account":"1001"}}' --server {}"""
+)
+
+
 class CallError(Exception):
     """A call failed; the text says why and is meant for people."""
 
 
-def call(server: str, method: str, parameters: dict[str, Any]) -> Any:
+def call(server: str, method: str, parameters: object) -> Any:
     """Return the result of a method; CallError where the server is not there or says no."""
     with client(server) as connected:
         return connected.call(method, parameters)
@@ -39,6 +46,8 @@ def client(server: str) -> Iterator[Client]:
         with Client(server, key=os.environ.get(KEY), tls=tls) as connected:
             yield connected
     except (ClientError, ValueError) as error:
-        raise CallError(str(error)) from None
+        raise CallError(
+            OTHER.format(server, server) if str(error).startswith(NOT_OWN) else str(error)
+        ) from None
     except OSError as error:
         raise CallError(f"{AUTHORITY}: {os.environ.get(AUTHORITY)} cannot be used: {error}") from None

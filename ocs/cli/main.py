@@ -60,6 +60,7 @@ HANDLERS = {
     "rate": "ocs.cli.rating:rate",
     "explain": "ocs.cli.rating:explain",
     "route": "ocs.cli.routes:route",
+    "call": "ocs.cli.calls:method",
     "key create": "ocs.cli.keys:create",
     "key ls": "ocs.cli.keys:list_",
     "key revoke": "ocs.cli.keys:revoke",

@@ -11,7 +11,7 @@ from ocs.cli.arguments import limited as _limited
 from ocs.cli.arguments import number as _number
 from ocs.cli.arguments import remote as _remote
 from ocs.cli.arguments_remote import account as more_of_account
-from ocs.cli.arguments_remote import balance, completion
+from ocs.cli.arguments_remote import balance, call, completion
 from ocs.cli.arguments_remote import cdr as more_of_cdr
 from ocs.cli.arguments_remote import session as more_of_session
 
@@ -388,4 +388,4 @@ def migrate(commands: Commands) -> None:
 
 
 RECORDS = (account, balance, action, session, cdr)
-GROUPS = (server, cgrates, *RECORDS, peer, tariff, rating, route, key, client, migrate, completion)
+GROUPS = (server, cgrates, *RECORDS, peer, tariff, rating, route, call, key, client, migrate, completion)

@@ -111,3 +111,15 @@ async def test_account_is_opened_credited_and_barred(world: World, capsys: Captu
     assert [line.split()[:2] for line in listed[1:]] == [["main", "1.00"], ["bundle", "95.3"]]
     assert await run(world, "account", "ls") == 0
     assert "BARRED" in capsys.readouterr().out
+
+
+@in_world
+async def test_an_ended_session_is_given_back_without_the_name_of_its_client(
+    world: World, capsys: Capture
+) -> None:
+    message = {"kind": "EVENT", "session": "m", "event": 1, "service": "sms", "requested": 1}
+    await world.call("Charge", **message, subscriber=MSISDN)
+    before = (await world.call("AccountShow", account=MSISDN))["available_nanos"]
+    assert await run(world, "session", "refund", MSISDN, "m") == 0
+    capsys.readouterr()
+    assert (await world.call("AccountShow", account=MSISDN))["available_nanos"] == before + 5 * 10**7
