@@ -49,6 +49,7 @@ EXACT = (
     "ocs/charging/tariff/line.py",
     "ocs/charging/totals.py",
     "ocs/charging/turn.py",
+    "ocs/charging/turns.py",
     "ocs/charging/wallet.py",
     "ocs/charging/working.py",
     "ocs/counts.py",

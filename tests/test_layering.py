@@ -169,6 +169,7 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.charging.acting": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.door": Row(allowed=("ocs.charging",), denied=STORES),
+    "ocs.charging.turns": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.scheduler": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.metering": Row(allowed=("ocs.charging",), denied=STORES),
     "ocs.charging.memory": Row(allowed=("ocs.charging",), denied=STORES),
@@ -260,7 +261,8 @@ TABLE: dict[str, Row] = {
         )
     ),
     "ocs.exact.records": Row(
-        allowed=("ocs.charging.entry", "ocs.exact.accounting", "ocs.sessions"), pure=False
+        allowed=("ocs.charging.account", "ocs.charging.entry", "ocs.exact.accounting", "ocs.sessions"),
+        pure=False,
     ),
     "ocs.exact.agents": Row(
         allowed=(
@@ -275,7 +277,7 @@ TABLE: dict[str, Row] = {
         allowed=(
             *("ocs.agents.voice.parties", "ocs.cgrates", "ocs.config.settings", "ocs.sessions"),
             *("ocs.charging.account", "ocs.charging.decision", "ocs.charging.entry", "ocs.charging.events"),
-            *("ocs.charging.pending", "ocs.charging.service"),
+            *("ocs.charging.pending", "ocs.charging.runs", "ocs.charging.service"),
             *("ocs.exact.accounting", "ocs.exact.records", "ocs.exact.sessions"),
         ),
         denied=("ocs.cgrates.program",),

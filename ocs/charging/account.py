@@ -12,6 +12,8 @@ import msgspec
 from ocs.charging.enums import plain_members
 from ocs.charging.events import ChargingContext, EventKind, Identity, RequestType, Unit
 
+RUN_MARK = "#run="  # between a session's id and the name of a run that is not its first
+
 
 @plain_members
 class Standing(IntEnum):
@@ -141,6 +143,13 @@ class StoredAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     used: int = -1  # not known
 
 
+class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One more payer of a session: a session of its own on another account, named after the first one."""
+
+    name: str
+    account: str
+
+
 class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One credit-control session; `seen` are the inclusive ranges of numbered updates already charged."""
 
@@ -163,6 +172,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     request_type: RequestType = RequestType.PREPAID
     is_promise: bool = False  # opened by an authorization: what it holds is let go without a record
     meter_ns: int = 0  # the server counts its time, in such steps
+    runs: tuple[Run, ...] = ()  # who pays for it besides
 
 
 @plain_members
@@ -246,6 +256,16 @@ class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
     low_balance_nanos: int = 0
     version: int = 0
     extras: Extras | None = None
+
+
+def run_session_id(session_id: str, name: str) -> str:
+    """The id of the session of a run that is not the first."""
+    return f"{session_id}{RUN_MARK}{name}"
+
+
+def first_run_of(session_id: str) -> str:
+    """The session that the client knows, of any of its runs."""
+    return session_id.partition(RUN_MARK)[0]
 
 
 def session_key(client: str, session_id: str) -> str:

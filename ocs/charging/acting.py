@@ -12,13 +12,14 @@ from ocs.charging.account import Account
 from ocs.charging.actions.triggers import others_of
 from ocs.charging.acts import Act, NewAccount, create
 from ocs.charging.decision import Change, Decision
-from ocs.charging.door import ATTEMPTS, Door
+from ocs.charging.door import Door
 from ocs.charging.engine import decide
 from ocs.charging.entry import Posting
 from ocs.charging.events import ChargingAnswer, ChargingEvent, EventKind, Identity, Result
 from ocs.charging.following import follow_change, is_watched
 from ocs.charging.pending import Deliver, Pending
 from ocs.charging.store import StoreError, VersionConflict
+from ocs.charging.turns import ATTEMPTS
 
 log = structlog.get_logger()
 

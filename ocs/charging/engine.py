@@ -470,6 +470,7 @@ def _after(
         session.request_type,
         session.is_promise,
         session.meter_ns,
+        session.runs,
     )
 
 

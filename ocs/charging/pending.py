@@ -1,11 +1,12 @@
 """One event on its way to an answer, and what bounds and counts all of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ocs.charging.account import session_key
+from ocs.charging.account import Session, session_key
 from ocs.charging.decision import Decision
 from ocs.charging.events import ChargingAnswer, ChargingEvent
+from ocs.charging.runs import RunEvent
 from ocs.charging.store import StoreError
 
 Deliver = Callable[[ChargingAnswer], None]
@@ -56,8 +57,15 @@ class Companion(Protocol):
         """
         ...
 
-    def queued(self) -> None:
-        """The decision is on its way to the disk: what is queued now becomes durable with it."""
+    def runs(self, session: Session | None) -> Sequence[RunEvent]:
+        """Who else is charged for the event, given its session where there is one; in memory they are found."""
+        ...
+
+    def queued(self, *, is_shared: bool) -> None:
+        """The decision is on its way to the disk: what is queued now becomes durable with it.
+
+        `is_shared`: so does every run's, which only something queued behind them makes one piece.
+        """
         ...
 
     async def catch_up(self) -> None:
@@ -83,6 +91,7 @@ class Pending:
         "deliver",
         "event",
         "followers",
+        "has_looked",
         "is_informed",
         "is_verified",
         "key",
@@ -109,6 +118,7 @@ class Pending:
         self.attempts = 0
         self.followers: list[Pending] | None = None
         self.others: tuple[str, ...] = ()  # accounts that its change changes besides its own
+        self.has_looked = False  # for the accounts of its runs
         self.is_informed = False  # its companion has learned what other servers have changed
         self.is_verified = False  # decided on what the store has now, not only on what memory has
 

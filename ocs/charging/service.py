@@ -4,16 +4,16 @@ Every change goes through `door`; everybody else only reads the store.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
 
 import structlog
 
-from ocs.charging.account import Account, Session, session_key
+from ocs.charging.account import RUN_MARK, Account, Session, first_run_of, run_session_id, session_key
 from ocs.charging.acting import ActingDoor
 from ocs.charging.acts import Act
 from ocs.charging.control import Ask, ControlResult, OpenSession, SessionAddress, Wish, asked
 from ocs.charging.decision import Change, Decision
-from ocs.charging.door import ATTEMPTS
 from ocs.charging.endings import close, let_go
 from ocs.charging.entry import Cdr, EntryKind, Posting
 from ocs.charging.ledger import check
@@ -25,6 +25,7 @@ from ocs.charging.store import Query as StoreQuery
 from ocs.charging.store import StoreError, Table, VersionConflict
 from ocs.charging.supervision import SessionRef
 from ocs.charging.tariff.catalogue import Catalogue
+from ocs.charging.turns import ATTEMPTS
 
 __all__ = ["ChargingService", "Limits", "Observer", "Pending", "member_keys"]
 
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 
 CAUSE_SILENT = "client silent"
 CAUSE_RESTARTED = "client restarted"
+CAUSE_FIRST_RUN = "its first run has ended"
 CAUSE_UNKNOWN = "unknown to its client"
 BOOKS_PAUSE_S = 0.02  # until what memory is ahead by is durable
 RECORDS_LOOKED_AT = 200
@@ -121,10 +123,25 @@ class ChargingService(ActingDoor):
         self.observer.session_expired()
         log.info("charging.session_closed", session=ref.key, cause=cause)
         if cause is CAUSE_SILENT and self.policy.supervision.aborts and session is not None:
-            task = asyncio.get_running_loop().create_task(self._abort(session))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._abort(session))
+        if session is not None and session.runs:
+            await self._close_other_runs(session)
         return True
+
+    async def _close_other_runs(self, session: Session) -> None:
+        for run in session.runs:
+            key = session_key(session.client, run_session_id(session.session_id, run.name))
+            await self.close_session(SessionRef(key, run.account, 0), CAUSE_FIRST_RUN)
+
+    def _end_other_runs(self, ended: Sequence[Session], key: str) -> None:
+        for session in ended:
+            if session.runs and session.key != key:
+                self._spawn(self._close_other_runs(session))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _was_heard_elsewhere(self, session: Session, account: Account) -> bool:
         """Whether another server has heard of a session that was silent here."""
@@ -136,7 +153,8 @@ class ChargingService(ActingDoor):
 
     async def _abort(self, session: Session) -> None:
         """Tell the client of a session that was closed here to end it."""
-        await self.ask(Ask(Wish.DISCONNECT, address_of(session), CAUSE_SILENT))
+        if RUN_MARK not in session.session_id:  # of the first run, its client is told
+            await self.ask(Ask(Wish.DISCONNECT, address_of(session), CAUSE_SILENT))
 
     async def client_restarted(self, client: str) -> int:
         """A client has lost its sessions (Origin-State-Id rose, RFC 6733 8.16): close them, count them."""
@@ -159,7 +177,7 @@ class ChargingService(ActingDoor):
             for row in page.rows:
                 if isinstance(row, Account):
                     latest = self._accounts.get(row.key, row)
-                    mine = [each for each in latest.sessions if each.client == client and not each.is_promise]
+                    mine = [each for each in latest.sessions if each.client == client and _is_known(each)]
                     found += [_shown(session, row.key) for session in mine]
             after = page.next_after
         return found
@@ -176,7 +194,7 @@ class ChargingService(ActingDoor):
                     mine = [
                         each
                         for each in latest.sessions
-                        if each.client.startswith(clients) and not each.is_promise
+                        if each.client.startswith(clients) and _is_known(each)
                     ]
                     found += [_shown(session, row.key) for session in mine]
             after = page.next_after
@@ -387,8 +405,13 @@ class ChargingService(ActingDoor):
 
 
 def address_of(session: Session) -> SessionAddress:
-    """Where a session's client is."""
-    return SessionAddress(session.client, session.session_id, session.origin, session.service)
+    """Where a session's client is, by the name it knows."""
+    return SessionAddress(session.client, first_run_of(session.session_id), session.origin, session.service)
+
+
+def _is_known(session: Session) -> bool:
+    """Whether its client knows of a session."""
+    return not session.is_promise and RUN_MARK not in session.session_id
 
 
 def _shown(session: Session, account_key: str) -> OpenSession:

@@ -40,7 +40,7 @@ MIB = 1 << 20
 SHIPPED = "demo"  # `tariffs` and `accounts`: the files that come with the program
 
 Subsystem = Literal["attributes", "resources", "routes", "thresholds", "stats"]
-DiameterSubsystem = Literal["attributes", "resources", "thresholds", "stats"]
+DiameterSubsystem = Literal["attributes", "chargers", "resources", "thresholds", "stats"]
 Service = Literal["data", "voice", "sms", "mms", "generic"]
 Port = Annotated[int, Integer(1, 65_535)]
 Unsigned32 = Annotated[int, Integer(0, (1 << 32) - 1)]

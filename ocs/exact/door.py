@@ -1,13 +1,12 @@
 """Profiles around the events of an agent that is charged by the core itself: Diameter and RADIUS on `ocs serve`.
 
-Attributes change who pays for an event and where it goes to; a resource without room refuses a session before
-anything is charged; records feed thresholds and statistics. Chargers and routes have no place in such a protocol:
-one request has one account, and one answer. Only an agent whose section of ocs.yaml names `subsystems` has this in
-front of it.
+Attributes change who pays for an event and where it goes to; every matching charger makes a run of it, and all runs
+are charged in one commit; a resource without room refuses a session before anything is charged; records feed
+thresholds and statistics. Only an agent whose section of ocs.yaml names `subsystems` has this in front of it.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -15,16 +14,17 @@ import structlog
 
 from ocs.agents.voice.parties import identities_of
 from ocs.cgrates.kinds import Kind
-from ocs.charging.account import session_key
+from ocs.charging.account import RUN_MARK, Run, Session, session_key
 from ocs.charging.decision import Decision
 from ocs.charging.entry import Cdr
-from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Result
+from ocs.charging.events import Action, ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Result
 from ocs.charging.pending import Behind
+from ocs.charging.runs import RunEvent, event_of_run
 from ocs.charging.service import ChargingService
 from ocs.config.settings import DiameterSubsystem
 from ocs.exact.accounting import REQUEST_TYPES
 from ocs.exact.records import event_of
-from ocs.exact.sessions import ExactRuntime
+from ocs.exact.sessions import DEFAULT_RUN, ExactRuntime
 from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
@@ -36,6 +36,7 @@ log = structlog.get_logger()
 CONTEXT = "*sessions"
 USAGE_ID = "*rsUsageID"
 BEGINNINGS = (EventKind.INITIAL, EventKind.EVENT)
+ASKING = (Action.CHECK_BALANCE, Action.PRICE_ENQUIRY)  # of the account that the client names alone
 ENDS = (EventKind.INITIAL, EventKind.TERMINATION)  # of a session: where places are taken and freed
 MOST_CLIENTS = 10_000
 SWEEP_S = 60.0
@@ -54,6 +55,7 @@ class SurroundedDoor:
         self._service = service
         self._runtime = runtime
         self._alters = "attributes" in subsystems
+        self._forks = "chargers" in subsystems
         self._allocates = "resources" in subsystems
         self._counts = tuple([name for name in ("stats", "thresholds") if name in subsystems])
         self._clients: set[str] = set()  # whose records are counted
@@ -79,7 +81,24 @@ class SurroundedDoor:
                 if event.kind in BEGINNINGS:
                     deliver(ChargingAnswer(Result.FAILED))
                     return
-        self._charge(event, payer, deliver, self._visit(event, fields))
+        if RUN_MARK in event.session_id:
+            log.warning(
+                "profiles.session_refused", session=event.session_id, reason=f"{RUN_MARK} names a run"
+            )
+            deliver(ChargingAnswer(Result.INVALID_VALUE, failed="session_id"))
+            return
+        visit = self._visit(event, fields)
+        if self._forks and visit is not None:
+            try:
+                event, payer, is_resolved = self._forked(event, payer, visit)
+            except ServiceError as error:
+                log.warning("profiles.not_forked", session=event.session_id, reason=str(error))
+                deliver(ChargingAnswer(Result.FAILED))
+                return
+            if not is_resolved:
+                self._runtime.spawn(self._charge_resolved(event, payer, deliver, visit))
+                return
+        self._charge(event, payer, deliver, visit)
 
     # --- attributes
 
@@ -128,16 +147,73 @@ class SurroundedDoor:
             return
         self._service.submit(msgspec.structs.replace(event, account=key), deliver, visit)
 
+    # --- chargers
+
+    def _forked(self, event: ChargingEvent, payer: str, visit: "Visit") -> tuple[ChargingEvent, str, bool]:
+        """The event as its first run has it, who pays for that, and whether all others who pay are known.
+
+        Raises ServiceError.
+        """
+        try:
+            forks = self._runtime.surroundings.fork(CgrEvent(self._runtime.tenant, visit.fields))
+        except ServiceError as error:
+            if str(error) == NOT_FOUND:
+                return event, payer, True
+            raise
+        first = next((each for each in forks if each.run_id == DEFAULT_RUN), forks[0] if forks else None)
+        if first is None:
+            return event, payer, True
+        visit.forks = {each.run_id: each.event for each in forks if each is not first}
+        visit.plain = event
+        name = values.text(first.event.get("Account"))
+        if name != values.text(visit.fields.get("Account")):
+            payer = self._payer(name, payer)
+        event = with_fields(event, visit.fields, first.event)
+        return event, payer, event.kind not in BEGINNINGS or self._resolved(visit)
+
+    def _payer(self, name: str, before: str) -> str:
+        """Who pays for the first run, where its charger says so."""
+        return f"{self._runtime.tenant}:{name}"
+
+    def _resolved(self, visit: "Visit") -> bool:
+        """Whether the accounts of all runs are known by name; then the visit has them."""
+        runs = []
+        for run_id, fields in visit.forks.items():
+            key = self._runtime.exact.known_key(self._runtime.tenant, values.text(fields.get("Account")))
+            if key is None:
+                return False
+            runs.append(Run(run_id, key))
+        visit.begun = tuple(runs)
+        return True
+
+    async def _charge_resolved(
+        self, event: ChargingEvent, payer: str, deliver: Deliver, visit: "Visit"
+    ) -> None:
+        exact, tenant = self._runtime.exact, self._runtime.tenant
+        runs = []
+        try:
+            for run_id, fields in visit.forks.items():
+                await exact.prepare(tenant, fields)
+                runs.append(Run(run_id, await exact.key_of(tenant, values.text(fields.get("Account")))))
+        except Exception as error:  # whatever the store has: nothing was charged
+            log.warning("profiles.account_not_read", session=event.session_id, error=repr(error))
+            deliver(ChargingAnswer(Result.TOO_BUSY))
+            return
+        visit.begun = tuple(runs)
+        self._charge(event, payer, deliver, visit)
+
     # --- resources
 
     def _visit(self, event: ChargingEvent, fields: Event) -> "Visit | None":
-        """What goes along with an event that may take or free a place."""
-        if not self._allocates or event.kind not in ENDS or not self._runtime.state.tables[Kind.RESOURCE]:
-            return None
-        return Visit(self, event, fields)
+        """What goes along with an event that may take or free a place, or that more than one account pays for."""
+        is_forked = self._forks and event.action not in ASKING
+        takes = self._allocates and event.kind in ENDS and bool(self._runtime.state.tables[Kind.RESOURCE])
+        return Visit(self, event, fields) if is_forked or takes else None
 
     def join(self, visit: "Visit", decision: Decision, *, may_learn: bool) -> ChargingAnswer | None:
         """A place for a session that opens, or its refusal; one that ends leaves its place with its record."""
+        if not self._allocates or visit.event.kind not in ENDS:
+            return None
         if decision.opened is not None:
             return self._taken(visit, decision, may_learn=may_learn)
         if may_learn and decision.closed_keys and self._is_unheard_of(visit):
@@ -178,11 +254,11 @@ class SurroundedDoor:
             return False
         return bool(resources.matching(self._runtime.surroundings.view(asked)))
 
-    def settle(self, visit: "Visit") -> None:
-        """Queue what goes along with a decision, right behind it."""
+    def settle(self, visit: "Visit", *, is_shared: bool) -> None:
+        """Queue what goes along with a decision right behind it, so that all of it is in one piece."""
         for tell in visit.tells:
             tell()
-        self._runtime.settle()
+        self._runtime.settle(always=is_shared)
 
     async def catch_up(self) -> None:
         """Learn what other servers have changed. Raises StoreError."""
@@ -250,12 +326,15 @@ class SurroundedDoor:
 class Visit:
     """An event on its way to the core, with what goes along with its decision."""
 
-    __slots__ = ("_door", "event", "fields", "refusal", "tells")
+    __slots__ = ("_door", "begun", "event", "fields", "forks", "plain", "refusal", "tells")
 
     def __init__(self, door: SurroundedDoor, event: ChargingEvent, fields: Event) -> None:
         self._door = door
         self.event = event
         self.fields = fields
+        self.plain = event  # as it is before its first run changes it
+        self.forks: dict[str, Event] = {}  # the fields of its other runs
+        self.begun: tuple[Run, ...] = ()  # and who pays for them, where the event begins something
         self.tells: list[Callable[[], None]] = []  # thresholds of what changed
         self.refusal = ""  # why it has no place, where it is charged all the same
 
@@ -263,9 +342,19 @@ class Visit:
         """Change what goes along with a decision, or refuse it. Raises Behind."""
         return self._door.join(self, decision, may_learn=may_learn)
 
-    def queued(self) -> None:
+    def runs(self, session: Session | None) -> Sequence[RunEvent]:
+        """Who else is charged: those of the session, or those that chargers name where something begins."""
+        is_begun = self.event.kind in BEGINNINGS
+        runs = self.begun if is_begun else () if session is None else session.runs
+        return [RunEvent(run, event_of_run(self._as_run(run.name), run)) for run in runs]
+
+    def _as_run(self, name: str) -> ChargingEvent:
+        fields = self.forks.get(name)
+        return self.plain if fields is None else with_fields(self.plain, self.fields, fields)
+
+    def queued(self, *, is_shared: bool) -> None:
         """The decision is on its way to the disk."""
-        self._door.settle(self)
+        self._door.settle(self, is_shared=is_shared)
 
     async def catch_up(self) -> None:
         """Learn what other servers have changed. Raises StoreError."""

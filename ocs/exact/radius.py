@@ -1,5 +1,7 @@
 """What profiles say of RADIUS on `ocs serve`: passwords, who pays, attributes for answers, places."""
 
+import asyncio
+
 import msgspec
 import structlog
 
@@ -62,8 +64,26 @@ class RadiusDoor(SurroundedDoor):
             except StoreError as error:
                 log.warning("profiles.not_caught_up", session=event.session_id, error=str(error))
                 return ChargingAnswer(Result.TOO_BUSY)
-        answer = await self._service.handle(event)
+        answer = await self._authorized(event, fields)
         return answer if grant_of(answer) is None else msgspec.structs.replace(answer, message=message)
+
+    async def _authorized(self, event: ChargingEvent, fields: Event) -> ChargingAnswer:
+        """What all who pay for a session may use of it."""
+        answered: asyncio.Future[ChargingAnswer] = asyncio.get_running_loop().create_future()
+        visit = self._visit(event, fields)
+        try:
+            if self._forks and visit is not None:
+                event, _, is_resolved = self._forked(event, "", visit)
+                if not is_resolved:
+                    await self._charge_resolved(event, "", answered.set_result, visit)
+                    return await answered
+        except ServiceError as error:
+            log.warning("profiles.not_forked", session=event.session_id, reason=str(error))
+            return ChargingAnswer(Result.FAILED)
+        return await self._service.handle(event, visit)
+
+    def _payer(self, name: str, before: str) -> str:
+        return before
 
     async def _place_for(self, asked: CgrEvent) -> str:
         """The message of a resource with room, also as other servers have it. Raises ServiceError, StoreError."""

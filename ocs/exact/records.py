@@ -1,5 +1,6 @@
 """Records of the core as events that can be counted and exported."""
 
+from ocs.charging.account import RUN_MARK, first_run_of
 from ocs.charging.entry import Cdr
 from ocs.exact.accounting import DEFAULT_TENANT
 from ocs.sessions import values
@@ -15,10 +16,10 @@ def event_of(cdr: Cdr, tenant: str) -> CgrEvent:
     opened = values.moment_text((cdr.opened_at_ns, 0))
     found: Event = {
         **dict(cdr.context.extra),
-        "OriginID": cdr.session_id,
+        "OriginID": first_run_of(cdr.session_id),
         "OriginHost": cdr.client,
         "Source": cdr.client,
-        "RunID": "*default",
+        "RunID": cdr.session_id.partition(RUN_MARK)[2] or "*default",
         "ToR": TORS.get(cdr.service, "*generic"),
         "Tenant": owner if colon and owner != DEFAULT_TENANT else tenant,
         "Category": cdr.context.category,

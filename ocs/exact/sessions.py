@@ -302,9 +302,12 @@ class ExactRuntime(Runtime):
                 event = event_of(cdr, self.tenant)
                 self.exchange.put(event, self.settings.cdrs.online_cdr_exports)
 
-    def settle(self) -> None:
-        """Queues what records, notices and companions have changed, in one unit with what they belong to."""
-        if self.state.has_pending:
+    def settle(self, *, always: bool = False) -> None:
+        """Queues what records, notices and companions have changed, in one unit with what they belong to.
+
+        `always`: also where they have changed nothing; what was queued before is one unit all the same.
+        """
+        if always or self.state.has_pending:
             self.state.when_durable(_told)
 
     def exported(self) -> dict[str, dict[str, int]]:

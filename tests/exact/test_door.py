@@ -30,7 +30,7 @@ class Live:
     """A service with the accounts of alice, whom the network names, and of her boss."""
 
     def __init__(self, subsystems: tuple[DiameterSubsystem, ...] = ALL) -> None:
-        self.store = MemoryStore()
+        self.store: MemoryStore = MemoryStore()
         self.subsystems = subsystems
         self.begin()
 
@@ -123,6 +123,7 @@ class Turns(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.pieces: list[list[str]] = []
+        self.keeps = 0
         self._piece: list[str] | None = None
 
     def commit(self, change: Change, done: Done) -> None:
@@ -130,6 +131,7 @@ class Turns(MemoryStore):
         super().commit(change, done)
 
     def keep(self, records: tuple[Record, ...], done: Done) -> None:
+        self.keeps += 1
         self._note(*[f"{kind} {'-' if value is None else '+'}" for kind, _, value in records])
         super().keep(records, done)
 
@@ -146,7 +148,8 @@ class Turns(MemoryStore):
 
 async def test_a_place_is_taken_and_freed_in_the_transactions_of_the_balances() -> None:
     live = Live()
-    live.store = store = Turns()
+    store = Turns()
+    live.store = store
     live.begin()
     await live.open()
     await live.set("ResourceProfile", ID="RES", Limit=1.0, UsageTTL=-1, Stored=True)

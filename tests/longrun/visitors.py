@@ -25,47 +25,62 @@ from tests.support.redis_server import RedisServer
 RESOURCES_EXCEEDED = 5006
 USAGE, MARK = "resource_usage", "session|"
 LIMIT, VISITORS, CLIENTS = 5, 12, 2
-PLACES = {"resources": [{"id": "PLACES", "limit": LIMIT, "usage_ttl": "-1ns", "stored": True}]}
+RESELLER = 800  # of the demo accounts, of the plan of all others
+RUN = "#run=reseller"
+PROFILES = {
+    "resources": [{"id": "PLACES", "limit": LIMIT, "usage_ttl": "-1ns", "stored": True}],
+    "chargers": [
+        {"id": "CUSTOMER", "run_id": "*default", "attribute_ids": ["*none"]},
+        {
+            "id": "RESELLER",
+            "run_id": "reseller",
+            "attribute_ids": [f"*constant:*req.Account:{FIRST_MSISDN + RESELLER}"],
+        },
+    ],
+}
 
 
 class SurroundedServer(Server):
     """A server whose Gy has profiles in front of it."""
 
-    profiles: dict[str, Any] = PLACES
-    subsystems = ("resources",)
-
     def _settings(self, tariffs: str, accounts: str) -> dict[str, object]:
         folder = self.folder / "profiles"
         folder.mkdir()
-        (folder / "profiles.yaml").write_text(json.dumps(self.profiles), encoding="utf-8")
+        (folder / "profiles.yaml").write_text(json.dumps(PROFILES), encoding="utf-8")
         settings: dict[str, Any] = super()._settings(tariffs, accounts)
-        settings["diameter"]["subsystems"] = list(self.subsystems)
+        settings["diameter"]["subsystems"] = ["chargers", "resources"]
         return settings | {"sessions": {"profiles": str(folder)}}
 
 
 class Found(NamedTuple):
-    """What a store says at one moment: keys of sessions that are open, usages, debits by session and account."""
+    """What a store says at one moment: keys of sessions that are open, usages, debits by session."""
 
     sessions: frozenset[str]
     usages: frozenset[str]
-    debits: dict[str, dict[str, int]]
+    debits: dict[str, int]
 
     def problems(self) -> list[str]:
-        """Places without a session, sessions without a place."""
-        names = {MARK + key for key in self.sessions}
+        """Places without a session, sessions without a place; runs without the other one, or charged otherwise."""
+        first = {key for key in self.sessions if not key.endswith(RUN)}
+        names = {MARK + key for key in first}
         found = [f"leaked: {each}" for each in sorted(self.usages - names)]
         found += [f"lost: {each}" for each in sorted(names - self.usages)]
-        return found + ([f"{len(self.usages)} places"] if len(self.usages) > LIMIT else [])
+        found += [f"{len(self.usages)} places"] if len(self.usages) > LIMIT else []
+        others = self.sessions - first
+        found += [f"one run alone: {each}" for each in {key + RUN for key in first} ^ others]
+        keys = {key.removesuffix(RUN) for key in self.debits}
+        halves = [key for key in keys if self.debits.get(key) != self.debits.get(key + RUN)]
+        return found + [f"charged half: {key}" for key in halves]
 
 
 def _found(accounts: list[bytes], usages: list[str], postings: list[bytes]) -> Found:
     sessions = [session[0] for record in accounts for session in msgspec.msgpack.decode(record)[3]]
-    debits: dict[str, Counter[str]] = {}
+    debits: Counter[str] = Counter()
     for record in postings:
-        account, key, _, _, _, entries = msgspec.msgpack.decode(record)[:6]
+        _, key, _, _, _, entries = msgspec.msgpack.decode(record)[:6]
         if key:
-            debits.setdefault(key, Counter())[account] -= sum(entry[3] for entry in entries)
-    return Found(frozenset(sessions), frozenset(usages), {key: dict(each) for key, each in debits.items()})
+            debits[key] -= sum(entry[3] for entry in entries)
+    return Found(frozenset(sessions), frozenset(usages), dict(debits))
 
 
 def found_in_file(database: Path) -> Found:
