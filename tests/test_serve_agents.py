@@ -112,3 +112,31 @@ stats:
         assert server.call("StatSv1.GetQueueFloatMetrics", named) == {"*sum#~*req.Usage": octets}
     finally:
         server.stop()
+
+
+def test_the_page_s_brand_pays_for_the_sessions_of_its_customers(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "profiles.yaml").write_text(blocks()["mvno.yaml"], encoding="utf-8")
+    subsystems = blocks()["diameter.yaml"].partition("subsystems:")[2].strip()
+    server = Server(tmp_path, "profiles: profiles", gy=f"subsystems: {subsystems}")
+    octets, brand = 1_000_000, "15550100003"
+    try:
+        with Client(server.diameter, realm="example.org") as gateway:
+            first = gateway.ask(gateway.ccr(1, 0, service(10, requested()), who=RICH, realm="example.org"))
+            assert result_of(first) == 2001
+            assert server.money(RICH)[1] == server.money(brand)[1] > 0, "both hold the same"
+            report = service(10, requested(), used(total(octets)))
+            told = gateway.ask(gateway.ccr(2, 1, report, who=RICH, realm="example.org"))
+            assert result_of(told) == 2001
+        server.killed()
+        with Client(server.diameter, realm="example.org") as gateway:
+            report = service(10, used(total(octets)))
+            assert result_of(gateway.ask(gateway.ccr(3, 2, report, who=RICH, realm="example.org"))) == 2001
+        assert server.money(RICH) == server.money(brand)
+        assert server.money(brand)[0] < CREDIT
+        records = {each: server.call("OcsV1.CdrList", {"account": each})["cdrs"] for each in (RICH, brand)}
+        costs = {each: [record["cost_nanos"] for record in found] for each, found in records.items()}
+        assert costs[RICH] == costs[brand] != []
+        assert records[brand][0]["session"] == records[RICH][0]["session"] + "#run=brand"
+    finally:
+        server.stop()

@@ -13,7 +13,7 @@ from tests.test_serve_sessions import CREDIT, RICH, Server
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "radius.md"
 BLOCK = re.compile(r"^```yaml file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILTER_ID = 11
+FILTER_ID, CALLBACK_ID = 11, 20
 OCTETS = 1_000_000
 
 
@@ -59,6 +59,8 @@ def test_the_page_s_example_gives_a_user_one_session_and_a_lost_stop_leaks_no_pl
     try:
         let_in = nas.ask()
         assert (let_in.code, let_in.text(FILTER_ID)) == (codes.ACCESS_ACCEPT, "single")
+        routes = [value for code, value in let_in.attributes if code == CALLBACK_ID]
+        assert routes == [b"gw2", b"gw1:sip:gw1.example.org"]
         nas.tell(codes.START)
         server.killed()
         refused = nas.ask()

@@ -104,9 +104,10 @@ def _pass(
 def _stops(steps: Sequence[Step]) -> bool:
     """Whether the last run keeps the others from the event: what is to begin is refused, or all is said already."""
     step = steps[-1]
-    is_unchanged = len(steps) == 1 and step.decision.account is step.before
     is_refused = step.decision.answer.result is not Result.SUCCESS
-    return is_unchanged or (is_refused and step.event.kind in BEGINNINGS)
+    if len(steps) == 1 and (step.decision.is_repeat or (is_refused and step.decision.account is step.before)):
+        return True
+    return is_refused and step.event.kind in BEGINNINGS
 
 
 def _capped(asked: Sequence[ChargingEvent], steps: Sequence[Step]) -> list[ChargingEvent]:
@@ -200,6 +201,8 @@ def _told(step: Step, event: ChargingEvent, answer: ChargingAnswer, runs: tuple[
         )
         return msgspec.structs.replace(session, answers=answers, runs=runs)
 
+    if decision.account is step.before:
+        return Step(step.before, step.event, msgspec.structs.replace(decision, answer=answer))
     account = msgspec.structs.replace(
         decision.account,
         sessions=tuple(told(each) for each in decision.account.sessions),

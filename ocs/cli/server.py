@@ -116,8 +116,8 @@ def _radius_problems(path: str) -> "list[Problem]":
         config.Problem(found.file, found.line, found.column, "radius.dictionaries", found.message)
         for found in problems_of(settings, shipped)
     ] or [
-        config.Problem(path, 1, 1, "radius.allocation_attribute", missing)
-        for missing in missing_attributes(settings, shipped)
+        config.Problem(path, 1, 1, f"radius.{key}", missing)
+        for key, missing in missing_attributes(settings, shipped)
     ]
 
 

@@ -9,7 +9,15 @@ from ocs.agents.radius.mapping.charging import account_name
 from ocs.agents.voice.outcomes import GRANTED, grant_of
 from ocs.charging.account import session_key
 from ocs.charging.decision import Decision
-from ocs.charging.events import ChargingAnswer, ChargingContext, ChargingEvent, EventKind, Grant, Result
+from ocs.charging.events import (
+    ChargingAnswer,
+    ChargingContext,
+    ChargingEvent,
+    EventKind,
+    Grant,
+    ProfileResults,
+    Result,
+)
 from ocs.charging.pending import Behind
 from ocs.charging.service import ChargingService
 from ocs.charging.store import StoreError
@@ -21,6 +29,7 @@ from ocs.sessions import values
 from ocs.sessions.errors import NOT_FOUND, ServiceError
 from ocs.sessions.model import CgrEvent
 from ocs.sessions.network_events import fields_of
+from ocs.sessions.surroundings import RouteOptions
 from ocs.sessions.values import Event
 
 log = structlog.get_logger()
@@ -41,6 +50,7 @@ class RadiusDoor(SurroundedDoor):
 
     def __init__(self, service: ChargingService, runtime: ExactRuntime, settings: RadiusSettings) -> None:
         super().__init__(service, runtime, settings.subsystems)
+        self._routes_calls = "routes" in settings.subsystems
         self._strips_realm = {client.name: client.strip_realm for client in settings.clients}
 
     async def handle(self, event: ChargingEvent) -> ChargingAnswer:
@@ -65,7 +75,20 @@ class RadiusDoor(SurroundedDoor):
                 log.warning("profiles.not_caught_up", session=event.session_id, error=str(error))
                 return ChargingAnswer(Result.TOO_BUSY)
         answer = await self._authorized(event, fields)
-        return answer if grant_of(answer) is None else msgspec.structs.replace(answer, message=message)
+        if grant_of(answer) is None:
+            return answer
+        profiles = ProfileResults(routes=self._routes(fields)) if self._routes_calls else None
+        return msgspec.structs.replace(answer, message=message, profiles=profiles)
+
+    def _routes(self, fields: Event) -> tuple[str, ...]:
+        """The routes of a request, best first; none where they cannot be told."""
+        try:
+            found = self._runtime.surroundings.routes(CgrEvent(self._runtime.tenant, fields), RouteOptions())
+        except ServiceError as error:
+            if str(error) != NOT_FOUND:
+                log.warning("radius.routes_failed", reason=str(error))
+            return ()
+        return tuple(filter(None, found.digest.split(",")))
 
     async def _authorized(self, event: ChargingEvent, fields: Event) -> ChargingAnswer:
         """What all who pay for a session may use of it."""

@@ -105,7 +105,7 @@ class AccessFlow:
         if grant is None or (grant.unit is Unit.TIME and grant.amount < SECOND_NS):
             await self._reject(exchange, reason(answer) if grant is None else NO_CREDIT, ())
             return
-        given = self._given(exchange, (*altered, *self._allocation(answer)))
+        given = self._given(exchange, (*altered, *self._told(answer)))
         most_s = self._settings.max_session_ns // SECOND_NS
         exchange.reply(codes.ACCESS_ACCEPT, [*proof, *accepted(client, account, grant, given, most_s)])
         self._metrics.radius_access(True)
@@ -180,9 +180,12 @@ class AccessFlow:
             )
         )
 
-    def _allocation(self, answer: ChargingAnswer) -> Altered:
-        """The message of the resource that has room for the session, as the attribute that is to tell it."""
-        return ((self._settings.allocation_attribute, answer.message),) if answer.message else ()
+    def _told(self, answer: ChargingAnswer) -> Altered:
+        """The message of the resource that has room and the routes, as the attributes that are to tell them."""
+        settings = self._settings
+        message = ((settings.allocation_attribute, answer.message),) if answer.message else ()
+        routes = () if answer.profiles is None else answer.profiles.routes
+        return (*message, *[(settings.route_attribute, each) for each in routes])
 
     def _given(self, exchange: Exchange, altered: Altered) -> list[Attribute]:
         """The attributes that profiles gave for the answer."""

@@ -8,6 +8,7 @@ from ocs.agents.radius.wire.dictionary import Dictionary
 from ocs.agents.radius.wire.dictionary_reader import DictionaryProblem
 from ocs.config.settings import RadiusClient, RadiusSettings
 
+Missing = tuple[str, str]  # key of the settings, and why its attribute cannot be used
 MOST_OCTETS = 4 << 20  # of a dictionary
 SHIPPED_PROXIES = "dictionary.kamailio"
 
@@ -32,7 +33,7 @@ def load_clients(settings: RadiusSettings, shipped: Path) -> list[Client]:
                 read_dictionary(known[files], Path(file))
         missing = _missing(settings, client, known[files])
         if missing:
-            raise LoadError(f"radius.allocation_attribute: {missing[0]}")
+            raise LoadError("radius.{}: {}".format(*missing[0]))
         clients.append(Client(client, _secret(client, index), known[files]))
     return clients
 
@@ -54,19 +55,25 @@ def problems_of(settings: RadiusSettings, shipped: Path) -> list[DictionaryProbl
     return _examined(settings, shipped)[0]
 
 
-def missing_attributes(settings: RadiusSettings, shipped: Path) -> list[str]:
-    """Attributes that the settings name and the dictionaries of a client do not have, in words."""
+def missing_attributes(settings: RadiusSettings, shipped: Path) -> list[Missing]:
+    """Attributes that the settings name and the dictionaries of a client do not have: the keys, and why."""
     return _examined(settings, shipped)[1]
 
 
-def _missing(settings: RadiusSettings, client: RadiusClient, dictionary: Dictionary) -> list[str]:
-    name = settings.allocation_attribute
-    known = dictionary.find(name.partition(":")[0]) is not None
-    return [] if known else [f"{name} is not in the dictionaries of {client.name}"]
+def _missing(settings: RadiusSettings, client: RadiusClient, dictionary: Dictionary) -> list[Missing]:
+    named = {
+        "allocation_attribute": settings.allocation_attribute,
+        "route_attribute": settings.route_attribute,
+    }
+    return [
+        (key, f"{name} is not in the dictionaries of {client.name}")
+        for key, name in named.items()
+        if dictionary.find(name.partition(":")[0]) is None
+    ]
 
 
-def _examined(settings: RadiusSettings, shipped: Path) -> tuple[list[DictionaryProblem], list[str]]:
-    base, missing = Dictionary(), list[str]()
+def _examined(settings: RadiusSettings, shipped: Path) -> tuple[list[DictionaryProblem], list[Missing]]:
+    base, missing = Dictionary(), list[Missing]()
     found = _problems(base, shipped / "dictionary")
     for file in settings.dictionaries:
         found += _problems(base, Path(file))

@@ -27,7 +27,7 @@ from tests.support.door import Door
 
 VIRTUAL_TIME = True
 CREDIT = 1_000_000_000
-ALL = ("attributes", "resources", "thresholds", "stats")
+ALL = ("attributes", "chargers", "resources", "routes", "thresholds", "stats")
 
 
 class Surrounded(RadiusWorld):
@@ -243,6 +243,44 @@ async def test_records_are_counted_also_those_of_sessions_closed_after_a_restart
     hits = radius.runtime.surroundings.thresholds_book.get("cgrates.org", "THD")
     assert hits is not None
     assert hits.hits == 1
+
+
+async def resold(reseller: int = CREDIT) -> Surrounded:
+    """A reseller pays for every session too."""
+    radius = await surrounded()
+    await radius.door.open_account(reseller, "default:reseller", Identity(IdentityKind.PRIVATE, "seller"))
+    await radius.set("ChargerProfile", ID="DEFAULT", RunID="*default", AttributeIDs=["*none"])
+    pays = "*constant:*req.Account:reseller"
+    await radius.set("ChargerProfile", ID="RESELLER", RunID="reseller", AttributeIDs=[pays])
+    return radius
+
+
+async def test_a_reseller_pays_for_the_same_session_over_a_restart() -> None:
+    radius = await resold()
+    assert (await radius.ask()).code == codes.ACCESS_ACCEPT
+    await radius.start()
+    await radius.interim(60, 5_000)
+    await radius.restart()
+    await radius.interim(120, 7_000)
+    await radius.stop(180, 9_000)
+    paid = {key: CREDIT - account.balances[0].posted for key, account in radius.door.truth._accounts.items()}
+    assert paid == {"1001": 9_000, "default:reseller": 9_000}
+    assert [record.account for record in radius.records()] == ["1001", "default:reseller"]
+    assert radius.agent.accounting.sessions == {} or not radius.nas.asked
+
+
+async def test_a_user_is_let_in_as_far_as_the_reseller_can_pay() -> None:
+    radius = await resold(0)
+    answer = await radius.ask()
+    assert (answer.code, answer.text(codes.REPLY_MESSAGE)) == (codes.ACCESS_REJECT, "INSUFFICIENT_CREDIT")
+
+
+async def test_routes_are_told_best_first() -> None:
+    radius = await surrounded(like(profile="voice"), route_attribute="Callback-Id")
+    routes = [{"ID": "gw1", "Weight": 10, "RouteParameters": "sip:gw1"}, {"ID": "gw2", "Weight": 20}]
+    await radius.set("RouteProfile", ID="OUT", Sorting="*weight", Routes=routes)
+    answer = await radius.ask("c1")
+    assert [value for code, value in answer.attributes if code == 20] == [b"gw2", b"gw1:sip:gw1"]
 
 
 async def test_attributes_change_the_network_but_not_who_pays() -> None:
