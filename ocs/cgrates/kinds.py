@@ -54,6 +54,7 @@ class Kind(StrEnum):
     STAT_QUEUE = "stat_queue"  # tenant:queue:sequence: raw, see `stat_records`
     THRESHOLD = "threshold"
     THRESHOLD_HITS = "threshold_hits"
+    WANTED = "wanted"  # a key of its own: actions of an asynchronous threshold that have not run
     EXPORT = "export"  # exporter:sequence: what waits for it
     READ = "read"  # reader:file: how many rows count
     PARTIAL = "partial"  # reader:tenant:cgrid: records that came in part, see `partial_records`
@@ -84,6 +85,20 @@ class StoredPlan(msgspec.Struct, frozen=True):
     set_at_ns: int = 0  # what `+10m` and `*monthly` count from
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Action sets that an asynchronous threshold wants run on the account of the event that hit it at `at_ns`.
+
+    `depth` is how many thresholds set off each other before this one.
+    """
+
+    threshold_id: str
+    tenant: str
+    account: str
+    action_ids: tuple[str, ...]
+    at_ns: int
+    depth: int = 0
+
+
 TYPES: Mapping[Kind, Any] = {
     Kind.ACCOUNT: Account,
     Kind.MEMBERS: tuple[str, ...],
@@ -107,6 +122,7 @@ TYPES: Mapping[Kind, Any] = {
     Kind.EXPORT: Record,
     Kind.RESOURCE_USAGE: resources.Change,
     Kind.THRESHOLD_HITS: thresholds.Hits,
+    Kind.WANTED: Wanted,
     Kind.TREND_RUNS: trends.Trend,
     Kind.RANKING_RESULT: rankings.Ranking,
 }

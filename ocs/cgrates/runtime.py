@@ -19,13 +19,14 @@ from ocs.cgrates import account_updates, config, plans, tariff, watching
 from ocs.cgrates.accounting import CgratesAccounting
 from ocs.cgrates.effects import Effects
 from ocs.cgrates.exchange import Exchange
-from ocs.cgrates.kinds import Kind
+from ocs.cgrates.kinds import Kind, Wanted
 from ocs.cgrates.locks import Locks
 from ocs.cgrates.queries import Queries
 from ocs.cgrates.scheduler import Scheduler
 from ocs.cgrates.state import State
 from ocs.cgrates.stir import Stir
 from ocs.cgrates.surroundings import ProfileSurroundings
+from ocs.cgrates.wanted import WantedActions, fired_of
 from ocs.charging.cgrates import triggers
 from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.actions import NOT_FOUND, PARTIALLY_EXECUTED, Changed, Moment, run_actions
@@ -102,6 +103,7 @@ class Runtime(Tasks):
         self.scheduler = Scheduler(self, settings.general.default_timezone)
         self.queries = Queries(self, settings.general.default_timezone)
         self.effects = Effects(self)
+        self.wanted = WantedActions(self.state, new_id, wall_ns, self.in_background, self._perform)
         self.locks = Locks()
         self.under_way: Callable[[], tuple[int, int]] = lambda: (0, 0)  # requests now, and at most so far
         self.stir = Stir(self)
@@ -217,13 +219,15 @@ class Runtime(Tasks):
         if fired.exporter_ids:
             self.exchange.put(event, fired.exporter_ids)
         if fired.is_async and fired.action_ids:
-            self.in_background("threshold", self._fired_beside(event, fired, self.surroundings.depth))
+            self.wanted.add(event, fired, self.surroundings.depth)
         elif not self._acted(event, fired):
             raise ServiceError(PARTIALLY_EXECUTED)
 
-    async def _fired_beside(self, event: CgrEvent, fired: thresholds.Fired, depth: int) -> None:
-        with self.surroundings.at_depth(depth):
-            self._acted(event, fired)
+    async def _perform(self, key: str, wanted: Wanted) -> None:
+        """Runs what an asynchronous threshold wants; it is done in the transaction of what it changes."""
+        with self.surroundings.at_depth(wanted.depth):
+            self._acted(*fired_of(wanted))
+        self.wanted.done(key)
         await self.durable()
 
     def _acted(self, event: CgrEvent, fired: thresholds.Fired) -> bool:
@@ -279,6 +283,11 @@ class Runtime(Tasks):
             self._scheduling.append(self.spawn(self.queries.run()))
         await self.timers.start()
         self.exchange.start(self.spawn)
+        self._begin_wanted()
+
+    def _begin_wanted(self) -> None:
+        """Runs what asynchronous thresholds wanted when the server ended."""
+        self.wanted.begin_all(self.wall_ns())
 
     def _restore_sessions(self) -> None:
         for session in list(self.state.sessions.values()):

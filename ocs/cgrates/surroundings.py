@@ -40,11 +40,15 @@ Fire = Callable[[CgrEvent, thresholds.Fired], None]
 class ProfileSurroundings:
     """Profiles of all kinds with their states; `fire` does what a threshold wants done."""
 
+    stores_all_queues = False
+
     def __init__(self, state: State, settings: Settings, now_ns: Callable[[], int]) -> None:
         self._state = state
         self._now_ns = self.now_ns = now_ns
         self.resources = resources.ResourceBook(state.book.resources, records_in_full=True)
-        self.stats_book = stats.StatBook(state.book.stats, state.book.filters)
+        self.stats_book = stats.StatBook(
+            state.book.stats, state.book.filters, stores_all=self.stores_all_queues
+        )
         self.thresholds_book = thresholds.ThresholdBook(state.book.thresholds)
         self.addresses = Addresses(state, self.passes, now_ns)
         self.sources: PricedSources = StateSources(state, settings, self)
@@ -340,8 +344,13 @@ class ProfileSurroundings:
 
     def restore(self) -> None:
         """Takes over usages, hits and queues that the state has kept."""
-        tables = self._state.tables
         self.restore_uses()
+        self.restore_queues()
+
+    def restore_queues(self) -> None:
+        """Takes over the queues that the state has, in the place of those known."""
+        tables = self._state.tables
+        self.stats_book.clear_stored()
         items: dict[tuple[str, str], list[stats.Item]] = {}
         for change in map(change_of, tables[Kind.STAT_QUEUE].values()):
             if change.totals is not None:

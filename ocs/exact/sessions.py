@@ -18,7 +18,7 @@ import structlog
 from ocs.cgrates import config
 from ocs.cgrates.cdr_rows import NONE, Changes
 from ocs.cgrates.journal import Entry, JournalError
-from ocs.cgrates.kinds import TYPES, Kind
+from ocs.cgrates.kinds import TYPES, Kind, Wanted
 from ocs.cgrates.runtime import Runtime
 from ocs.cgrates.state import Done, State, entries_of
 from ocs.cgrates.surroundings import ProfileSurroundings
@@ -38,7 +38,7 @@ from ocs.exact.outside import Outside
 from ocs.exact.records import event_of
 from ocs.exact.sources import ExactSources
 from ocs.sessions.clients import ClientError
-from ocs.sessions.errors import NOT_FOUND, ServiceError
+from ocs.sessions.errors import NOT_FOUND, Outrun, ServiceError
 from ocs.sessions.model import CgrEvent, Run, Session
 from ocs.sessions.surroundings import Forked
 from ocs.sessions.values import Event
@@ -52,7 +52,7 @@ NO_RECORDS = RecordSettings()
 PARTS = ("attributes", "resources", "routes", "thresholds", "stats", "chargers", "rals", "cdrs")
 ROLLED_BACK = (
     *(Kind.SESSION, Kind.PASSIVE_SESSION, Kind.CLOSED_SESSION, Kind.PROMISE, Kind.CDR),
-    *(Kind.EXPORT, Kind.READ, Kind.RESOURCE_USAGE, Kind.THRESHOLD_HITS),
+    *(Kind.EXPORT, Kind.READ, Kind.RESOURCE_USAGE, Kind.THRESHOLD_HITS, Kind.STAT_QUEUE, Kind.WANTED),
 )
 KEPT_OPEN_NS = 600 * 1_000_000_000  # how long the core waits for a session that the pipeline has
 KEEPING_S = 60.0
@@ -278,8 +278,31 @@ class ExactRuntime(Runtime):
         log.info("threshold.fired", threshold=fired.threshold_id, actions=fired.action_ids)
         if fired.exporter_ids:
             self.exchange.put(event, fired.exporter_ids)
-        if fired.action_ids:
-            self._threshold_actions.run(event, fired)
+        if fired.is_async and fired.action_ids:
+            self.wanted.add(event, fired, self.surroundings.depth)
+        elif fired.action_ids:
+            left = self._threshold_actions.run(event, fired)
+            if left:
+                later = msgspec.structs.replace(fired, action_ids=left)
+                self.wanted.add(event, later, self.surroundings.depth)
+
+    async def _perform(self, key: str, wanted: Wanted) -> None:
+        """Runs what an asynchronous threshold wants; it is done in the transaction of what it changes."""
+        for _ in range(ATTEMPTS):
+            await self._threshold_actions.prepare(wanted)
+            if key not in self.state.tables[Kind.WANTED]:
+                return  # another server has done it
+            with self.surroundings.at_depth(wanted.depth):
+                self._threshold_actions.run_wanted(key, wanted)
+            self.wanted.done(key)
+            try:
+                await self.durable()
+            except Outrun:
+                await self.catch_up()
+                continue
+            await self._threshold_actions.ask_again(wanted.tenant, wanted.account)
+            return
+        log.warning("threshold.put_off", threshold=wanted.threshold_id, account=wanted.account)
 
     def _noticed(self, notices: tuple[Notice, ...]) -> None:
         """Makes the records that actions ask for, in the step of their change, and tells the rest outside."""
@@ -294,6 +317,8 @@ class ExactRuntime(Runtime):
         """What waits, what is in use and what was hit is as the store has it."""
         self.exchange.exports.outbox.restore()
         self.surroundings.restore_uses()
+        if not self.is_shared:  # else every queue has followed its records
+            self.surroundings.restore_queues()
 
     def _export_records(self, cdrs: tuple[Cdr, ...]) -> None:
         """Lets records of the core wait for the exporters; those of the pipeline go out from there."""
@@ -399,6 +424,7 @@ class ExactRuntime(Runtime):
     async def _from_time_to_time(self) -> None:
         while True:
             try:
+                self._begin_wanted()
                 await self._keep_all_open()
                 await self.forget_records()
             except Exception:

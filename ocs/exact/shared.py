@@ -231,7 +231,9 @@ class SharedState(KeptState):
 
 
 class SharedSurroundings(ExactSurroundings):
-    """Profiles whose states follow what other servers keep."""
+    """Profiles whose states follow what other servers keep: all of them, for they count together."""
+
+    stores_all_queues = True
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -304,6 +306,9 @@ class SharedRuntime(ExactRuntime):
             self._looking.cancel()
         await super().stop(longest_s)
 
+    def _begin_wanted(self) -> None:
+        """What waits is run when it is overdue: another server may be about to."""
+
     async def catch_up(self) -> None:
         """Learns what other servers have changed."""
         await self.state.catch_up()
@@ -345,6 +350,7 @@ class SharedRuntime(ExactRuntime):
         while True:
             await asyncio.sleep(LOOKED_EVERY_S)
             now_ns = self.wall_ns()
+            self.wanted.begin_all(now_ns - OVERDUE_NS)
             for cgrid in list(self.state.foreign):
                 session = self.state.sessions.get(cgrid)
                 due_ns = None if session is None else self.timers.due_ns(session)

@@ -96,6 +96,38 @@ async def test_an_asynchronous_one_changes_it_beside_the_step(tmp_path: Path) ->
     assert (await live.stored()).balances[0].posted == 1_500
 
 
+async def test_what_an_asynchronous_one_wants_is_done_once_by_the_next_process(tmp_path: Path) -> None:
+    live = Live(tmp_path, GIFT)
+    await live.open()
+    await live.threshold("GIFT", is_async=True)
+    for _ in range(3):
+        assert await live.hit() == ["THD"]
+    for task in live.runtime.tasks:
+        task.cancel()
+    assert [name for name, _, _ in live.store.kept() if name == "wanted"], "it has not been run"
+    for _ in range(2):
+        live.begin()
+        await live.runtime.start()
+        await live.runtime.stop()
+    assert (await live.stored()).balances[0].posted == 1_000 + 3 * 500
+    assert not [name for name, _, _ in live.store.kept() if name == "wanted"]
+
+
+async def test_a_set_whose_account_is_not_in_memory_is_not_forgotten(tmp_path: Path) -> None:
+    live = Live(tmp_path, GIFT)
+    await live.open()
+    await live.threshold("GIFT")
+    live.begin()
+    event = {"Tenant": "t", "ID": "e", "Event": {"Account": "alice"}}
+    assert await live.methods("ThresholdSv1.ProcessEvent", event) == ["THD"]
+    for task in live.runtime.tasks:
+        task.cancel()
+    live.begin()
+    await live.runtime.start()
+    await live.runtime.stop()
+    assert (await live.stored()).balances[0].posted == 1_500
+
+
 @pytest.mark.parametrize("actions", ["DEAR", "NOBODY"])
 async def test_a_set_that_cannot_be_done_is_told_by_the_synchronous_one_alone(
     actions: str, tmp_path: Path

@@ -1,7 +1,8 @@
 """`ocs cgrates` and `ocs serve` killed in the middle of sessions with three runs and a resource, again and again.
 
 Three accounts pay the same for every run, so their balances stay equal whatever moment the server dies at; every
-active session holds its resource, and nothing else does.
+active session holds its resource, and nothing else does. Every hit of an asynchronous threshold tops up a fourth
+account by one.
 """
 
 import json
@@ -21,6 +22,7 @@ from tests.support.waiting import PATIENCE_S
 from tests.test_app import ROOT
 
 ON = ["*internal"]
+GIFTED = "gifted"
 ACCOUNTS = ("customer", "carrier", "reseller")
 FOLDER = {
     "Destinations.csv": "DE,49\n",
@@ -31,6 +33,8 @@ FOLDER = {
     "Chargers.csv": "".join(
         f"cgrates.org,{name},,,{name},*constant:*req.Account:{name},0\n" for name in ACCOUNTS
     ),
+    "Actions.csv": "GIFT,*topup,,,main,*monetary,,,,,*unlimited,,1,10,false,false,10\n",
+    "Thresholds.csv": "cgrates.org,GIVING,*string:~*req.EventName:HIT,,-1,1,0,false,10,GIFT,true,\n",
     "Resources.csv": "cgrates.org,CHANNELS,,,-1,-1,ok,false,true,10,*none\n",
 }
 
@@ -46,7 +50,14 @@ log: {{format: json}}
 
 
 def configuration(port: int) -> dict[str, Any]:
-    wired = ("rals_conns", "cdrs_conns", "chargers_conns", "attributes_conns", "resources_conns")
+    wired = (
+        "rals_conns",
+        "thresholds_conns",
+        "cdrs_conns",
+        "chargers_conns",
+        "attributes_conns",
+        "resources_conns",
+    )
     return {
         "listen": {"rpc_json": f"127.0.0.1:{port}", "http": "", "birpc_json": ""},
         "rals": {"enabled": True},
@@ -54,6 +65,7 @@ def configuration(port: int) -> dict[str, Any]:
         "chargers": {"enabled": True, "attributes_conns": ON},
         "attributes": {"enabled": True},
         "resources": {"enabled": True},
+        "thresholds": {"enabled": True},
         "cdrs": {"enabled": True, "rals_conns": ON},
         "sessions": {"enabled": True, **dict.fromkeys(wired, ON)},
     }
@@ -146,7 +158,11 @@ class World:
                 "SessionSv1.InitiateSession", {"InitSession": True, "AllocateResources": True, "Event": event}
             )
             link.send("SessionSv1.UpdateSession", {"UpdateSession": True, "Event": event})
-            sent += 2
+            hit = {"Event": {"EventName": "HIT", "Account": GIFTED}}
+            link.send(
+                "ThresholdSv1.ProcessEvent", {"Tenant": "cgrates.org", "ID": f"h{self.sessions}", **hit}
+            )
+            sent += 3
             if self.chance.random() < 0.5:
                 end = {"TerminateSession": True, "ReleaseResources": True, "Event": event | {"Usage": "45s"}}
                 link.send("SessionSv1.TerminateSession", end)
@@ -160,6 +176,11 @@ class World:
         assert all(each == balances[0] for each in balances), (
             f"a run was charged without its siblings: {balances}"
         )
+        hits = link.call("ThresholdSv1.GetThreshold", {"Tenant": "cgrates.org", "ID": "GIVING"})["Hits"]
+        until = time.monotonic() + PATIENCE_S
+        while (gifts := self.gifts(link)) != hits:
+            assert time.monotonic() < until, f"{hits} hits have made {gifts} gifts"
+            time.sleep(0.02)  # what the last process could not do is done beside
         held = set(link.call("ResourceSv1.GetResource", {"ID": "CHANNELS"})["Usages"])
         active = link.call("SessionSv1.GetActiveSessions", {}) or []
         assert held == {each["OriginID"] for each in active}
@@ -170,13 +191,17 @@ class World:
         value: float = account["BalanceMap"]["*monetary"][0]["Value"]
         return round(value, 6)
 
+    def gifts(self, link: Link) -> int:
+        account = link.call("APIerSv2.GetAccount", {"Account": GIFTED})
+        return int(account["BalanceMap"]["*monetary"][0]["Value"])
+
     def fill(self, link: Link) -> None:
         """Loads the tariff and gives every account its money."""
         folder = {"FolderPath": str(self.folder / "tariff")}
         assert link.call("APIerSv1.LoadTariffPlanFromFolder", folder) == "OK"
-        for name in ACCOUNTS:
+        for name, value in (*[(each, 100_000) for each in ACCOUNTS], (GIFTED, 0)):
             balance = {"ID": "main", "Weight": 10}
-            request = {"Account": name, "BalanceType": "*monetary", "Value": 100_000, "Balance": balance}
+            request = {"Account": name, "BalanceType": "*monetary", "Value": value, "Balance": balance}
             assert link.call("APIerSv1.SetBalance", request) == "OK"
 
     def end_all(self, link: Link) -> None:
@@ -194,8 +219,8 @@ class ExactWorld(World):
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
         accounts = [
-            f'- {{tenant: cgrates.org, key: {name}, plan: "cgrates.org:*any", balances: [{{money: "100000.00"}}]}}'
-            for name in ACCOUNTS
+            f'- {{tenant: cgrates.org, key: {name}, plan: "cgrates.org:*any", balances: [{{money: "{value}"}}]}}'
+            for name, value in (*[(each, "100000.00") for each in ACCOUNTS], (GIFTED, "0.00"))
         ]
         (folder / "accounts.yaml").write_text("accounts:\n" + "\n".join(accounts), encoding="utf-8")
         (folder / "ocs.yaml").write_text(SERVE.format(port=self.port), encoding="utf-8")
@@ -215,6 +240,10 @@ class ExactWorld(World):
     def balance(self, link: Link, name: str) -> object:
         account = link.call("OcsV1.AccountShow", {"account": f"cgrates.org:{name}"})
         return [(each["posted"]["nanos"], each["reserved"]["nanos"]) for each in account["balances"]]
+
+    def gifts(self, link: Link) -> int:
+        account = link.call("OcsV1.AccountShow", {"account": f"cgrates.org:{GIFTED}"})
+        return sum(int(each["posted"]["nanos"]) for each in account["balances"]) // 10**9
 
     def fill(self, link: Link) -> None:
         """The accounts are there from the start."""

@@ -70,8 +70,9 @@ class _Measure:
 class Queue:
     """The events of one profile."""
 
-    def __init__(self, profile: StatProfile, filters: FilterBook) -> None:
+    def __init__(self, profile: StatProfile, filters: FilterBook, *, is_stored: bool) -> None:
         self.profile = profile
+        self.is_stored = is_stored
         self.items: deque[Item] = deque()
         self._measures = [
             _Measure(kind_of(metric.id), filters.rules(profile.tenant, metric.filter_ids))
@@ -99,7 +100,7 @@ class Queue:
         self.restore(item)
         if self.is_limited:
             changes.append(Change(profile.tenant, profile.id, item.sequence, item))
-        elif profile.is_stored:
+        elif self.is_stored:
             changes.append(Change(profile.tenant, profile.id, 0, totals=self.totals()))
         return changes
 
@@ -175,10 +176,13 @@ class Queue:
 
 
 class StatBook:
-    """The queues of all profiles."""
+    """The queues of all profiles; `stores_all`: also those whose profiles do not ask for it."""
 
-    def __init__(self, profiles: Shelf[StatProfile], filters: FilterBook) -> None:
+    def __init__(
+        self, profiles: Shelf[StatProfile], filters: FilterBook, *, stores_all: bool = False
+    ) -> None:
         self._profiles = profiles
+        self._stores_all = stores_all
         self._filters = filters
         self._queues: dict[tuple[str, str], Queue] = {}
         self._dropped: list[Change] = []  # items of queues that are no more
@@ -192,8 +196,15 @@ class StatBook:
             del self._queues[tenant, queue_id]
             queue = None
         if queue is None and profile is not None:
-            queue = self._queues[tenant, queue_id] = Queue(profile, self._filters)
+            is_stored = profile.is_stored or self._stores_all
+            queue = self._queues[tenant, queue_id] = Queue(profile, self._filters, is_stored=is_stored)
         return queue
+
+    def clear_stored(self) -> None:
+        """Empty the queues that are kept, to be restored."""
+        for queue in self._queues.values():
+            if queue.is_stored:
+                queue.clear()
 
     def restore(self, tenant: str, queue_id: str, items: Iterable[Item]) -> None:
         """Take over the items of a queue that were kept; those of another set of metrics are passed over."""
@@ -233,7 +244,7 @@ class StatBook:
         for queue in queues:
             changed = queue.add(view, event_id)
             names.append(queue.profile.id)
-            if queue.profile.is_stored:
+            if queue.is_stored:
                 changes += changed
         return Processed(tuple(names), tuple(changes))
 
