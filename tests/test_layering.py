@@ -275,7 +275,7 @@ TABLE: dict[str, Row] = {
     ),
     "ocs.exact.door": Row(
         allowed=(
-            *("ocs.agents.voice.parties", "ocs.cgrates", "ocs.config.settings", "ocs.sessions"),
+            *("ocs.agents.voice.parties", "ocs.cgrates", "ocs.sessions"),
             *("ocs.charging.account", "ocs.charging.decision", "ocs.charging.entry", "ocs.charging.events"),
             *("ocs.charging.pending", "ocs.charging.runs", "ocs.charging.service"),
             *("ocs.exact.accounting", "ocs.exact.records", "ocs.exact.sessions"),

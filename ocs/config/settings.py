@@ -41,7 +41,6 @@ SHIPPED = "demo"  # `tariffs` and `accounts`: the files that come with the progr
 
 Subsystem = Literal["attributes", "resources", "routes", "thresholds", "stats"]
 DiameterSubsystem = Literal["attributes", "chargers", "resources", "thresholds", "stats"]
-RadiusSubsystem = Literal["attributes", "chargers", "resources", "routes", "thresholds", "stats"]
 Service = Literal["data", "voice", "sms", "mms", "generic"]
 Port = Annotated[int, Integer(1, 65_535)]
 Unsigned32 = Annotated[int, Integer(0, (1 << 32) - 1)]
@@ -435,7 +434,7 @@ class RadiusSettings(msgspec.Struct, frozen=True):
     receive_buffer_octets: Annotated[int, Size(64 * KIB, 1024 * MIB)] = 4 * MIB
     disconnect_timeout_ns: Annotated[int, Duration(100 * MS, MINUTE)] = 2 * SECOND
     disconnect_attempts: Annotated[int, Integer(1, 10)] = 3
-    subsystems: tuple[RadiusSubsystem, ...] = ()
+    subsystems: tuple[Literal[Subsystem, "chargers"], ...] = ()
     allocation_attribute: Annotated[str, Text(64)] = "Reply-Message"
     route_attribute: Annotated[str, Text(64)] = "Filter-Id"
 

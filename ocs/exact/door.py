@@ -21,7 +21,6 @@ from ocs.charging.events import Action, ChargingAnswer, ChargingContext, Chargin
 from ocs.charging.pending import Behind
 from ocs.charging.runs import RunEvent, event_of_run
 from ocs.charging.service import ChargingService
-from ocs.config.settings import RadiusSubsystem
 from ocs.exact.accounting import REQUEST_TYPES
 from ocs.exact.records import event_of
 from ocs.exact.sessions import DEFAULT_RUN, ExactRuntime
@@ -49,9 +48,7 @@ class SurroundedDoor:
 
     mark = "session|"
 
-    def __init__(
-        self, service: ChargingService, runtime: ExactRuntime, subsystems: Collection[RadiusSubsystem]
-    ) -> None:
+    def __init__(self, service: ChargingService, runtime: ExactRuntime, subsystems: Collection[str]) -> None:
         self._service = service
         self._runtime = runtime
         self._alters = "attributes" in subsystems

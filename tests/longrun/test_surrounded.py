@@ -25,7 +25,7 @@ from tests.longrun.visitors import (
 )
 from tests.support.redis_server import RedisServer
 
-FINISH_S = 60.0
+START_S, FINISH_S = 120.0, 120.0
 LONGEST_LIFE_S = 0.6
 
 
@@ -33,7 +33,7 @@ async def visited(servers: list[Server], look: Callable[[], Found], kills: int, 
     """The whole story: traffic to all servers, of which one after the other is killed and comes back."""
     chance, house = random.Random(seed), House(servers, seed)
     for number, server in enumerate(servers):
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(server.start, START_S)
         await house.join(number)
     visitors = [Visitor(house, number, seed) for number in range(VISITORS)]
     async with asyncio.TaskGroup() as tasks:
@@ -45,7 +45,7 @@ async def visited(servers: list[Server], look: Callable[[], Found], kills: int, 
             assert "Traceback" not in servers[number].log_text()
             await house.leave(number)
             assert look().problems() == []
-            await asyncio.to_thread(servers[number].start)
+            await asyncio.to_thread(servers[number].start, START_S)
             await house.join(number)
         for each in visitors:
             each.stopping = True

@@ -12,6 +12,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from urllib.parse import quote_plus, unquote_plus
 
 from ocs.charging.profiles.golayout import format_moment
+from ocs.charging.profiles.location import FIELDS, location_of, octets_of
 from ocs.charging.profiles.values import (
     SECOND_NS,
     Number,
@@ -217,6 +218,24 @@ def _connection(value: object) -> object:
     return status
 
 
+def _uli(parameters: tuple[str, ...]) -> Converter:
+    """A member of a location, `TAI.MCC`, a part of it, or all."""
+    path = parameters[0] if parameters else ""
+    if path not in ("", *FIELDS):
+        raise ValueError(f"a location has no {path[:40]!r}")
+    part, _, name = path.partition(".")
+
+    def convert(value: object) -> object:
+        found = location_of(octets_of(value))
+        if not path:
+            return found
+        if part not in found:
+            raise ValueError(f"the location has no {part}")
+        return found[part][name] if name else found[part]
+
+    return convert
+
+
 def _seconds(value: object) -> object:
     return Decimal(_length_ns(value)) / SECOND_NS
 
@@ -251,6 +270,7 @@ _FACTORIES: dict[str, Factory] = {
     "*timestring": _timestring,
     "*datetime": _timestring,
     "*strip": _strip,
+    "*3gpp_uli": _uli,
     "*conn_status": _plain(_connection),
     "*gigawords": _plain(lambda value: decimal_of(value) * (1 << 32)),
 }
