@@ -233,6 +233,41 @@ async def test_records_feed_statistics_and_thresholds() -> None:
     assert numbers["*sum#~*req.Usage"] == 100, "counts are there after a restart"
 
 
+class Refusing(MemoryStore):
+    """Refuses the next change, and what is queued behind it, as where another server was quicker."""
+
+    refuses = False
+
+    def commit(self, change: Change, done: Done) -> None:
+        if self.refuses:
+            self.refuses = False
+            self._fail(asyncio.get_running_loop(), done, "somebody was quicker")
+            return
+        super().commit(change, done)
+
+
+async def test_what_is_taken_again_is_counted_and_placed_once() -> None:
+    live = Live()
+    store = Refusing()
+    live.store = store
+    live.begin()
+    await live.open()
+    await live.set("ResourceProfile", ID="RES", Limit=1.0, UsageTTL=-1, Stored=True)
+    await live.set("StatQueueProfile", ID="SPENT", Metrics=[{"MetricID": "*sum#~*req.Usage"}], Stored=True)
+    await live.set("ThresholdProfile", ID="THD", MaxHits=-1, FilterIDs=["*exists:~*req.DisconnectCause:"])
+    for refused in (True, False):
+        for event in (initial(rg(10, 500)), terminate(1, rg(10, None, 100))):
+            event = msgspec.structs.replace(event, session_id=f"s{refused}")
+            store.refuses = refused
+            assert (await live.ask(event)).result is Result.SUCCESS
+            assert not store.refuses
+    await live.runtime.durable()
+    numbers = live.runtime.surroundings.stats_book.numbers("cgrates.org", "SPENT", NOON_NS)
+    hits = live.runtime.surroundings.thresholds_book.get("cgrates.org", "THD")
+    assert hits is not None
+    assert (numbers["*sum#~*req.Usage"], hits.hits, live.used()) == (200, 2, 0)
+
+
 async def test_without_subsystems_records_are_not_counted() -> None:
     live = Live(("attributes",))
     await live.open()
