@@ -239,7 +239,7 @@ TABLE: dict[str, Row] = {
         )
     ),
     "ocs.exact.acting": Row(
-        allowed=(*("ocs.charging", "ocs.exact.accounting", "ocs.sessions"),),
+        allowed=(*("ocs.cgrates.kinds", "ocs.charging", "ocs.exact.accounting", "ocs.sessions"),),
         denied=STORES,
     ),
     "ocs.exact.action_records": Row(

@@ -21,6 +21,7 @@ from bench.load.wire import INITIAL, TERMINATION, UPDATE, Service, Subscriber
 from tests.longrun.link import Lost, Peer
 from tests.longrun.traffic import FIRST_IMSI, FIRST_MSISDN, RETRY_S
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import PATIENCE_S
 
 RESOURCES_EXCEEDED = 5006
 USAGE, MARK = "resource_usage", "session|"
@@ -117,7 +118,8 @@ class House:
         self.names = [f"visit{number}.load.test" for number in range(CLIENTS)]
         self.held: set[str] = set()
         self.used: Counter[str] = Counter()  # octets acknowledged, by session
-        self.begun = self.refused = self.most = self.repeated = 0
+        self.begun = self.refused = self.most = self.repeated = self.answered = 0
+        self._goal, self._reached = 0, asyncio.Event()
         self._chance = random.Random(seed)
         self._open: dict[int, list[Peer]] = {}
 
@@ -130,6 +132,19 @@ class House:
         """A server is gone."""
         for peer in self._open.pop(number, []):
             await peer.close()
+
+    def count(self) -> None:
+        """A request has been answered."""
+        self.answered += 1
+        if self.answered >= self._goal:
+            self._reached.set()
+
+    async def answers(self, more: int) -> None:
+        """Wait until so many more requests have been answered."""
+        self._goal = self.answered + more
+        self._reached.clear()
+        async with asyncio.timeout(PATIENCE_S):
+            await self._reached.wait()
 
     async def send(self, client: int, frame: bytearray) -> bytes:
         """One attempt, at any server."""
@@ -191,6 +206,7 @@ class Visitor:
                 code = wire.TOO_BUSY
             if code != wire.TOO_BUSY:
                 self._house.repeated += attempts - 1
+                self._house.count()
                 assert code in (wire.SUCCESS, RESOURCES_EXCEEDED), f"{name} {kind} {number}: {code}"
                 return code
             await asyncio.sleep(RETRY_S)
