@@ -153,13 +153,30 @@ class Charging(RuleBasedStateMachine):
         return self.number
 
     def _take(self, key: str, event: ChargingEvent) -> None:
+        before, mark = dict(self.world.accounts), len(self.world.postings)
         decision = self.world.take(key, event)
+        self._check_expired(before, self.world.postings[mark:])
         name = (key, event.session_id)
         self.out[name] = {
             grant.rating_group or 0: grant.amount
             for grant in decision.answer.grants
             if decision.answer.result is Result.SUCCESS
         }
+
+    def _check_expired(self, before: dict[str, Account], postings: list[Posting]) -> None:
+        """What has expired pays what it promised, and no more."""
+        for key, account in before.items():
+            for balance in account.balances:
+                ends_ns = balance.expires_at_ns
+                if ends_ns is not None and ends_ns <= self.world.now_ns:
+                    own = [posting for posting in postings if posting.account == key]
+                    debits = [
+                        entry.amount
+                        for posting in own
+                        for entry in posting.entries
+                        if (entry.balance_id, entry.kind) == (balance.id, EntryKind.DEBIT)
+                    ]
+                    assert -sum(debits) <= balance.reserved
 
     def _used(self, key: str, session: str, group: int, used: int) -> int:
         return min(used, self.out.get((key, session), {}).get(group, 0)) if self.is_honest else used
@@ -383,6 +400,13 @@ class Charging(RuleBasedStateMachine):
                 assert balance.posted >= 0 or balance.id == "main"
                 if self.is_honest:
                     assert balance.posted - balance.reserved >= 0
+
+    @invariant()
+    def a_trigger_that_does_not_recur_fires_once(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        fired = [posting.account for posting in self.world.postings if posting.by == "trigger used/used"]
+        assert len({posting for posting in fired if posting == B}) == fired.count(B)
 
     @invariant()
     def sessions_cost_what_was_paid(self) -> None:

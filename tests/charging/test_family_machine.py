@@ -19,8 +19,9 @@ from ocs.charging import (
     rerate,
     spending,
 )
-from ocs.charging.account import Account, Hold
-from ocs.charging.actions import work
+from ocs.charging.account import Account, Hold, Mark
+from ocs.charging.actions import triggers, work
+from ocs.charging.entry import EntryKind
 from ocs.charging.ledger import Ledger
 from tests.charging.family_machine import Charging
 from tests.support import family
@@ -146,7 +147,52 @@ def charge_anew_without_giving_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rerate, "_give_back", lambda turn, postings: None)
 
 
+def give_back_as_often_as_asked(patch: pytest.MonkeyPatch) -> None:
+    paid = rerate.paid
+
+    def once_more(postings: Any) -> rerate.Paid:
+        only = (
+            msgspec.structs.replace(
+                each, entries=tuple(entry for entry in each.entries if entry.kind is not EntryKind.REFUND)
+            )
+            for each in postings
+        )
+        return paid(only)
+
+    patch.setattr(rerate, "paid", once_more)
+
+
+def lose_refunds_of_what_has_expired(patch: pytest.MonkeyPatch) -> None:
+    credit = Ledger.credit
+
+    def unless_expired(self: Ledger, balance_id: str, kind: EntryKind, *rest: Any, **named: Any) -> Any:
+        found = self.find(balance_id)
+        ends_ns = None if found is None else found.expires_at_ns
+        if kind is EntryKind.REFUND and ends_ns is not None and ends_ns <= self.now_ns:
+            return None
+        return credit(self, balance_id, kind, *rest, **named)
+
+    patch.setattr(Ledger, "credit", unless_expired)
+
+
+def pay_with_what_has_expired(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "may_pay", lambda self, balance, service, rating_group, held: True)
+
+
+def fire_once_and_again(patch: pytest.MonkeyPatch) -> None:
+    with_mark = triggers._with_mark
+
+    def forgotten(account: Account, group: str, mark: Mark) -> Account:
+        return with_mark(account, group, msgspec.structs.replace(mark, executed=False))
+
+    patch.setattr(triggers, "_with_mark", forgotten)
+
+
 PLANTS = (
+    give_back_as_often_as_asked,
+    lose_refunds_of_what_has_expired,
+    pay_with_what_has_expired,
+    fire_once_and_again,
     keep_what_was_charged_beyond_the_total,
     give_back_and_tell_no_record,
     lose_what_actions_did,

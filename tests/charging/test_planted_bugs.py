@@ -11,10 +11,12 @@ from ocs.charging import endings, engine, onetime, service, session, turn, worki
 from ocs.charging.account import Account, Hold
 from ocs.charging.decision import Change, EventAnswer
 from ocs.charging.entry import Cdr
+from ocs.charging.events import Unit
 from ocs.charging.ledger import Ledger
 from ocs.charging.rating import Rate, price
 from ocs.charging.service import ChargingService
 from ocs.charging.store import Done, StoreError
+from tests.charging import test_engine_time
 from tests.charging.test_engine import SESSIONS
 from tests.simulation.worlds import World as SimulatedWorld
 from tests.support.charging import World
@@ -159,6 +161,17 @@ def forget_refunds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(onetime, "refund_key", lambda token: f"refund {next(numbers)}")
 
 
+def charge_what_the_clock_says(patch: pytest.MonkeyPatch) -> None:
+    pay = turn.Turn._pay
+
+    def since_the_last_report(self: Any, part: Any, used: Any, line: Any, quota: Any, units: int) -> Any:
+        if used.unit is Unit.TIME and quota.rated_at_ns is not None:
+            units = max((used.at_ns or self.used_at_ns) - quota.rated_at_ns, 0)
+        return pay(self, part, used, line, quota, units)
+
+    patch.setattr(turn.Turn, "_pay", since_the_last_report)
+
+
 FOUND_BY_THE_TABLE = (
     forget_to_release,
     release_twice,
@@ -187,6 +200,13 @@ def test_the_table_finds(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     assert wrong_lines() == 0
     plant(monkeypatch)
     assert wrong_lines() > 0
+
+
+def test_a_clock_that_is_set_back_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    test_engine_time.test_a_clock_set_back_charges_no_time_twice()
+    charge_what_the_clock_says(monkeypatch)
+    with pytest.raises(AssertionError):
+        test_engine_time.test_a_clock_set_back_charges_no_time_twice()
 
 
 @pytest.mark.parametrize("plant", FOUND_BY_THE_AUDITOR, ids=lambda plant: plant.__name__)
