@@ -193,7 +193,7 @@ def explain(facts: Facts, postings: Iterable[Posting], catalogues_at: Catalogues
         events,
         paid_nanos,
         paid_nanos == facts.cost_nanos,
-        tuple(_free(facts, total, catalogues_at) for total in facts.usage if _is_free(total, events)),
+        tuple(_unpaid(facts, total, catalogues_at) for total in facts.usage if _is_unpaid(total, events)),
     )
 
 
@@ -202,16 +202,16 @@ def used_at_ns(facts: Facts) -> int:
     return facts.opened_at_ns
 
 
-def _is_free(total: UsageTotal, events: tuple[Event, ...]) -> bool:
-    """Whether a rating group used units of a kind that no entry is about."""
+def _is_unpaid(total: UsageTotal, events: tuple[Event, ...]) -> bool:
+    """Whether a rating group used units that no entry is about: free ones, and those that are only rated."""
     told = {(charge.rating_group, charge.unit) for event in events for charge in event.charges}
-    is_charged = (total.rating_group, MEMBERS[total.unit]) in told
-    return bool(total.used) and not total.cost_nanos and not is_charged
+    return bool(total.used) and (total.rating_group, MEMBERS[total.unit]) not in told
 
 
-def _free(facts: Facts, total: UsageTotal, catalogues_at: CataloguesAt) -> Charge:
-    """What the tariff says of a usage that cost nothing."""
-    nothing = Charge(total.rating_group, MEMBERS[total.unit], total.used, 0, 0, Decision(""), ())
+def _unpaid(facts: Facts, total: UsageTotal, catalogues_at: CataloguesAt) -> Charge:
+    """What the tariff says of a usage that made no entry."""
+    cost_nanos = total.cost_nanos
+    nothing = Charge(total.rating_group, MEMBERS[total.unit], total.used, 0, cost_nanos, Decision(""), ())
     moment_ns = used_at_ns(facts)
     for number, catalogue in catalogues_at(moment_ns):
         query = _query(facts, total.unit, total.rating_group, catalogue)
@@ -229,10 +229,13 @@ def _free(facts: Facts, total: UsageTotal, catalogues_at: CataloguesAt) -> Charg
             considered=explanation.considered,
             left_off=explanation.left_off,
         )
-        is_free = priced.verdict is Verdict.FREE or (
-            priced.rate is not None and not price(priced.rate, total.used)
-        )
-        note = "" if is_free else "it made no entry although this price is not nothing"
+        if priced.rate is None:
+            is_so = priced.verdict is Verdict.FREE and not cost_nanos
+        else:
+            is_so = price(priced.rate, total.used) == cost_nanos
+            breakdown = break_down(priced.rate, 0, total.used) if is_so and cost_nanos else None
+            found = msgspec.structs.replace(found, breakdown=breakdown)
+        note = "" if is_so else "what it cost does not follow from this price alone"
         return msgspec.structs.replace(found, note=note)
     return msgspec.structs.replace(nothing, note="the tariff of that time is not there any more")
 

@@ -2,17 +2,16 @@
 
 import argparse
 import json
-import sys
 import uuid
 from typing import Any
 
 from ocs.cli import tables
-from ocs.cli.jsonrpc import CallError, call
+from ocs.cli.remote import ask
 
 
 def action_list(arguments: argparse.Namespace) -> int:
     """List the actions, action plans and triggers of the active tariff."""
-    result = _ask(arguments, "ActionList", {})
+    result = ask(arguments, "ActionList", {})
     if result is None:
         return 1
     if arguments.json:
@@ -86,16 +85,8 @@ def _booking(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _run(arguments: argparse.Namespace, method: str, parameters: dict[str, Any], rows: str = "") -> int:
-    result = _ask(arguments, method, parameters)
+    result = ask(arguments, method, parameters)
     return 1 if result is None else _show(arguments, result, rows)
-
-
-def _ask(arguments: argparse.Namespace, method: str, parameters: dict[str, Any]) -> Any:
-    try:
-        return call(arguments.server, f"OcsV1.{method}", parameters)
-    except CallError as error:
-        print(f"ocs: {error}", file=sys.stderr)
-        return None
 
 
 def _show(arguments: argparse.Namespace, result: Any, rows: str = "") -> int:

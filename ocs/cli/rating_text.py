@@ -119,7 +119,8 @@ def explained(result: Mapping[str, Any]) -> str:
         for charge in event["charges"]:
             lines += _charge(charge)
     for charge in result.get("free", ()):
-        lines += ["", "used for nothing, with no entry; looked up in the tariff:", *_charge(charge)]
+        paid = "rated, and paid by nobody" if charge["amount_nanos"] else "used for nothing, with no entry"
+        lines += ["", f"{paid}; looked up in the tariff:", *_charge(charge)]
     paid = format_nanos(result["entries_nanos"])
     if result["is_complete"]:
         lines += ["", _amount("all entries together", paid)]
@@ -137,14 +138,14 @@ def _head(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"from {shown('at_ns', result['opened_at_ns'])}, {ended}, cost {format_nanos(result['cost_nanos'])}"
     for usage in result["usage"]:
         group = "" if usage["rating_group"] is None else f"rating group {usage['rating_group']}: "
-        used = units_text(usage["units"], UNITS[usage["unit"]])
+        used = _quantity(usage["units"], usage["unit"])
         yield f"  {group}{used} used, cost {format_nanos(usage['cost_nanos'])}"
 
 
 def _charge(charge: Mapping[str, Any]) -> Iterator[str]:
     decision, unit = charge["decision"], UNITS.get(charge["unit"])
     group = "" if charge["rating_group"] is None else f"rating group {charge['rating_group']}, "
-    used = units_text(charge["units"], unit) if charge["units"] else ""
+    used = _quantity(charge["units"], charge["unit"]) if charge["units"] else ""
     if decision["plan"]:
         names = ("plan", "rule", "rate", "window")
         parts = [f"{name} {decision[name]}" for name in names if decision[name]]
@@ -169,5 +170,5 @@ def _charge(charge: Mapping[str, Any]) -> Iterator[str]:
 def _quantity(amount: int, member: str) -> str:
     if member == "nanos":
         return format_nanos(amount)
-    text = units_text(abs(amount), UNITS[member])
+    text = units_text(abs(amount), UNITS.get(member))
     return f"-{text}" if amount < 0 else text

@@ -5,6 +5,7 @@ One method of `OcsV1` each; the parameter is one object. The unit of a number is
 """
 
 import argparse
+import getpass
 import json
 import sys
 import uuid
@@ -16,6 +17,12 @@ from ocs.cli import tables
 from ocs.cli.jsonrpc import CallError, call
 
 WRONG_ARGUMENT = 2
+SIGNED = frozenset(  # methods whose entries say who it was
+    (
+        *("AccountTopup", "AccountAdjust", "AccountSetBalance", "AccountRemoveBalance", "AccountTransfer"),
+        *("ActionRun", "SessionRerate", "SessionRefund"),
+    )
+)
 
 
 def account_show(arguments: argparse.Namespace) -> int:
@@ -121,7 +128,12 @@ def run(arguments: argparse.Namespace, method: str, parameters: dict[str, Any], 
 
 
 def ask(arguments: argparse.Namespace, method: str, parameters: dict[str, Any]) -> Any:
-    """Return the result of a method, or None when it has failed and that was said."""
+    """Return the result of a method, or None when it has failed and that was said.
+
+    What is written into a history is signed with the name of the user.
+    """
+    if method in SIGNED:
+        parameters = {**parameters, "by": getpass.getuser()}
     try:
         return call(arguments.server, f"OcsV1.{method}", parameters)
     except CallError as error:

@@ -3,7 +3,7 @@
 import msgspec
 
 from ocs.charging.account import Account, Balance
-from ocs.charging.events import ChargingContext, Unit
+from ocs.charging.events import ChargingContext, RequestType, Unit
 from ocs.charging.explain import Explained, Facts, explain, facts_of, read_decision
 from ocs.charging.money import NANOS
 from ocs.charging.rating import Rate, Slot
@@ -148,6 +148,20 @@ def test_a_decision_is_read_back_whole() -> None:
     assert read_decision("topup").plan == ""
 
 
+def test_usage_that_is_only_rated_is_priced_by_the_tariff_of_its_time() -> None:
+    world = World(money(1000))
+    world.take(initial(rg(40, 100), request_type=RequestType.RATED))
+    world.take(terminate(9, rg(40, None, 700), request_type=RequestType.RATED))
+    found = told(world, (3, TARIFF))
+    assert (found.events, found.entries_nanos, found.cost_nanos) == ((), 0, 1500)
+    [rated] = found.free
+    assert (rated.units, rated.amount_nanos, rated.decision.rate, rated.note) == (700, 1500, "tiers", "")
+    assert rated.breakdown is not None
+    assert (rated.breakdown.connect_fee_nanos, rated.breakdown.cost_nanos) == (100, 1500)
+    cheaper = told(world, (4, catalogue(RULES[0]))).free[0]
+    assert (cheaper.breakdown, cheaper.note) == (None, "what it cost does not follow from this price alone")
+
+
 def test_usage_that_made_no_entry_is_looked_up() -> None:
     world = used(money(1000), 700, rating_group=50)
     found = told(world, (3, TARIFF))
@@ -159,5 +173,5 @@ def test_usage_that_made_no_entry_is_looked_up() -> None:
     assert lost.note == "the tariff of that time is not there any more"
     [dear] = told(world, (4, catalogue(RULES[0]))).free
     assert dear.decision.rule == ""
-    assert dear.note == "it made no entry although this price is not nothing"
+    assert dear.note == "what it cost does not follow from this price alone"
     assert told(used(money(1000), 700, rating_group=10), (3, TARIFF)).free == ()

@@ -1,5 +1,6 @@
 """Commands that change accounts and end sessions: what they send, and their exit codes."""
 
+import getpass
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from ocs.cli.main import main
 from tests.cli.conftest import FakeServer
 
 Capture = pytest.CaptureFixture[str]
+ME = getpass.getuser()
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,7 @@ Capture = pytest.CaptureFixture[str]
         (
             ["balance", "adjust", "1001", "-0.50", "--reference", "r"],
             "AccountAdjust",
-            {"account": "1001", "amount": "-0.50", "balance": "main", "reference": "r", "note": ""},
+            {"account": "1001", "amount": "-0.50", "balance": "main", "reference": "r", "note": "", "by": ME},
         ),
         (
             ["balance", "add", "1001", "100MB", "--unit", "octets", "--reference", "r", "--service", "data"],
@@ -30,6 +32,7 @@ Capture = pytest.CaptureFixture[str]
                 "balance": "main",
                 "reference": "r",
                 "note": "",
+                "by": ME,
                 "unit": "octets",
                 "services": ["data"],
             },

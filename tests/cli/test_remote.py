@@ -1,5 +1,6 @@
 """The commands that ask a running server: what they send, what they show, how they fail."""
 
+import getpass
 import json
 from typing import Any
 
@@ -53,6 +54,7 @@ def test_topup_sends_exact_nanos_and_a_reference(server: FakeServer) -> None:
         "balance": "main",
         "amount_nanos": 10_000_000_001,
         "note": "gift",
+        "by": getpass.getuser(),
     }
 
 

@@ -17,6 +17,8 @@ from ocs.charging.tariff.accounting_difference import accounting_differences
 from ocs.charging.tariff.model import Choice, Plan, Rule, Tariff, Verdict
 from ocs.charging.tariff.windows import SECOND_NS
 
+MILLISECOND_NS = 1_000_000
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -157,12 +159,15 @@ def units_text(units: int, unit: Unit | None) -> str:
 
 
 def _time_text(time_ns: int) -> str:
-    if time_ns % SECOND_NS:
-        return f"{time_ns}ns"
-    minutes, seconds = divmod(time_ns // SECOND_NS, 60)
+    if time_ns % SECOND_NS and time_ns < SECOND_NS:
+        return f"{time_ns}ns" if time_ns % MILLISECOND_NS else f"{time_ns // MILLISECOND_NS}ms"
+    minutes, seconds_ns = divmod(time_ns, 60 * SECOND_NS)
     hours, minutes = divmod(minutes, 60)
-    text = "".join(f"{n}{name}" for n, name in ((hours, "h"), (minutes, "m"), (seconds, "s")) if n)
-    return text or "0s"
+    seconds = str(seconds_ns // SECOND_NS)
+    if seconds_ns % SECOND_NS:
+        seconds += f".{seconds_ns % SECOND_NS:09d}".rstrip("0")
+    parts = ((str(hours), "h"), (str(minutes), "m"), (seconds, "s"))
+    return "".join(f"{number}{name}" for number, name in parts if number != "0") or "0s"
 
 
 # --- plans, rules, prefixes
