@@ -9,53 +9,29 @@ import pytest
 from ocs.diameter import avps
 from ocs.diameter.avp import decode_u32, encode_octets, encode_u32, encode_utf8, group
 from ocs.diameter.message import Message
-from tests.interop.capture import Capture, sent_by
+from tests.interop.capture import sent_by
 from tests.interop.client import INITIAL, TERMINATION, UPDATE, Client, result_of
-from tests.interop.freediameter_rules import judged, make_certificate
-from tests.interop.programs import Program, filled
+from tests.interop.freediameter_rules import judged
+from tests.interop.relay_world import Relayed
 from tests.interop.server import HOST, Server
 from tests.support.gy import requested, service, total, used
-from tests.support.ports import free_ports
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.peer
 
-HERE = Path(__file__).parent / "freediameter"
-AGENT = "dra.test.invalid"
 SESSIONS = range(1120, 1140)
 WATCHDOG_ANSWER = bytes.fromhex("00000118" + "00000000")  # no flags, command 280, application 0
 
 
-class Relayed:
-    """A server, freeDiameter in front of it, and what goes between them."""
+class ExactRelayed(Relayed):
+    """`ocs serve` behind freeDiameter."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.server = Server(folder)
-        self.capture = Capture(folder / "gy.pcapng", self.server.diameter_port)
-        (self.port,) = free_ports(1)
-        make_certificate(folder, AGENT)
-        values = {"folder": folder, "port": self.port, "diameter_port": self.server.diameter_port}
-        for name in ("dra.conf", "acl.conf", "route.conf"):
-            (folder / name).write_text(filled(HERE / name, **values))
-        self.agent = self.start()
-
-    def start(self) -> Program:
-        """Start the agent, and return when it has the server as its peer."""
-        self.agent = Program(["freeDiameterd", "-c", self.folder / "dra.conf"], self.folder / "dra.log")
-        self.agent.until(lambda: AGENT in self.server.open_peers(), "freeDiameter connects")
-        return self.agent
-
-    def end(self) -> None:
-        """End everything."""
-        self.capture.end()
-        self.agent.kill()
-        self.server.end()
+    server: Server
 
 
 @pytest.fixture(scope="module")
-def relayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relayed]:
-    world = Relayed(tmp_path_factory.mktemp("freediameter"))
+def relayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExactRelayed]:
+    world = ExactRelayed(tmp_path_factory.mktemp("freediameter"), Server)
     yield world
     world.end()
 
@@ -83,7 +59,7 @@ def asking(octets: int = 0, more: int = 1_000_000) -> bytes:
     ],
 )
 def test_a_session_that_is_routed_there_is_charged(
-    relayed: Relayed, name: str, host: str, realm: str, to_realm: str, to_host: str | None
+    relayed: ExactRelayed, name: str, host: str, realm: str, to_realm: str, to_host: str | None
 ) -> None:
     before, _ = relayed.server.money("1001")
     with Client(relayed.port, host, realm) as client:
@@ -99,7 +75,7 @@ def test_a_session_that_is_routed_there_is_charged(
     assert relayed.server.money("1001") == (before - 900_077, 0)
 
 
-def test_what_proxies_left_in_a_request_comes_back_to_them(relayed: Relayed) -> None:
+def test_what_proxies_left_in_a_request_comes_back_to_them(relayed: ExactRelayed) -> None:
     left = [
         group(
             avps.PROXY_INFO,
@@ -121,7 +97,7 @@ def test_what_proxies_left_in_a_request_comes_back_to_them(relayed: Relayed) -> 
 
 
 @pytest.mark.parametrize(("host", "code"), [("gw.test.invalid", 4011), ("smf.test.invalid", 2001)])
-def test_a_client_behind_the_agent_keeps_its_own_profile(relayed: Relayed, host: str, code: int) -> None:
+def test_a_client_behind_the_agent_keeps_its_own_profile(relayed: ExactRelayed, host: str, code: int) -> None:
     """Service that is free is said to be so, but not to Open5GS, which takes that for a refusal."""
     with Client(relayed.port, host) as client:
         answer = client.ask(client.ccr(INITIAL, 0, service(900, requested(total(1))), session="free"))
@@ -131,7 +107,7 @@ def test_a_client_behind_the_agent_keeps_its_own_profile(relayed: Relayed, host:
     assert decode_u32(answer.frame, said) == code
 
 
-def test_twenty_sessions_at_once_get_an_answer_each(relayed: Relayed) -> None:
+def test_twenty_sessions_at_once_get_an_answer_each(relayed: ExactRelayed) -> None:
     with Client(relayed.port) as client:
         for number, (kind, part) in enumerate(
             (
@@ -157,7 +133,7 @@ def test_twenty_sessions_at_once_get_an_answer_each(relayed: Relayed) -> None:
     ("code", "meaning"), [(2002, "ACCEPTED"), (5002, "UNKNOWN_SESSION"), (5012, "REFUSED")]
 )
 def test_a_request_of_the_server_reaches_the_client_behind_the_agent(
-    relayed: Relayed, method: str, command: int, code: int, meaning: str
+    relayed: ExactRelayed, method: str, command: int, code: int, meaning: str
 ) -> None:
     name = f"{method} {code}"
     with Client(relayed.port) as client, ThreadPoolExecutor(1) as asker:
@@ -172,7 +148,7 @@ def test_a_request_of_the_server_reaches_the_client_behind_the_agent(
         client.ask(client.ccr(TERMINATION, 1, session=name))
 
 
-def test_a_session_goes_on_when_the_agent_comes_back(relayed: Relayed) -> None:
+def test_a_session_goes_on_when_the_agent_comes_back(relayed: ExactRelayed) -> None:
     before, _ = relayed.server.money("1001")
     with Client(relayed.port) as client:
         assert result_of(client.ask(client.ccr(INITIAL, 0, asking(), session="again"))) == 2001
@@ -185,7 +161,7 @@ def test_a_session_goes_on_when_the_agent_comes_back(relayed: Relayed) -> None:
     assert relayed.server.money("1001") == (before - 10_000, 0)
 
 
-def test_an_idle_connection_is_watched_and_lives(relayed: Relayed) -> None:
+def test_an_idle_connection_is_watched_and_lives(relayed: ExactRelayed) -> None:
     answered = relayed.capture.count(WATCHDOG_ANSWER)
     with Client(relayed.port) as client:
 
@@ -198,7 +174,7 @@ def test_an_idle_connection_is_watched_and_lives(relayed: Relayed) -> None:
         assert result_of(client.ask(client.ccr(TERMINATION, 1, session="idle"))) == 2001
 
 
-def test_nothing_that_went_through_the_agent_is_wrong(relayed: Relayed) -> None:
+def test_nothing_that_went_through_the_agent_is_wrong(relayed: ExactRelayed) -> None:
     port = relayed.server.diameter_port
     relayed.capture.end()
     messages = relayed.capture.messages()

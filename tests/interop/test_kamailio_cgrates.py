@@ -3,98 +3,25 @@
 The proxy's script is the one the exact core is tested with: nothing in it but the tenant is different.
 """
 
-import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ocs.agents.kamailio.mapping import duration_ns
-from ocs.cli.jsonrpc import CallError, call
+from tests.interop.cgrates_server import SECOND, TENANT, CgratesServer
 from tests.interop.kamailio_world import CALLED, World
-from tests.interop.programs import Program, is_listening
-from tests.interop.server import PROJECT
-from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.peer
 
-EXAMPLES = PROJECT / "docs" / "examples" / "cgrates"
-TENANT = "cgrates.org"
-SECOND = 1_000_000  # nanos a second of a call costs
-CREDIT = {"1002": 0.0, "1003": 0.065, "1005": 0.003}
-RICH = ("1001", "1004", "1006", "1007", "1008", "1009")
 
-
-class CgratesServer:
-    """`ocs cgrates` that connects to a proxy; what it has stored survives `kill` and `start`."""
-
-    def __init__(self, folder: Path, evapi_port: int) -> None:
-        self.folder = folder
-        (self.rpc_port,) = free_ports(1)
-        self.configuration = folder / "cgrates"
-        self.configuration.mkdir()
-        example = EXAMPLES / "kamailio" / "cgrates.json"
-        (self.configuration / "cgrates.json").write_text(example.read_text())
-        ports = {
-            "sessions": {"debit_interval": "3s"},
-            "listen": {"rpc_json": f"127.0.0.1:{self.rpc_port}", "birpc_json": "", "http": ""},
-            "kamailio_agent": {"evapi_conns": [{"address": f"127.0.0.1:{evapi_port}", "alias": "sip1"}]},
-        }
-        (self.configuration / "ports.json").write_text(json.dumps(ports))
-        self.program = self.start()
-        self.call("APIerSv1.LoadTariffPlanFromFolder", FolderPath=str(EXAMPLES / "tariffs"))
-        for account, value in (CREDIT | dict.fromkeys(RICH, 10.0)).items():
-            self.set_money(account, value)
-
-    def start(self) -> Program:
-        """Start it, and return when it answers."""
-        folders = "-config_path", self.configuration, "-data_dir", self.folder / "data"
-        self.program = Program(
-            [sys.executable, "-m", "ocs", "cgrates", *folders], self.folder / "ocs.log", cwd=PROJECT
-        )
-        self.program.until(lambda: is_listening(self.rpc_port), "the server listens")
-        return self.program
-
-    def kill(self) -> None:
-        """End it as a power failure would."""
-        self.program.kill()
-
-    def end(self) -> None:
-        """Stop it in order."""
-        self.program.end()
-
-    def call(self, method: str, **parameters: Any) -> Any:
-        """The result of a method."""
-        return call(f"127.0.0.1:{self.rpc_port}", method, parameters)
-
-    def set_money(self, account: str, value: float) -> None:
-        """Set the money of an account."""
-        named = {"Tenant": TENANT, "Account": account, "BalanceType": "*monetary"}
-        self.call("APIerSv1.SetBalance", **named, Value=value, Balance={"ID": "main"})
-
-    def nanos(self, account: str) -> int:
-        """Money of an account."""
-        found = self.call("APIerSv2.GetAccount", Tenant=TENANT, Account=account)
-        return sum(round(each["Value"] * 1_000_000_000) for each in found["BalanceMap"]["*monetary"])
-
-    def sessions(self, account: str) -> list[dict[str, Any]]:
-        """The active sessions of an account."""
-        try:
-            found = self.call("SessionSv1.GetActiveSessions", Tenant=TENANT, Filters=[])
-        except CallError as error:
-            if "NOT_FOUND" in str(error):
-                return []
-            raise
-        return [each for each in found if each["Account"] == account]
-
-    def records(self, account: str) -> list[dict[str, Any]]:
-        """The records of an account."""
-        found = self.call("APIerSv2.GetCDRs", Tenants=[TENANT], Accounts=[account])
-        return list(found or [])
+def serve(folder: Path, evapi_port: int) -> CgratesServer:
+    """The example of Kamailio's evapi."""
+    connection = {"address": f"127.0.0.1:{evapi_port}", "alias": "sip1"}
+    changed = {"sessions": {"debit_interval": "3s"}, "kamailio_agent": {"evapi_conns": [connection]}}
+    return CgratesServer(folder, "kamailio", changed)
 
 
 class CgratesWorld(World):
@@ -118,7 +45,7 @@ class CgratesWorld(World):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CgratesWorld]:
-    world = CgratesWorld(tmp_path_factory.mktemp("cgrates"), CgratesServer, TENANT)
+    world = CgratesWorld(tmp_path_factory.mktemp("cgrates"), serve, TENANT)
     yield world
     world.end()
 

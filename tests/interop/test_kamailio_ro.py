@@ -1,88 +1,31 @@
 """Kamailio's ims_charging asks for calls of sipp: every second talked is paid for, and none more."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from ocs.diameter import avps
 from ocs.diameter.avp import RawAvp, decode_u32
 from ocs.diameter.message import Message
-from tests.interop.capture import Capture, sent_by
+from tests.interop.capture import sent_by
 from tests.interop.freediameter_rules import judged
-from tests.interop.programs import Program, filled
+from tests.interop.ims_world import CALLED, Ims
 from tests.interop.server import NANOS_PER_SECOND, Server
-from tests.support.ports import free_ports
-from tests.support.waiting import until
 
 pytestmark = pytest.mark.peer
 
-HERE = Path(__file__).parent / "kamailio"
-KAMAILIO = "scscf.test.invalid"
-CALLED = "2001"
 AROUND = {seconds: range(seconds - 1, seconds + 2) for seconds in (3, 7, 9)}  # Kamailio counts whole seconds
 
 
-class Ims:
-    """Kamailio between a caller and a callee, with the charging server beside it."""
+class ExactIms(Ims):
+    """`ocs serve` beside Kamailio."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.server = Server(folder)
-        self.capture = Capture(folder / "ro.pcapng", self.server.diameter_port)
-        self.sip_port, self.callee_port = free_ports(2)
-        values = {
-            "folder": folder,
-            "sip_port": self.sip_port,
-            "callee_port": self.callee_port,
-            "diameter_port": self.server.diameter_port,
-        }
-        for name in ("kamailio.cfg", "DiameterPeer.xml"):
-            (folder / name).write_text(filled(HERE / name, **values))
-        runtime = "-Y", folder, "-w", folder
-        self.kamailio = Program(
-            ["kamailio", "-f", folder / "kamailio.cfg", "-DD", "-E", "-m", "64", "-M", "8", *runtime],
-            folder / "kamailio.log",
-        )
-        self.callee = self._sipp("callee", "-sf", HERE / "callee.xml", "-p", self.callee_port)
-        self.until_connected()
-        self.calls = 0
-
-    def _sipp(self, name: str, *arguments: object) -> Program:
-        command = ["sipp", "-nostdin", "-i", "127.0.0.1", "-trace_err", *map(str, arguments)]
-        return Program(command, self.folder / f"{name}.log", cwd=self.folder)
-
-    def until_connected(self) -> None:
-        """Wait until Kamailio's Diameter peer is the server."""
-        self.kamailio.until(lambda: KAMAILIO in self.server.open_peers(), "Kamailio connects")
-
-    def call(self, scenario: str, callers: list[str], *arguments: object) -> Program:
-        """Start calls, one of each caller."""
-        self.calls += 1
-        users = self.folder / f"users{self.calls}.csv"
-        users.write_text("SEQUENTIAL\n" + "".join(f"{caller};{CALLED}\n" for caller in callers))
-        (port,) = free_ports(1)
-        fixed = "-sf", HERE / f"{scenario}.xml", "-p", port, "-m", len(callers), "-inf", users
-        limits = "-timeout", "40s", "-recv_timeout", 20_000
-        return self._sipp(f"call{self.calls}", *fixed, *limits, *arguments, f"127.0.0.1:{self.sip_port}")
-
-    def over(self, call: Program, *callers: str) -> None:
-        """Wait until calls have ended as their scenario says, and their sessions with them."""
-        status = call.wait()
-        assert status == 0, f"sipp ended with {status}\n{call.output()[-3000:]}"
-        until(lambda: not any(map(self.server.sessions, callers)), "the sessions are closed")
-
-    def end(self) -> None:
-        """End everything."""
-        self.capture.end()
-        for program in (self.kamailio, self.callee):
-            program.kill()
-        self.server.end()
+    server: Server
 
 
 @pytest.fixture(scope="module")
-def ims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ims]:
-    world = Ims(tmp_path_factory.mktemp("kamailio"))
+def ims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExactIms]:
+    world = ExactIms(tmp_path_factory.mktemp("kamailio"), Server)
     yield world
     world.end()
 
@@ -110,7 +53,7 @@ def reported(record: dict[str, object]) -> int:
     return sum(int(each["used"]["ns"]) for each in usage) // 1_000_000_000
 
 
-def test_a_call_pays_for_what_its_updates_and_its_end_report(ims: Ims) -> None:
+def test_a_call_pays_for_what_its_updates_and_its_end_report(ims: ExactIms) -> None:
     before, _ = ims.server.money("1001")
     ims.over(ims.call("caller_ends", ["1001"], "-d", 7_000), "1001")
     (record,) = ims.server.records("1001")
@@ -122,14 +65,14 @@ def test_a_call_pays_for_what_its_updates_and_its_end_report(ims: Ims) -> None:
     assert len(debits(ims.server, "1001")) == 2, "one update, one termination"
 
 
-def test_a_caller_without_credit_is_refused_before_the_call_is_set_up(ims: Ims) -> None:
+def test_a_caller_without_credit_is_refused_before_the_call_is_set_up(ims: ExactIms) -> None:
     ims.over(ims.call("refused", ["1002"]), "1002")
     view = ims.server.call("AccountShow", account="1002")
     assert (view["available_nanos"], view["holds"], view["open_sessions"]) == (0, [], 0)
     assert ims.server.is_consistent()
 
 
-def test_a_call_is_cut_on_both_sides_when_the_credit_is_used_up(ims: Ims) -> None:
+def test_a_call_is_cut_on_both_sides_when_the_credit_is_used_up(ims: ExactIms) -> None:
     before, _ = ims.server.money("1003")
     assert before == 10 * NANOS_PER_SECOND
     ims.over(ims.call("network_ends", ["1003"]), "1003")
@@ -139,7 +82,7 @@ def test_a_call_is_cut_on_both_sides_when_the_credit_is_used_up(ims: Ims) -> Non
     assert reported(record) == seconds
 
 
-def test_a_call_survives_the_death_of_the_server_and_is_paid_for_once(ims: Ims) -> None:
+def test_a_call_survives_the_death_of_the_server_and_is_paid_for_once(ims: ExactIms) -> None:
     before, _ = ims.server.money("1004")
     call = ims.call("caller_ends", ["1004"], "-d", 9_000)
     call.until(lambda: bool(ims.server.sessions("1004")), "the call has begun")
@@ -158,7 +101,7 @@ def test_a_call_survives_the_death_of_the_server_and_is_paid_for_once(ims: Ims) 
     assert len(debits(ims.server, "1004")) == 2, "Kamailio came back in time for its update"
 
 
-def test_twenty_calls_at_once_are_each_paid_for_by_their_caller(ims: Ims) -> None:
+def test_twenty_calls_at_once_are_each_paid_for_by_their_caller(ims: ExactIms) -> None:
     ims.until_connected()
     callers = [str(number) for number in range(1100, 1120)]
     before = {caller: ims.server.money(caller)[0] for caller in callers}
@@ -192,7 +135,7 @@ def final_units(message: Message) -> list[RawAvp]:
     ]
 
 
-def test_nothing_on_the_wire_is_wrong_and_every_second_on_it_was_paid(ims: Ims) -> None:
+def test_nothing_on_the_wire_is_wrong_and_every_second_on_it_was_paid(ims: ExactIms) -> None:
     port = ims.server.diameter_port
     ims.capture.end()
     messages = ims.capture.messages()
