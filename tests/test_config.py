@@ -160,6 +160,7 @@ def test_load_raises_with_all_problems(write: Write) -> None:
         ("charging: {overdraft_floor: '5.00'}", "must be between -1000000000.00 and 0.00, is 5.00"),
         ("charging: {overdraft_floor: .inf}", '".inf" is not a decimal amount'),
         ("charging: {tariffs: nowhere.yaml}", "charging.tariffs: there is no file"),
+        ("charging: {cgrates: {rounding_decimals: 3}}", "is used with rounding: cgrates only"),
         ("diameter: {dictionaries: [nowhere]}", "diameter.dictionaries[0]: there is no folder"),
         ("rpc: {http: 0.0.0.0:2080}", "0.0.0.0 is not a loopback address"),
         ("rpc: {http: '[::]:2080'}", 'did you mean "[::1]:2080"?'),

@@ -109,8 +109,11 @@ TABLE: dict[str, Row] = {
     "ocs.client.wire": Row(allowed=("ocs.client.errors", "ocs.rpc.envelope"), pure=True),
     "ocs.cli.routes": Row(allowed=("ocs.cli", "ocs.cgrates", "ocs.sessions")),
     "ocs.config": Row(allowed=("ocs.charging.money",)),
-    "ocs.config.settings": Row(allowed=("ocs.config.constraints", "ocs.config.exchange"), pure=True),
+    "ocs.config.settings": Row(
+        allowed=("ocs.config.constraints", "ocs.config.exchange", "ocs.config.figures"), pure=True
+    ),
     "ocs.config.exchange": Row(allowed=("ocs.config.constraints",), pure=True),
+    "ocs.config.figures": Row(allowed=("ocs.config.constraints",), pure=True),
     "ocs.config.profiles": Row(allowed=("ocs.config.settings",), pure=True),
     "ocs.log": Row(allowed=("ocs.config.settings",)),
     "ocs.reload": Row(allowed=("ocs.config",)),

@@ -14,6 +14,28 @@ from ocs.charging.cgrates.values import duration_ns
 Raw = Mapping[str, Any]
 
 DEFAULT_HOST, DEFAULT_REALM = "CGR-DA", "cgrates.org"
+EXACT = "exact"
+# Keys of the configuration and what they are called in ocs.yaml: of charging.cgrates, of sessions.
+FIGURES = (
+    ("general", "rounding_decimals", "rounding_decimals"),
+    ("rals", "max_increments", "max_increments"),
+    ("rals", "fallback_depth", "fallback_depth"),
+    ("rals", "rp_subject_prefix_matching", "subject_prefix_matching"),
+    ("rals", "remove_expired", "remove_expired"),
+)
+WORDS = (
+    ("general", "default_tenant", "default_tenant"),
+    ("general", "default_category", "default_category"),
+    ("general", "default_request_type", "default_request_type"),
+    ("general", "node_id", "node_id"),
+)
+LENGTHS = (
+    ("sessions", "debit_interval", "debit_interval"),
+    ("sessions", "min_dur_low_balance", "warn_before"),
+    ("sessions", "session_ttl", "ttl"),
+    ("sessions", "channel_sync_interval", "sync_interval"),
+    ("general", "reply_timeout", "reply_timeout"),
+)
 LEVELS = ("error", "error", "error", "error", "warning", "info", "info", "debug")  # of syslog, 0 to 7
 
 
@@ -65,7 +87,8 @@ class Choices(msgspec.Struct, frozen=True):
     currency: str = "EUR"
     tariffs: str = "demo"
     accounts: str = "none"
-    rounding: str = "exact"
+    rounding: str = EXACT
+    profiles: str = ""
 
 
 def migrate(merged: Raw, choices: Choices) -> Migrated:
@@ -75,6 +98,7 @@ def migrate(merged: Raw, choices: Choices) -> Migrated:
     for part in (_identity, _diameter):
         part(writer)
     _charging(writer, choices)
+    _sessions(writer, choices)
     for part in (_rpc, _freeswitch, _kamailio, _log):
         part(writer)
     writer.left.extend(_rest(writer))
@@ -121,10 +145,11 @@ def _diameter(writer: _Writer) -> None:
 def _charging(writer: _Writer, choices: Choices) -> None:
     writer.say("charging:")
     writer.say(f"  currency: {choices.currency}                    # CGRateS knows none: check it")
-    if choices.rounding != "exact":
+    if choices.rounding != EXACT:
         writer.say(
             f"  rounding: {choices.rounding}                # its figures and methods; exact for this server's own"
         )
+        _figures(writer)
     writer.say(f"  tariffs: {_text(choices.tariffs)}")
     writer.say(f"  accounts: {_text(choices.accounts)}")
     zone = writer.get("general", "default_timezone", "Local")
@@ -139,10 +164,49 @@ def _charging(writer: _Writer, choices: Choices) -> None:
     time = _seconds(usage.get("*voice", usage.get("*any")), 3 * 3600)
     writer.say(f"    - {{service: voice, time: {time}s}}")
     writer.say(f"    - {{volume: {_count(usage.get('*data'), 1_048_576)}B, time: {time}s, events: 1}}")
-    if writer.get("general", "rounding_decimals") is not None:
+    if choices.rounding == EXACT and writer.get("general", "rounding_decimals") is not None:
         writer.leave(
             "general.rounding_decimals", "prices are exact here and rounded once, as the tariff says"
         )
+
+
+def _figures(writer: _Writer) -> None:
+    """What the arithmetic is told, as far as the files say it."""
+    said = [
+        (name, value)
+        for section, key, name in FIGURES
+        if isinstance(value := writer.get(section, key), (bool, int))
+    ]
+    if said:
+        writer.say("  cgrates:")
+        for name, value in said:
+            writer.say(f"    {name}: {msgspec.json.encode(value).decode()}")
+
+
+def _sessions(writer: _Writer, choices: Choices) -> None:
+    lines = []
+    for section, key, name in WORDS:
+        if value := writer.get(section, key):
+            lines.append(f"  {name}: {_text(value)}")
+    for section, key, name in LENGTHS:
+        value = writer.get(section, key)
+        if value is None:
+            continue
+        try:
+            lines.append(f"  {name}: {_length(duration_ns(str(value)))}")
+        except ValueError:
+            writer.leave(f"{section}.{key}", f"{value} is no duration: set sessions.{name}")
+    if choices.profiles:
+        lines.append(f"  profiles: {_text(choices.profiles)}")
+    if lines:
+        writer.say("sessions:")
+        for line in lines:
+            writer.say(line)
+
+
+def _length(ns: int) -> str:
+    """A duration as ocs.yaml takes it."""
+    return f"{ns // 10**9}s" if ns % 10**9 == 0 else f"{max(1, ns // 10**6)}ms"
 
 
 def _rpc(writer: _Writer) -> None:
@@ -211,10 +275,6 @@ def _log(writer: _Writer) -> None:
 
 # Sections and keys without an equal in ocs.yaml; the longest prefix counts.
 MEANINGS: Mapping[str, str] = {
-    "general.default_tenant": "accounts and plans carry their tenant themselves",
-    "general.default_category": "a category is part of a plan's name; requests name their service",
-    "general.default_request_type": "who pays before or after is a matter of the account's credit limit",
-    "general.node_id": "the node is called by identity.origin_host",
     "general": "a limit of its own stands in its place: docs/configuration.md",
     "data_db": "accounts live in the server's own store, in --data-dir; export them by APIerSv2.GetAccounts",
     "stor_db": "records live in the server's own store, in --data-dir",
@@ -226,13 +286,12 @@ MEANINGS: Mapping[str, str] = {
     "caches": "everything that is needed is in memory already",
     "rpc_conns": "there is one process and no connection between its parts",
     "dispatchers": "there is one process; put several behind a Diameter agent",
-    "chargers": "one event is charged to one account here; `ocs cgrates` forks it by charger profiles",
-    "attributes": "events are not rewritten; `ocs cgrates` applies attribute profiles",
-    "filters": "profiles of `ocs cgrates` alone have filters",
-    "resources": "counts of concurrent use are in `ocs cgrates` alone",
-    "routes": "lists of carriers are in `ocs cgrates` alone",
-    "stats": "metrics are at metrics.path; statistics of events are in `ocs cgrates` alone",
-    "thresholds": "low-balance marks are set per account; thresholds of events are in `ocs cgrates` alone",
+    **dict.fromkeys(
+        ("chargers", "attributes", "filters", "resources", "routes", "stats", "thresholds"),
+        "profiles are in the folder of sessions.profiles, and found without such a key: docs/profiles.md",
+    ),
+    "ees": "exporters are records.exporters of ocs.yaml: docs/profiles.md says how their keys are called",
+    "ers": "readers are records.readers of ocs.yaml: docs/profiles.md says how their keys are called",
     "tls": "certificates belong to each listener: diameter.listen, rpc",
     "templates": "messages need no templates here; `ocs cgrates` runs them",
     "diameter_agent": "the Diameter server answers by the standards; `ocs cgrates` serves this section as it is",

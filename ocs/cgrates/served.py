@@ -16,7 +16,7 @@ from ocs.cgrates.kinds import Kind
 from ocs.cgrates.listening import StartError
 from ocs.cgrates.runtime import Runtime
 from ocs.config.profiles import BUILT_IN
-from ocs.config.settings import Endpoint, Profile, Settings, Switch
+from ocs.config.settings import Endpoint, Profile, SessionSettings, Settings, Switch
 
 if TYPE_CHECKING:
     from ocs.cgrates.charging.agents import NetworkAgents
@@ -31,7 +31,10 @@ TAKEN = {
         *("empty_balance_context", "empty_balance_announcement", "transfer_extension"),
     ),
     "kamailio": ("connections",),
-    "sessions": ("default_tenant", "default_category", "default_request_type", "node_id"),
+    "sessions": (
+        *("default_tenant", "default_category", "default_request_type", "node_id", "default_usage"),
+        *("debit_interval_ns", "warn_before_ns", "ttl_ns", "sync_interval_ns", "reply_timeout_ns"),
+    ),
     "store": ("queue",),
 }
 QUOTAS_WITHOUT_EFFECT = ("pool",)
@@ -59,7 +62,7 @@ def run(settings: Settings, data_dir: Path) -> int:
 
 def engine_settings(settings: Settings) -> config.Settings:
     """The settings in the incumbent's form, everything switched on. Raises StartError for what cannot be had."""
-    rpc = settings.rpc
+    rpc, figures = settings.rpc, settings.charging.cgrates
     if not Path(settings.charging.tariffs).is_dir():
         raise StartError("charging.tariffs: with rounding: cgrates it is a CGRateS tariff folder")
     on: dict[str, Any] = {part: {"enabled": True} for part in (*SESSION_PARTS, "apiers", "schedulers")}
@@ -68,13 +71,22 @@ def engine_settings(settings: Settings) -> config.Settings:
     return config.read(
         {
             **on,
-            "sessions": {"enabled": True, **sessions},
+            "sessions": {"enabled": True, **sessions, **_sessions(settings.sessions)},
+            "rals": {
+                "enabled": True,
+                "max_increments": figures.max_increments,
+                "fallback_depth": figures.fallback_depth,
+                "rp_subject_prefix_matching": figures.subject_prefix_matching,
+                "remove_expired": figures.remove_expired,
+            },
             "general": {
                 "default_timezone": settings.charging.time_zone,
                 "default_tenant": settings.sessions.default_tenant,
                 "default_category": settings.sessions.default_category,
                 "default_request_type": settings.sessions.default_request_type,
                 "node_id": settings.sessions.node_id,
+                "rounding_decimals": figures.rounding_decimals,
+                "reply_timeout": settings.sessions.reply_timeout_ns,
             },
             "listen": {
                 "rpc_json": _address(rpc.jsonrpc),
@@ -92,6 +104,19 @@ def engine_settings(settings: Settings) -> config.Settings:
             **_switches(settings),
         }
     )
+
+
+def _sessions(told: SessionSettings) -> dict[str, Any]:
+    """Intervals of sessions; a lifetime counts where it is said, for there is none in the incumbent otherwise."""
+    usage = told.default_usage
+    lengths = {"*voice": usage.time_ns, "*data": usage.volume_octets, "*sms": usage.messages}
+    return {
+        "debit_interval": told.debit_interval_ns,
+        "min_dur_low_balance": told.warn_before_ns,
+        "channel_sync_interval": told.sync_interval_ns,
+        "session_ttl": 0 if told.ttl_ns == SessionSettings().ttl_ns else told.ttl_ns,
+        "default_usage": {**lengths, "*any": usage.time_ns},
+    }
 
 
 def left_out(settings: Settings) -> list[str]:

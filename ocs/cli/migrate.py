@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from ocs.cgrates import config, jsonc
-from ocs.cgrates.migrate import Choices, Left, Migrated, migrate
+from ocs.cgrates.migrate import EXACT, Choices, Left, Migrated, migrate
+from ocs.cgrates.tariff import PROFILE_FILES
 from ocs.charging.cgrates.csv_folder import COLUMNS
 from ocs.charging.tariff.files import open_source
 from ocs.charging.tariff.findings import Severity
@@ -18,8 +19,7 @@ from ocs.charging.tariff.sources import read_source
 from ocs.config import load as settings_of
 
 FAILED, WRONG = 1, 2
-TARIFFS = "tariffs"  # folder beside ocs.yaml
-EXACT = "exact"
+TARIFFS = "tariffs"  # folder beside ocs.yaml, of profiles too
 MOST_SHOWN = 200
 
 
@@ -40,6 +40,8 @@ def cgrates(arguments: argparse.Namespace) -> int:
             return WRONG
         tariffs = TARIFFS if tariff is not None else "demo"
         choices = Choices(arguments.currency, tariffs, rounding=arguments.rounding)
+        if arguments.rounding == EXACT and tariff is not None and _has_profiles(tariff):
+            choices = msgspec.structs.replace(choices, profiles=TARIFFS)
         done = migrate(settings.raw, choices)
         done = msgspec.structs.replace(done, left=(*done.left, *_write(done, tariff, out, choices)))
     except (config.ConfigError, jsonc.JsoncError) as error:
@@ -50,6 +52,10 @@ def cgrates(arguments: argparse.Namespace) -> int:
         return FAILED
     _report(arguments, done, out)
     return _checked(out / "ocs.yaml")
+
+
+def _has_profiles(tariff: Path) -> bool:
+    return any(path.name in PROFILE_FILES for path in tariff.rglob("*.csv"))
 
 
 def _write(done: Migrated, tariff: Path | None, out: Path, choices: Choices) -> list[Left]:

@@ -4,8 +4,10 @@ import ipaddress
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ocs.config.figures import CgratesFigures
 from ocs.config.scalars import duration_text, size_text
 from ocs.config.settings import (
+    ChargingSettings,
     Endpoint,
     FinalUnit,
     FreeswitchSettings,
@@ -263,7 +265,14 @@ def check_radius(reporter: Reporter, radius: RadiusSettings, path: str) -> None:
         reporter.problem_at(f"{path}.listen", "is empty, while there are clients")
 
 
+def check_charging(reporter: Reporter, charging: ChargingSettings, path: str) -> None:
+    """Exact prices need no figures of another arithmetic."""
+    if charging.rounding == "exact" and charging.cgrates != CgratesFigures():
+        reporter.problem_at(f"{path}.cgrates", "is used with rounding: cgrates only")
+
+
 CHECKS: dict[type, Callable[[Any, Any, str], None]] = {
+    ChargingSettings: check_charging,
     Listener: check_listener,
     Peer: check_peer,
     QuotaRule: check_quota,

@@ -27,6 +27,7 @@ from ocs.config.constraints import (
     TimeZone,
 )
 from ocs.config.exchange import ActionSettings, RecordSettings
+from ocs.config.figures import CgratesFigures
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -34,8 +35,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 NANOS = 1_000_000_000
-KIB = 1 << 10
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
 
 SHIPPED = "demo"  # `tariffs` and `accounts`: the files that come with the program
 
@@ -253,6 +253,7 @@ class ChargingSettings(msgspec.Struct, frozen=True):
     service_contexts: tuple[ServiceContext, ...] = STANDARD_CONTEXTS
     unknown_context: Literal["reject", "data", "voice", "sms", "mms", "generic"] = "reject"
     unplanned_service: Literal["rating_failed", "not_authorized"] = "rating_failed"
+    cgrates: CgratesFigures = CgratesFigures()
 
 
 class Sentinel(msgspec.Struct, frozen=True):

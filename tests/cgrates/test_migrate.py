@@ -98,3 +98,35 @@ def test_every_key_without_equal_is_told_once_and_wiring_is_not() -> None:
     )
     assert keys(done) == {"rals.max_increments", "stor_db.db_type", "made_up", "general.default_timezone"}
     assert all(left.meaning for left in done.left)
+
+
+def test_sessions_and_figures_are_carried_over() -> None:
+    sections: dict[str, Any] = {
+        "general": {
+            "default_tenant": "acme.org",
+            "node_id": "CGR1",
+            "reply_timeout": "500ms",
+            "rounding_decimals": 3,
+        },
+        "sessions": {"debit_interval": "10s", "session_ttl": "1h", "channel_sync_interval": "30s"},
+        "rals": {"max_increments": 3_000_000, "remove_expired": False},
+    }
+    exact = yaml.safe_load(migrate(sections, Choices(profiles="tariffs")).yaml)
+    assert exact["sessions"] == {
+        "default_tenant": "acme.org",
+        "node_id": "CGR1",
+        "debit_interval": "10s",
+        "ttl": "3600s",
+        "sync_interval": "30s",
+        "reply_timeout": "500ms",
+        "profiles": "tariffs",
+    }
+    assert "cgrates" not in exact["charging"]
+    done = migrate(sections, Choices(rounding="cgrates"))
+    figures = {"rounding_decimals": 3, "max_increments": 3_000_000, "remove_expired": False}
+    assert yaml.safe_load(done.yaml)["charging"]["cgrates"] == figures
+    assert keys(done) == {"general.default_timezone"}
+
+
+def test_a_duration_that_is_none_is_told() -> None:
+    assert "sessions.session_ttl" in keys(migrated(sessions={"session_ttl": "soon"}))

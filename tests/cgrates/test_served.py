@@ -11,6 +11,7 @@ from ocs.cgrates.agents.sections import Pace, freeswitch_settings
 from ocs.cgrates.agents.voice import VoiceAgents
 from ocs.cgrates.listening import StartError
 from ocs.cgrates.runtime import Runtime
+from ocs.config.figures import CgratesFigures
 from ocs.config.profiles import BUILT_IN
 from ocs.config.settings import (
     ChargingSettings,
@@ -100,7 +101,9 @@ def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
     charging = msgspec.structs.replace(
         given.charging, accounts="accounts.yaml", quotas=quotas, overdraft_floor_nanos=-1
     )
-    sessions = msgspec.structs.replace(given.sessions, default_tenant="acme", ttl_ns=60 * 10**9)
+    sessions = msgspec.structs.replace(
+        given.sessions, default_tenant="acme", ttl_ns=60 * 10**9, record_retention_ns=3600 * 10**9
+    )
     diameter = DiameterSettings(profiles={"mine": Profile(tariff_time_change=True), "ergw": BUILT_IN["ergw"]})
     radius = RadiusSettings(clients=(RadiusClient("10.0.0.0/8", "nas"),), authorize_hold_ns=0)
     given = msgspec.structs.replace(
@@ -112,8 +115,22 @@ def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
         "radius.authorize_hold: has no effect",
         "charging.quotas[1].pool: has no effect",
         "diameter.profiles.mine.tariff_time_change: has no effect",
-        "sessions.ttl: has no effect",
+        "sessions.record_retention: has no effect",
     ]
+
+
+def test_figures_and_intervals_are_those_of_the_settings(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    usual = served.engine_settings(given)
+    assert (usual.sessions.session_ttl, usual.rals.max_increments) == (0, 1_000_000)
+    figures = CgratesFigures(rounding_decimals=3, max_increments=7, fallback_depth=2, remove_expired=False)
+    charging = msgspec.structs.replace(given.charging, cgrates=figures)
+    sessions = msgspec.structs.replace(given.sessions, debit_interval_ns=5, ttl_ns=6 * 10**9)
+    found = served.engine_settings(msgspec.structs.replace(given, charging=charging, sessions=sessions))
+    assert found.general.rounding_decimals == 3
+    rals = found.rals
+    assert (rals.max_increments, rals.fallback_depth, rals.remove_expired) == (7, 2, False)
+    assert (found.sessions.debit_interval, found.sessions.session_ttl) == (5, 6 * 10**9)
 
 
 def test_a_folder_is_loaded_once_and_again_when_it_has_changed(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ SETTINGS = """
 identity: {{origin_host: ocs.example.org, origin_realm: example.org}}
 diameter: {{listen: [{{port: {diameter}}}]}}
 charging: {{rounding: cgrates, tariffs: {folder}}}
-sessions: {{ttl: 1h}}
+sessions: {{record_retention: 1h}}
 rpc: {{jsonrpc: "127.0.0.1:{plain}", bidirectional: none, http: none, jsonrpc_tls: "127.0.0.1:{tls}",
        certificate: {certificate}, key: {key}}}
 freeswitch: {{switches: [{{host: 127.0.0.1, port: {switch}, name: fs1, password: s3cret}}]}}
@@ -70,7 +70,7 @@ def test_switches_and_tls_are_served_and_check_says_what_is_not(tmp_path: Path) 
         assert checked.returncode == 0
         assert checked.stdout.splitlines() == [
             f"{config}: no problems",
-            f"{config}: with charging.rounding: cgrates: sessions.ttl: has no effect",
+            f"{config}: with charging.rounding: cgrates: sessions.record_retention: has no effect",
         ]
         server = subprocess.Popen(
             ocs("serve", "--config", str(config), "--data-dir", str(tmp_path / "data")),

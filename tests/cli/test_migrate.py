@@ -102,3 +102,14 @@ def test_a_folder_that_cannot_be_read_is_told_with_its_place(
     assert main(["migrate", "cgrates", str(folder), "--out", str(incumbent / "out")]) == 2
     assert said in capsys.readouterr().err
     assert not (incumbent / "out").exists()
+
+
+def test_profiles_are_carried_over_and_checked(incumbent: Path, capsys: Capture) -> None:
+    (incumbent / "tp" / "Chargers.csv").write_text("cgrates.org,DEFAULT,,,*default,*none,0\n")
+    assert migrate(incumbent, "--tariff", str(incumbent / "tp")) == 0
+    assert (incumbent / "out" / "tariffs" / "Chargers.csv").exists()
+    assert "profiles: tariffs" in (incumbent / "out" / "ocs.yaml").read_text()
+    assert main(["check", "--config", str(incumbent / "out" / "ocs.yaml")]) == 0
+    capsys.readouterr()
+    (incumbent / "out" / "tariffs" / "Chargers.csv").write_text("cgrates.org\n")
+    assert main(["check", "--config", str(incumbent / "out" / "ocs.yaml")]) == 2
