@@ -29,8 +29,7 @@ from ocs.config.constraints import (
 from ocs.config.exchange import ActionSettings, RecordSettings
 from ocs.config.figures import CgratesFigures
 
-MS = 1_000_000
-SECOND = 1_000_000_000
+MS, SECOND = 1_000_000, 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
