@@ -196,6 +196,14 @@ def _sessions(writer: _Writer, choices: Choices) -> None:
             lines.append(f"  {name}: {_length(duration_ns(str(value)))}")
         except ValueError:
             writer.leave(f"{section}.{key}", f"{value} is no duration: set sessions.{name}")
+    usage = writer.get("sessions", "default_usage") or {}
+    amounts = [
+        f"time: {_seconds(usage['*voice'], 0)}s" if "*voice" in usage else "",
+        f"volume: {_count(usage['*data'], 1)}B" if "*data" in usage else "",
+        f"messages: {_count(usage['*sms'], 1)}" if "*sms" in usage else "",
+    ]
+    if any(amounts):
+        lines.append(f"  default_usage: {{{', '.join(filter(None, amounts))}}}")
     if choices.profiles:
         lines.append(f"  profiles: {_text(choices.profiles)}")
     if lines:
@@ -273,14 +281,36 @@ def _log(writer: _Writer) -> None:
     writer.get("general", "logger")
 
 
+TLS = "rpc.jsonrpc_tls, bidirectional_tls and http_tls listen with rpc.certificate and rpc.key, once there are keys"
 # Sections and keys without an equal in ocs.yaml; the longest prefix counts.
 MEANINGS: Mapping[str, str] = {
     "general": "a limit of its own stands in its place: docs/configuration.md",
     "data_db": "accounts live in the server's own store, in --data-dir; export them by APIerSv2.GetAccounts",
     "stor_db": "records live in the server's own store, in --data-dir",
+    "listen.rpc_json_tls": TLS,
+    "listen.birpc_json_tls": TLS,
+    "listen.http_tls": TLS,
+    "listen": "Go's own encoding is not spoken",
+    "http": "paths are fixed: /jsonrpc and /ws; users are keys of `ocs key`",
+    "rals.dynaprepaid_actionplans": "charging.dynaprepaid_plan names the plan of a new account",
+    "rals.max_computed_usage": "there is no limit on a usage",
+    "rals.balance_rating_subject": "free units are whole units of their service",
     "rals": "rating is always on; prices are exact, without limits on increments",
+    "schedulers.dynaprepaid_actionplans": "charging.dynaprepaid_plan names the plan of a new account",
     "schedulers": "recurring actions are part of the accounts and plans",
+    "sessions.client_protocol": "a client of protocol 1.0 is known by its answer",
+    "sessions.terminate_attempts": "a client is asked five times to end a session",
+    "sessions.alterable_fields": "what a session began with is charged to its end",
     "sessions": "sessions are always supervised; quotas and validity are in charging.quotas",
+    "cdrs.online_cdr_exports": "exporters are records.exporters of ocs.yaml",
+    "cores": "requests under way have limits of their own: docs/api.md",
+    "http_agent": "`ocs cgrates` serves this section as it is",
+    "dns_agent": "DNS is not spoken",
+    "sip_agent": "SIP redirects are not answered",
+    "suretax": "no connection to SureTax",
+    "loader": "belongs to another program",
+    "loaders": "folders are not watched: charging.tariffs names one, read again by `ocs reload`",
+    "migrator": "belongs to another program",
     "cdrs": "records are written for every session; export them by `ocs cdr`",
     "apiers": "the API is always on",
     "caches": "everything that is needed is in memory already",
@@ -292,7 +322,7 @@ MEANINGS: Mapping[str, str] = {
     ),
     "ees": "exporters are records.exporters of ocs.yaml: docs/profiles.md says how their keys are called",
     "ers": "readers are records.readers of ocs.yaml: docs/profiles.md says how their keys are called",
-    "tls": "certificates belong to each listener: diameter.listen, rpc",
+    "tls": TLS,
     "templates": "messages need no templates here; `ocs cgrates` runs them",
     "diameter_agent": "the Diameter server answers by the standards; `ocs cgrates` serves this section as it is",
     "radius_agent": "RADIUS is in the section radius of ocs.yaml; `ocs cgrates` serves this section as it is",
@@ -304,7 +334,7 @@ def _rest(writer: _Writer) -> Iterator[Left]:
     """Every key that was given and not used, wiring between parts left out."""
     for section, content in writer.merged.items():
         if not isinstance(content, dict):
-            yield Left(section, "not known here")
+            yield Left(section, _meaning(section) or "not known here")
             continue
         if _meaning(section) is None and any(f"{section}.{key}" not in writer.used for key in content):
             if content.get("enabled", True):

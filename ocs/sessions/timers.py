@@ -28,6 +28,8 @@ INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
 UNAUTHORIZED_DESTINATION = "UNAUTHORIZED_DESTINATION"
 SERVER_ERROR = "SERVER_ERROR"
 NO_ACTIVE_SESSION = "NO_ACTIVE_SESSION"
+EVENT_START = "EventStart"  # what a client of the older protocol misses
+OLD_PROTOCOL, NEW_PROTOCOL = 1.0, 2.0
 DEBITING = frozenset(("*prepaid", "*dynaprepaid"))
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
@@ -248,17 +250,25 @@ class SessionTimers:
             if client is None:
                 return False
             try:
-                await client.call(
-                    "SessionSv1.DisconnectSession",
-                    disconnect_params(session, reason, settings.client_protocol),
-                    settings.reply_timeout_ns,
-                )
+                await self._told_to_end(client, session, reason)
                 return True
             except ClientError as error:
                 log.info("session.not_disconnected", cgrid=session.cgrid, attempt=attempt, error=str(error))
             await asyncio.sleep(pauses[0] * MILLISECOND_S)
             pauses = (pauses[1], sum(pauses))
         return False
+
+    async def _told_to_end(self, client: Client, session: Session, reason: str) -> None:
+        """Asks in the form of the protocol that is set; in that of 1.0 whoever says that it knows that alone."""
+        settings = self._sessions.settings
+        method, timeout_ns = "SessionSv1.DisconnectSession", settings.reply_timeout_ns
+        try:
+            params = disconnect_params(session, reason, settings.client_protocol)
+            await client.call(method, params, timeout_ns)
+        except ClientError as error:
+            if settings.client_protocol < NEW_PROTOCOL or EVENT_START not in str(error):
+                raise
+            await client.call(method, disconnect_params(session, reason, OLD_PROTOCOL), timeout_ns)
 
     def force_end(self, session: Session, usage: int | None, last_used: int | None, further: int = 0) -> None:
         """Ends a session without its client: debits what is missing, records it, gives resources back."""
@@ -387,8 +397,8 @@ class SessionTimers:
 
 def disconnect_params(session: Session, reason: str, protocol: float) -> dict[str, Any]:
     """What a client is told to end: the event of the session, in the form of its protocol."""
-    if protocol < 2:
-        return {"EventStart": session.event, "Reason": reason}
+    if protocol < NEW_PROTOCOL:
+        return {EVENT_START: session.event, "Reason": reason}
     return {
         "Tenant": session.tenant,
         "ID": session.cgrid,

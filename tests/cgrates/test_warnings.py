@@ -72,3 +72,35 @@ def test_a_client_is_not_warned_of_a_call_that_has_ended() -> None:
         await call.engine.runtime.stop()
 
     run(play())
+
+
+class Older(TwoWay):
+    """A client of protocol 1.0, as OpenSIPS is, that says what it misses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[list[str]] = []
+
+    async def call(self, method: str, params: object, timeout_ns: int) -> object:
+        assert isinstance(params, dict)
+        self.forms.append(sorted(params))
+        if "EventStart" not in params:
+            raise ClientError("EventStart parameter is invalid or not found")
+        return await super().call(method, params, timeout_ns)
+
+
+def test_a_client_of_the_older_protocol_is_told_in_its_own_words() -> None:
+    async def play() -> None:
+        settings = {"debit_interval": "10s", "min_dur_low_balance": "0s", "terminate_attempts": 1}
+        call = Call(Price("0 1/1s/1s"), settings=settings)
+        client = Older()
+        call.engine.runtime.use_clients(client)
+        await call.engine.runtime.start()
+        await call.give("*voice", 5 * S)
+        await call.initiate()
+        await asyncio.sleep(30)
+        assert [method for method, _ in client.asked] == ["DisconnectSession"]
+        assert client.forms == [["APIOpts", "Event", "ID", "Tenant", "Time"], ["EventStart", "Reason"]]
+        await call.engine.runtime.stop()
+
+    run(play())
