@@ -161,7 +161,7 @@ class World:
         """Lose every connection and all of memory; only what the store has made durable is left."""
         for client in self.clients:
             client.abort()
-        self.agent._stop_listening()
+        self.agent.stop_listening()
         for peer in list(self.agent._connections):
             peer.abort()
         await self._end()

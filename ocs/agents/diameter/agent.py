@@ -130,7 +130,7 @@ class DiameterAgent:
                 self._servers.append(server)
                 log.info("diameter.listening", address=listener.address, transport=listener.transport)
         except BaseException:
-            self._stop_listening()
+            self.stop_listening()
             raise
 
     def reconfigure(self, settings: Settings) -> None:
@@ -153,7 +153,7 @@ class DiameterAgent:
 
     async def drain(self) -> None:
         """Stop in order: no new connections, answers out, DPR (cause REBOOTING), DPA, close."""
-        self._stop_listening()
+        self.stop_listening()
         await asyncio.gather(*[self._leave(peer) for peer in list(self._connections)])
         for promise in self._promised.values():
             promise.cancel()
@@ -161,7 +161,8 @@ class DiameterAgent:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _stop_listening(self) -> None:
+    def stop_listening(self) -> None:
+        """Accept no more; connections go on."""
         for server in self._servers:
             server.close()
         self._servers.clear()

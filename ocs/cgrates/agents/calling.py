@@ -80,8 +80,8 @@ class ProcessorCalls:
             scope.roots[CGREQ], scope.roots[OPTS] = {}, {}
             scope.run(processor.request_fields)
             if "*log" in processor.flags or processor.call == "*dryrun":
-                event = scope.roots[CGREQ]
-                log.info("agent.request", agent=self._name, processor=processor.name, peer=peer, event=event)
+                made = scope.roots[CGREQ]
+                log.info("agent.request", agent=self._name, processor=processor.name, peer=peer, request=made)
             await self._called(scope, processor, own)
             ran(scope)
             scope.run(processor.reply_fields)

@@ -117,6 +117,10 @@ class DiameterFront:
         names = [each.name for each in self._plan.applications]
         log.info("diameter.started", ports=places, applications=names)
 
+    def close(self) -> None:
+        """Free the ports: a successor may take them."""
+        self.node.stop_listening()
+
     async def stop(self) -> None:
         """Take nothing new, answer what is under way, leave the peers."""
         await self.node.drain()

@@ -133,6 +133,8 @@ class VoiceAgents:
 
         What is still under way with a switch that does not answer is given up: a successor waits.
         """
+        if self.diameter is not None:
+            self.diameter.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await asyncio.gather(self.freeswitch.drain(), self.kamailio.drain())

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ocs.diameter import avps
 from ocs.diameter.avp import encode_octets, encode_u32, encode_utf8, group
@@ -74,6 +75,48 @@ def test_a_session_of_no_usage_goes_on_under_the_name_of_its_rating_group() -> N
             assert (world.sessions, world.left()) == (["s;1"], 10 * S)
             assert code_of(await client.ask(client.ccr(UPDATE, 1))) == 2001
             assert (world.sessions, world.left()) == (["s;1_grp1"], 10 * S - 60 * PAID)
+
+    run(test())
+
+
+def test_what_one_processor_was_granted_is_not_granted_by_the_next_one_that_failed() -> None:
+    def group_of(name: str, category: str) -> dict[str, Any]:
+        fields = [
+            *WHO[:-1],
+            field("*cgreq.OriginID", name, "*composed"),
+            field("*cgreq.Category", category, "*constant"),
+            field("*cgreq.Usage", "60s", "*constant"),
+        ]
+        unit = "*rep.Multiple-Services-Credit-Control.Granted-Service-Unit.CC-Time"
+        granted = field(
+            unit,
+            "~*cgrep.MaxUsage{*duration_seconds}",
+            filters=["*gte:~*cgrep.MaxUsage:0s"],
+            new_branch=True,
+        )
+        flags = ["*update", "*accounts", "*continue"]
+        return INIT | {"flags": flags, "request_fields": fields, "reply_fields": [granted]}
+
+    async def test() -> None:
+        async with served(section(group_of("_1", "call"), group_of("_2", "unpriced"))) as world:
+            client = await world.client()
+            answer = await client.ask(client.ccr(INITIAL, 0))
+            assert shown(answer).count("Granted-Service-Unit") == 1, shown(answer)
+            assert world.left() == 10 * S - 60 * PAID
+
+    run(test())
+
+
+@pytest.mark.parametrize("flags", [["*dryrun", "*initiate"], ["*none", "*log"]])
+def test_a_request_is_shown_and_nobody_is_charged(flags: list[str]) -> None:
+    async def test() -> None:
+        async with served(section(processor(*flags))) as world:
+            client = await world.client()
+            with capture_logs() as logs:
+                assert code_of(await client.ask(wish(client))) == 2001
+            (told,) = [each for each in logs if each["event"] == "agent.request"]
+            assert (told["processor"], told["request"]["Account"]) == ("init", "1001")
+            assert (world.left(), world.sessions) == (10 * S, [])
 
     run(test())
 
@@ -330,7 +373,11 @@ def test_an_error_that_no_template_speaks_of_is_no_success() -> None:
         async with served(section(processor("*initiate", "*accounts", reply_fields=[]))) as world:
             client = await world.client()
             assert code_of(await client.ask(wish(client, who="1999"))) == 5012
-            assert code_of(await client.ask(wish(client))) == 2001
+            answer = await client.ask(wish(client))
+            assert code_of(answer) == 2001
+            assert answer.avps[0][0] == avps.SESSION_ID
+            names = (avps.SESSION_ID, avps.ORIGIN_HOST, avps.ORIGIN_REALM)
+            assert [answer.octets(name) for name in names] == [b"s;1", b"CGR-DA", b"cgrates.org"]
 
     run(test())
 

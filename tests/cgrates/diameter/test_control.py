@@ -205,3 +205,28 @@ def test_a_debit_loop_that_finds_no_credit_ends_the_session_at_its_client() -> N
             assert commands == [272, 274]
 
     run(test())
+
+
+def test_the_port_is_free_as_soon_as_the_server_is_told_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where other network elements keep the server waiting."""
+
+    async def test() -> None:
+        async with served(settings()) as world:
+            client, gate = await begun(world), asyncio.Event()
+
+            async def drain() -> None:
+                await gate.wait()
+
+            monkeypatch.setattr(world.agents.freeswitch, "drain", drain)
+            ((_, port),) = world.front.node.addresses()
+            stopping = asyncio.ensure_future(world.agents.stop())
+            await asyncio.sleep(0)
+            successor = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", port)
+            successor.close()
+            gate.set()
+            message = await client.peer.receive()
+            assert message.command_code == 282
+            client.peer.send(answer_to(message, 2001, client.host))
+            await stopping
+
+    run(test())
