@@ -12,14 +12,16 @@ import structlog
 from ocs.cgrates.agents.events import DEBIT_INTERVAL, LIFETIME, Wishes, with_usage
 from ocs.cgrates.agents.results import ProfileSteps
 from ocs.cgrates.charging.record import Bucket, named
+from ocs.cgrates.kinds import Kind
 from ocs.cgrates.runtime import Runtime
 from ocs.charging.cgrates.account import Account
 from ocs.charging.cgrates.call import DYNAPREPAID, MONETARY, PREPAID, PSEUDOPREPAID
 from ocs.charging.events import ChargingEvent
 from ocs.sessions import values
+from ocs.sessions.cdrs import DEFAULT_RUN
 from ocs.sessions.clients import Client
 from ocs.sessions.errors import EXISTS, PARTIALLY_EXECUTED, ServiceError
-from ocs.sessions.model import CgrEvent, Session, cgrid_of
+from ocs.sessions.model import Cdr, CgrEvent, Session, cgrid_of
 from ocs.sessions.network_events import fields_of
 from ocs.sessions.values import Event
 
@@ -205,6 +207,16 @@ class Charges:
         except ServiceError as error:
             if str(error) not in RECORDED:
                 log.warning("gy.record_refused", cgrid=event.event.get("CGRID"), reason=str(error))
+
+    def first_record(self, cgrid: str) -> Cdr | None:
+        """The record of the subscriber's own run, else of any other, where there is one."""
+        state = self.runtime.state
+        runs = {str(profile.get("RunID")) for profile in state.tables[Kind.CHARGER].values()}
+        for run_id in (DEFAULT_RUN, *sorted(runs - {DEFAULT_RUN})):
+            found = state.cdrs.get(cgrid, run_id)
+            if found is not None:
+                return found
+        return None
 
     def cost_nanos(self, records: list[tuple[str, str]]) -> int:
         """What the subscriber paid by records of one session: that of the first charger."""

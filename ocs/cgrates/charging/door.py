@@ -46,6 +46,7 @@ CAUSE_SILENT = "client silent"
 CAUSE_RESTARTED = "client restarted"
 CAUSE_REPLACED = "replaced"
 CLOSED_AT_ONCE = 1_000
+MOST_EVENTS = 100_000  # whose answers are kept
 SWEPT_AT_ONCE = 10_000  # kept answers forgotten in one second
 
 Deliver = Callable[[ChargingAnswer], None]
@@ -360,6 +361,8 @@ class NetworkDoor:
         if kept is not None:
             self._state.put(Kind.NETWORK_EVENT, key, kept)
             self._expiring.append((kept.expires_at_ns, Kind.NETWORK_EVENT, key))
+            if len(self._events) > MOST_EVENTS:  # repeats of the oldest are known by their records
+                self._state.delete(Kind.NETWORK_EVENT, next(iter(self._events)))
             if token is not None and refundable is not None:
                 done = msgspec.structs.replace(refundable, is_refunded=True)
                 self._state.put(Kind.NETWORK_EVENT, token, done)

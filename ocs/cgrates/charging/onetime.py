@@ -95,6 +95,9 @@ class OneTime:
     # --- debits
 
     def _debit(self) -> tuple[ChargingAnswer, KeptEvent | None]:
+        before = self._recorded()
+        if before is not None:
+            return before, None
         done: list[Cdr] = []
         grants: list[Grant] = []
         nanos, taken = 0, purse.Taken()
@@ -112,24 +115,32 @@ class OneTime:
             done += made
             cost_nanos = max(made[0].cost_nanos, 0) if made else 0
             nanos += cost_nanos
-            grants.append(
-                Grant(
-                    report.rating_group,
-                    report.service_identifiers,
-                    Result.SUCCESS,
-                    unit,
-                    amount,
-                    cost_nanos=cost_nanos,
-                )
-            )
-        answer = ChargingAnswer(
+            grants.append(_debited(report, unit, amount, cost_nanos))
+        answer = self._debit_answer(grants, nanos)
+        return answer, self._kept(answer, done, taken)
+
+    def _recorded(self) -> ChargingAnswer | None:
+        """The answer to an event that was debited, by its records, where its own is not kept any more."""
+        grants: list[Grant] = []
+        nanos = 0
+        for number, report in enumerate(self._reports()):
+            event, unit, amount = self._part(number, report)
+            record = self._charges.first_record(cgrid_of(event.event))
+            if record is None:
+                return None
+            cost_nanos = max(record.cost_nanos, 0)
+            nanos += cost_nanos
+            grants.append(_debited(report, unit, amount, cost_nanos))
+        return self._debit_answer(grants, nanos)
+
+    def _debit_answer(self, grants: list[Grant], nanos: int) -> ChargingAnswer:
+        return ChargingAnswer(
             Result.SUCCESS,
             tuple(grants),
             nanos,
             self._charges.money_nanos(self._account),
             refund_token=key_of(self._event).encode("utf-8", "backslashreplace"),
         )
-        return answer, self._kept(answer, done, taken)
 
     def _kept(
         self, answer: ChargingAnswer, records: list[Cdr] | None = None, taken: purse.Taken = ()
@@ -204,9 +215,12 @@ class OneTime:
             nanos = self._take_back(refundable)
         else:
             nanos = sum(self._price_of(number, each) for number, each in enumerate(self._reports()))
+            booked = self._part(0, self._reports()[0])[0]
+            if self._charges.first_record(cgrid_of(booked.event)) is not None:
+                return ChargingAnswer(Result.SUCCESS, cost_nanos=nanos), None
             account = purse.credit(self._runtime.account(self._account), nanos)
             self._runtime.state.put_accounts({self._account: account})
-            self._booked(self._part(0, self._reports()[0])[0], -nanos)
+            self._booked(booked, -nanos)
         answer = ChargingAnswer(
             Result.SUCCESS,
             tuple(_named_units(report) for report in self._event.reports),
@@ -310,6 +324,12 @@ def _is_possible(report: UsageReport, event: ChargingEvent) -> bool:
     if asked is not None and asked.amount is not None:
         amounts.append((asked.unit or outcomes.unit_of(event, report, None), asked.amount))
     return all(0 <= amount <= outcomes.MOST[unit] for unit, amount in amounts)
+
+
+def _debited(report: UsageReport, unit: Unit, amount: int, cost_nanos: int) -> Grant:
+    """The answer to a report that was debited."""
+    group, services = report.rating_group, report.service_identifiers
+    return Grant(group, services, Result.SUCCESS, unit, amount, cost_nanos=cost_nanos)
 
 
 def _named_units(report: UsageReport) -> Grant:

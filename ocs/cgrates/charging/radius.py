@@ -11,7 +11,6 @@ from ocs.cgrates.charging.charges import Charges
 from ocs.cgrates.charging.door import Deliver, NetworkDoor
 from ocs.cgrates.charging.record import origin_id
 from ocs.cgrates.charging.views import shown, with_quotas
-from ocs.cgrates.kinds import Kind
 from ocs.charging.account import Account, Session
 from ocs.charging.control import ControlResult, OpenSession, SessionAddress
 from ocs.charging.entry import Cdr, UsageTotal
@@ -106,15 +105,11 @@ class RadiusCore:
 
     async def records_of(self, account_key: str, client: str, session_id: str) -> list[Cdr]:
         """The records of the sessions of the pipeline that a session has had."""
-        state = self._runtime.state
-        runs = {str(profile.get("RunID")) for profile in state.tables[Kind.CHARGER].values()}
         bucket = self._groups.get(client.partition("/")[0]), ()
         found: list[Cdr] = []
         for number in count(1):
             named = {"OriginHost": client, "OriginID": origin_id(session_id, bucket, number)}
-            cgrid = cgrid_of(named)
-            records = [state.cdrs.get(cgrid, run) for run in sorted(runs)]
-            record = next((each for each in records if each is not None), None)
+            record = self._charges.first_record(cgrid_of(named))
             if record is None or number > OPENINGS_LOOKED_AT:
                 return found
             found.append(_record(record, account_key, client, session_id))

@@ -347,6 +347,7 @@ async def test_an_account_is_found_by_the_identities_in_their_order(tmp_path: Pa
 
 
 PROFILES = {
+    "Stats.csv": "cgrates.org,ENDED,*exists:~*req.OriginID:,,10,,1,*sum#1,,true,false,10,*none\n",
     "Attributes.csv": (
         "cgrates.org,ATTR,*sessions,*string:~*req.RatingGroup:20,,,*req.Account,*constant,BOSS,false,20\n"
     ),
@@ -359,7 +360,7 @@ PROFILES = {
 
 
 async def test_profiles_surround_a_session_as_they_do_those_of_the_api(tmp_path: Path) -> None:
-    async with serving(tmp_path, TARIFF | PROFILES, QUOTAS) as served:
+    async with serving(tmp_path, TARIFF | PROFILES, QUOTAS, ", subsystems: [stats]") as served:
         client = await served.client()
         await client.initial(service(10, requested(total(MIB))), service(20, requested(total(2 * MIB))))
         assert (await served.money(), await served.money("BOSS")) == (left(A_MIB), left(2 * A_MIB))
@@ -371,6 +372,8 @@ async def test_profiles_surround_a_session_as_they_do_those_of_the_api(tmp_path:
             ("*raw", ALICE, KIB),
             ("*raw", "BOSS", KIB),
         ]
+        counted = await served.call("StatSv1.GetQueueFloatMetrics", {"Tenant": "cgrates.org", "ID": "ENDED"})
+        assert counted == {"*sum#1": 2}, "its begin and its end"
         bob = subscription(0, BOB)
         data = service(10, requested(total(MIB)))
         assert (await client.initial(data, who=bob, session="1")).code == 2001

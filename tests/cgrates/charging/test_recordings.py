@@ -11,6 +11,7 @@ import pytest
 
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.cgrates import served
+from ocs.cgrates.charging import door
 from ocs.cgrates.charging.agents import NetworkAgents
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.runtime import Runtime
@@ -194,4 +195,19 @@ async def test_the_samples_of_five_clients_are_served(tmp_path: Path) -> None:
             (exchange,) = await player.send((sample(name),))
             found.append(exchange.answer)
         assert [answer.result for answer in found] == [2001] * 5
+        await player.close()
+
+
+async def test_an_event_whose_answer_is_not_kept_any_more_is_known_by_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "MOST_EVENTS", 0)
+    async with running(tmp_path, PEERS, "test.invalid", {ACCOUNT: 1_000}) as world:
+        player = Player(world)  # type: ignore[arg-type]
+        await player.send((CAPABILITIES,))
+        (first,) = await player.send((sample("sms_event_ccr"),))
+        left = world.money_nanos(ACCOUNT)
+        (again,) = await player.send((sample("sms_event_ccr"),))
+        assert [each.frame[20:] for each in again.answers] == [each.frame[20:] for each in first.answers]
+        assert world.money_nanos(ACCOUNT) == left < 1_000 * 10**9
         await player.close()
