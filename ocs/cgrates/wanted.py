@@ -5,7 +5,9 @@ transaction of what the actions change.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
+from ocs.cgrates.journal import JournalError
 from ocs.cgrates.kinds import Kind, Wanted
 from ocs.cgrates.state import State
 from ocs.charging.profiles.thresholds import Fired
@@ -57,7 +59,8 @@ class WantedActions:
 
     async def _run(self, key: str) -> None:
         try:
-            await self._state.durable()
+            with suppress(JournalError):  # memory is as the store has it then
+                await self._state.durable()
             wanted = self._state.tables[Kind.WANTED].get(key)
             if wanted is not None:  # else its step came to nothing
                 await self._perform(key, wanted)
