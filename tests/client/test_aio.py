@@ -73,6 +73,7 @@ def test_time_out_leaves_other_calls_alone() -> None:
         async with opened() as door, AsyncClient(at(door)) as client:
             with pytest.raises(NoAnswer):
                 await client.call("Test.Wait", timeout_s=0.05)
+            await until(lambda: len(door.state.waiting) == 1)
             door.state.waiting[0].set("too late")
             assert await client.call("Test.Echo", {"a": 1}) == {"a": 1}
 

@@ -1,7 +1,6 @@
 """B. Watchdog and disconnect: cases 22 to 28. Tw is too long for a test: its timing is shown in tests/diameter."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -28,7 +27,7 @@ async def test_022_a_watchdog_overtakes_ten_thousand_requests(world: World) -> N
     client.send(*requests)
     await asyncio.sleep(0)
     client.send(probe)
-    sent, before = time.monotonic(), 0
+    before = 0
     while True:
         frame = await client.raw()
         if Decoded(frame).command == 280:
@@ -38,7 +37,6 @@ async def test_022_a_watchdog_overtakes_ten_thousand_requests(world: World) -> N
     assert before < 10_000, "it did not wait for all of them"
     for _ in range(10_000 - before):
         await client.raw()
-    assert time.monotonic() - sent < 30
 
 
 @served()

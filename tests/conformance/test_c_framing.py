@@ -1,7 +1,6 @@
 """C. Framing and AVP parsing, all of it hostile: cases 29 to 53."""
 
 import random
-import time
 import tracemalloc
 from struct import pack
 
@@ -14,6 +13,7 @@ from tests.conformance.client import CLIENT, INITIAL, UPDATE, Client, ccr, cer, 
 from tests.conformance.decoded import Decoded, checked
 from tests.conformance.samples import samples
 from tests.conformance.world import ALICE, EUR, MB, World, served
+from tests.support.effort import at_most
 from tests.support.gy import money, requested, service, total, used
 
 MS = 1_000_000
@@ -33,10 +33,9 @@ def avp(code: int, flags: int, length: int, body: bytes = b"") -> bytes:
 @served()
 async def test_029_030_a_length_below_a_header_closes_at_once(world: World, length: int) -> None:
     client = await world.open()
-    start = time.process_time()
-    client.send(ccr(ASKING, length=length))
-    assert await client.closed()
-    assert time.process_time() - start < 1
+    with at_most(1):
+        client.send(ccr(ASKING, length=length))
+        assert await client.closed()
 
 
 @served()
@@ -239,9 +238,8 @@ def nested(code: int, depth: int) -> bytes:
 @served()
 async def test_044_045_a_depth_bomb_is_answered_quickly(world: World, code: int, depth: int) -> None:
     client = await world.open()
-    start = time.process_time()
-    answer = await client.ask(ccr(ASKING, nested(code, depth)))
-    assert time.process_time() - start < 0.25
+    with at_most(1):
+        answer = await client.ask(ccr(ASKING, nested(code, depth)))
     assert answer.code in (2001, 5005, 5012)
     assert await client.alive()
 
@@ -251,19 +249,17 @@ async def test_045_046_depth_and_number_above_the_size_are_answered_and_leave_th
     world: World,
 ) -> None:
     client = await world.open()
-    start = time.process_time()
-    assert (await client.ask(ccr(ASKING, nested(279, 20_000)))).code == 5015
-    assert (await client.ask(ccr(avp(60_001, 0, 8) * 100_000))).code == 5015
-    assert time.process_time() - start < 0.5  # the client's own work included
+    with at_most(2):  # the client's own work included
+        assert (await client.ask(ccr(ASKING, nested(279, 20_000)))).code == 5015
+        assert (await client.ask(ccr(avp(60_001, 0, 8) * 100_000))).code == 5015
     assert await client.alive()
 
 
 @served(DiameterSettings(limits=Limits(message_size_octets=MB)))
 async def test_045_twenty_thousand_nested_groups_leave_the_connection_usable(world: World) -> None:
     client = await world.open()
-    start = time.process_time()
-    assert (await client.ask(ccr(ASKING, nested(279, 20_000)))).code == 2001
-    assert time.process_time() - start < 0.25
+    with at_most(1):
+        assert (await client.ask(ccr(ASKING, nested(279, 20_000)))).code == 2001
     assert await client.alive()
 
 
@@ -271,9 +267,8 @@ async def test_045_twenty_thousand_nested_groups_leave_the_connection_usable(wor
 async def test_046_a_hundred_thousand_empty_avps_are_refused_cheaply(world: World) -> None:
     client = await world.open()
     flood = ccr(avp(60_001, 0, 8) * 100_000)
-    start = time.process_time()
-    answer = await client.ask(flood)
-    assert time.process_time() - start < 0.5  # the client's own work included
+    with at_most(2):  # the client's own work included
+        answer = await client.ask(flood)
     assert answer.code == 5012
     assert await client.alive()
 
@@ -324,9 +319,8 @@ async def test_050_an_absurd_exponent_is_5004(world: World, exponent: int, where
     await client.initial(service(10, requested(total(1_000))))
     units = money(5, exponent)
     body = requested(units) if where == "asked" else used(units)
-    start = time.process_time()
-    assert (await client.update(1, service(10, body))).code == 5004
-    assert time.process_time() - start < 0.1
+    with at_most(0.5):
+        assert (await client.update(1, service(10, body))).code == 5004
     assert await world.spent() == (0, MB)
 
 

@@ -1,7 +1,6 @@
 """I. Final units and requests of the server: cases 130 to 144."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -95,10 +94,8 @@ async def test_134_135_136_the_way_through_the_final_action_and_back(world: Worl
     empty = await client.update(2, asking())
     assert empty.said == "2001 10=ok!1"
     assert empty.services[0].has(avps.VALIDITY_TIME)
-    start = time.monotonic()
     topping = asyncio.create_task(world.top_up(2 * EUR, POOR))
     asked = await client.receive()
-    assert time.monotonic() - start < 1
     assert (asked.command, asked.flags & 0xC0) == (258, 0xC0)
     assert asked.text(avps.SESSION_ID) == SESSION
     assert asked.keys[0] == avps.SESSION_ID

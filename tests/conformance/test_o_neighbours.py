@@ -1,7 +1,6 @@
 """O. Neighbours of the hostile and of the doubtful cases: limits met exactly, floods, odd orders, odd values."""
 
 import asyncio
-import time
 from struct import pack
 
 import pytest
@@ -29,6 +28,7 @@ from tests.conformance.test_c_framing import avp
 from tests.conformance.test_f_sessions import called
 from tests.conformance.test_j_events import DEBIT, ONE, send, to
 from tests.conformance.world import EUR, MB, World, served
+from tests.support.effort import at_most
 from tests.support.gy import events, requested, seconds, service, split, total, used
 
 ASKING = service(10, requested(total(1_000)))
@@ -78,21 +78,19 @@ async def test_a_request_of_a_client_with_an_endless_name_is_5004(world: World, 
 async def test_a_flood_of_watchdogs_is_answered_to_the_last(world: World) -> None:
     client = await world.open()
     probes = [dwr() for _ in range(3_000)]
-    start = time.process_time()
-    answers = await client.ask_all(*probes)
-    assert {answer.code for answer in answers} == {2001}
-    assert time.process_time() - start < 5
+    with at_most(5):
+        answers = await client.ask_all(*probes)
+        assert {answer.code for answer in answers} == {2001}
 
 
 @served()
 async def test_answers_with_unknown_identifiers_in_masses_are_dropped_cheaply(world: World) -> None:
     client = await world.open()
     body = [encode_u32(avps.RESULT_CODE, 2001)]
-    start = time.process_time()
-    for command, application in ((272, 4), (280, 0), (258, 4)):
-        client.send(*[message(0x40, command, application, body) for _ in range(3_000)])
-    assert await client.alive()
-    assert time.process_time() - start < 5
+    with at_most(5):
+        for command, application in ((272, 4), (280, 0), (258, 4)):
+            client.send(*[message(0x40, command, application, body) for _ in range(3_000)])
+        assert await client.alive()
 
 
 @served()
@@ -258,9 +256,8 @@ async def test_thousands_of_one_avp_are_answered_in_time(world: World, what: str
         "routes": [ASKING, *[encode_utf8(avps.ROUTE_RECORD, "a.b.c")] * 3_000],
         "contexts": [ASKING, *[group(avps.SERVICE_INFORMATION, [])] * 3_000],
     }
-    start = time.process_time()
-    answer = await client.initial(*bodies[what])
-    assert time.process_time() - start < 1
+    with at_most(1):
+        answer = await client.initial(*bodies[what])
     assert answer.code == (5004 if what == "identifiers" else 2001)
     if what == "used":
         assert await world.spent() == (1_500 * 1_000, 0)

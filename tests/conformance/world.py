@@ -133,8 +133,7 @@ class World:
         """Build everything as `ocs serve` does, on loopback."""
         self.store = self.memory if self.path is None else SqliteStore(self.path)
         limits = service_limits(self.settings)
-        if self.wait_ns is not None:
-            limits.wait_ns = self.wait_ns
+        limits.wait_ns = round(PATIENCE_S * 1e9) if self.wait_ns is None else self.wait_ns
         self.service = ChargingService(
             self.store,
             self.catalogue,

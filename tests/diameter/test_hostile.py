@@ -1,7 +1,5 @@
 """Broken and hostile input: every case ends in an answer, a dropped answer or a close, cheaply."""
 
-import time
-
 import pytest
 
 from ocs.diameter import avps
@@ -26,6 +24,7 @@ from tests.diameter.support import (
     sent,
     split,
 )
+from tests.support.effort import at_most
 
 
 def with_bytes(frame: bytes, at: int, patch: str) -> bytes:
@@ -185,15 +184,14 @@ def nested(depth: int, key: int = avps.FAILED_AVP) -> bytes:
 
 
 @pytest.mark.parametrize("depth", [1_000, 8_000, 20_000])
-def test_a_depth_bomb_costs_less_than_50_ms(depth: int) -> None:
+def test_a_depth_bomb_costs_next_to_nothing(depth: int) -> None:
     dictionary = standard()
     made = open_connection(limits=Limits(message_octets=1 << 20))
     frame = ccr(nested(depth))
-    started = time.process_time()
-    (event,) = made.receive_data(frame, 1)
-    assert isinstance(event, RequestReceived)
-    text = describe(event.message, dictionary)
-    assert time.process_time() - started < 0.05
+    with at_most(0.2):
+        (event,) = made.receive_data(frame, 1)
+        assert isinstance(event, RequestReceived)
+        text = describe(event.message, dictionary)
     assert "deeper than 16" in text
     assert kinds(made.receive_data(ccr(), 2)) == ["RequestReceived"]
 
@@ -208,13 +206,9 @@ def test_a_fault_deep_inside_groups_is_reported_without_the_whole_chain() -> Non
 
 def test_a_hundred_thousand_empty_avps_are_refused_cheaply() -> None:
     frame = ccr(encode_octets(99_999, b"", mandatory=False) * 100_000)
-    took_s = []
-    for _ in range(5):  # the best of some: others use the processor too
-        made = open_connection(limits=Limits(message_octets=1 << 20))
-        started = time.thread_time()
+    made = open_connection(limits=Limits(message_octets=1 << 20))
+    with at_most(0.5):
         (event,) = made.receive_data(frame, 1)
-        took_s.append(time.thread_time() - started)
-    assert min(took_s) < 0.2
     assert isinstance(event, RequestRefused)
     assert event.reason == "more than 4096 AVPs"
     assert result_code(sent(made)[0]) == ResultCode.UNABLE_TO_COMPLY

@@ -71,7 +71,7 @@ class Ims:
         users.write_text("SEQUENTIAL\n" + "".join(f"{caller};{CALLED}\n" for caller in callers))
         (port,) = free_ports(1)
         fixed = "-sf", HERE / f"{scenario}.xml", "-p", port, "-m", len(callers), "-inf", users
-        limits = "-timeout", "40s", "-recv_timeout", 20_000
+        limits = "-timeout", "200s", "-recv_timeout", 190_000
         return self._sipp(f"call{self.calls}", *fixed, *limits, *arguments, f"127.0.0.1:{self.sip_port}")
 
     def over(self, call: Program, *callers: str) -> None:

@@ -82,19 +82,22 @@ class World:
         path = next(
             folder / f"{scenario}.xml" for folder in SCENARIOS if (folder / f"{scenario}.xml").exists()
         )
-        fixed = "-sf", path, "-p", port, "-m", 1, "-inf", users, "-timeout", "20s", "-recv_timeout", 10_000
+        fixed = "-sf", path, "-p", port, "-m", 1, "-inf", users, "-timeout", "80s", "-recv_timeout", 70_000
         return self._sipp(f"call{self.calls}", *fixed, *arguments, f"127.0.0.1:{self.sip_port}")
 
     def over(self, call: Program, caller: str) -> None:
         """Wait until a call has ended as its scenario says, and its session with it."""
-        status = call.wait()
+        status = call.wait()  # of sipp, which gives up before this does
         assert status == 0, f"sipp ended with {status}\n{call.output()[-3000:]}"
         until(lambda: not self.server.sessions(caller), "the session is closed")
 
-    def use_callee(self, scenario: str) -> None:
+    def use_callee(self, scenario: str, rings_ms: int = 400) -> None:
         """Put somebody else at the other end."""
         self.callee.kill()
-        self.callee = self._sipp(scenario, "-sf", HERE / f"{scenario}.xml", "-p", self.callee_port)
+        changed = self.folder / f"{scenario}.xml"
+        text = (HERE / changed.name).read_text()
+        changed.write_text(text.replace('timeout="400"', f'timeout="{rings_ms}"'))
+        self.callee = self._sipp(scenario, "-sf", changed, "-p", self.callee_port)
 
     def end(self) -> None:
         """End everything."""

@@ -64,14 +64,14 @@ class Said:
         return all(text in self.output for text in texts)
 
 
-def radclient(port: int, command: str, *packets: str, secret: str = SECRET, timeout_s: int = 5) -> Said:
+def radclient(port: int, command: str, *packets: str, secret: str = SECRET, timeout_s: int = 60) -> Said:
     """Send packets, each in the words of radclient, one after the other."""
     done = subprocess.run(
         ["radclient", "-x", "-r", "1", "-p", "1", "-t", str(timeout_s), f"127.0.0.1:{port}", command, secret],
         input="\n\n".join(packets) + "\n",
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=2 * PATIENCE_S,
         check=False,
     )
     return Said(done)
@@ -120,7 +120,7 @@ class SipProxy:
             f"acctserver 127.0.0.1:{server.acct_port}\n"
             f"servers {folder}/servers\n"
             f"dictionary {EXAMPLES}/dictionary.proxy\n"
-            "default_realm\nradius_timeout 5\nradius_retries 1\nbindaddr 127.0.0.1\n"
+            "default_realm\nradius_timeout 30\nradius_retries 1\nbindaddr 127.0.0.1\n"
         )
         defines = {
             "SIP": f"udp:127.0.0.1:{self.sip_port}",
