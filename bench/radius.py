@@ -22,7 +22,7 @@ sys.path.append(str(ROOT))
 
 import structlog  # noqa: E402
 
-from bench.load.server import Server, free_port, on_core  # noqa: E402
+from bench.load.server import Server, on_core  # noqa: E402
 from ocs.agents.radius.agent import RadiusAgent  # noqa: E402
 from ocs.agents.radius.wire import codes  # noqa: E402
 from ocs.agents.radius.wire.packet import Attribute, encode_request  # noqa: E402
@@ -36,6 +36,7 @@ from ocs.charging.tariff.files import read as read_tariff  # noqa: E402
 from ocs.config.settings import RadiusClient, RadiusSettings  # noqa: E402
 from ocs.config.shipped import demo_file, shipped_dictionaries  # noqa: E402
 from ocs.metrics import Metrics  # noqa: E402
+from tests.support.ports import free_port  # noqa: E402
 
 SESSIONS = 5_000
 INTERIMS = 4

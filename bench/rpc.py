@@ -25,7 +25,8 @@ sys.path.append(str(ROOT))
 
 from bench.load.rpc_client import Conversation, Load, Measured, measured  # noqa: E402
 from bench.load.rpc_echo import loop_factory  # noqa: E402
-from bench.load.server import Server, free_port, on_core, program_folder, usage  # noqa: E402
+from bench.load.server import Server, on_core, program_folder, usage  # noqa: E402
+from tests.support.ports import free_port  # noqa: E402
 
 CALLS = 30_000
 AT_ONCE = 64

@@ -8,7 +8,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-from bench.load.server import ROOT, Usage, free_port, on_core, program_folder, usage
+from bench.load.server import ROOT, Usage, on_core, program_folder, usage
+from tests.support.ports import free_port
 
 CLIENT = "load{:02d}.load.test"
 READY_S = 20.0

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,9 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = '"server.ready"'
@@ -35,13 +37,6 @@ def usage(pid: int) -> Usage:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     cpu_s = (int(fields[11]) + int(fields[12])) / TICKS_PER_S
     return Usage(cpu_s, int(fields[21]) * PAGE_OCTETS)
-
-
-def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def program_folder() -> Path:
@@ -116,7 +111,7 @@ class Server:
         assert self.process is not None
         return self.process.pid
 
-    def start(self, timeout_s: float = 30.0) -> float:
+    def start(self, timeout_s: float = PATIENCE_S) -> float:
         """Start and wait until it is ready; returns the seconds that took."""
         started = time.monotonic()
         self._log_offset = self.log.stat().st_size if self.log.exists() else 0
@@ -155,7 +150,7 @@ class Server:
             self.process.kill()
             self.process.wait()
 
-    def stop(self, timeout_s: float = 30.0) -> int:
+    def stop(self, timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM and the drain, SIGKILL when that takes too long; the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)

@@ -17,14 +17,16 @@ from tests.cgrates.test_process import engine
 from tests.charging.cgrates.small import Price, S, texts_of
 from tests.support.ports import free_port
 from tests.support.virtual_time import run, running
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 20.0
 Document = dict[str, Any]
 Play = Callable[[], Awaitable[None]]
 
 
 class Place(Protocol):
-    """Somewhere sessions are charged."""
+    """Somewhere sessions are charged; `soon` is so much later that what is under way is done by then."""
+
+    soon: str
 
     async def call(
         self, *prices: Price, settings: Document | None = None, chargers: str = CHARGERS, **event: Any
@@ -43,6 +45,8 @@ class Place(Protocol):
 
 class VirtualTime:
     """A runtime per call; timers are due when nothing else is left to do."""
+
+    soon = "50ms"
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
@@ -76,6 +80,7 @@ class Wire:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
+        self._unsent = b""
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Document]] = {}
         self.asked: asyncio.Queue[Document] = asyncio.Queue()
@@ -86,9 +91,15 @@ class Wire:
         number = next(self._ids)
         found: asyncio.Future[Document] = asyncio.get_running_loop().create_future()
         self._waiting[number] = found
-        self._writer.write(msgspec.json.encode({"method": method, "params": [params], "id": number}))
+        if not self._unsent:  # requests made at once arrive at once: no timer of the server comes between
+            asyncio.get_running_loop().call_soon(self._send)
+        self._unsent += msgspec.json.encode({"method": method, "params": [params], "id": number})
         async with asyncio.timeout(PATIENCE_S):
             return await found
+
+    def _send(self) -> None:
+        self._writer.write(self._unsent)
+        self._unsent = b""
 
     async def result(self, method: str, params: object) -> Any:
         """The result of a request that must have one."""
@@ -143,6 +154,8 @@ class Server:
 
 class Processes:
     """A server process per configuration; every call has a tenant and a host of its own there."""
+
+    soon = "5s"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -228,7 +228,7 @@ def test_what_an_expired_balance_paid_is_not_given_back(place: Place) -> None:  
     async def play() -> None:
         call = await place.call(FREE, settings={"debit_interval": "1s"})
         await call.give("*voice", 3600 * S, "long", Weight=10)
-        await call.give("*voice", 1 * S, "short", Weight=100, ExpiryTime="+50ms")
+        await call.give("*voice", 1 * S, "short", Weight=100, ExpiryTime=f"+{place.soon}")
         expiry = {each["ID"]: each["ExpirationDate"] for each in (await call.account())["*voice"]}["short"]
         assert await call.initiate() == -1
         await place.until(instant_ns(expiry))

@@ -82,7 +82,7 @@ class World:
         path = next(
             folder / f"{scenario}.xml" for folder in SCENARIOS if (folder / f"{scenario}.xml").exists()
         )
-        fixed = "-sf", path, "-p", port, "-m", 1, "-inf", users, "-timeout", "80s", "-recv_timeout", 70_000
+        fixed = "-sf", path, "-p", port, "-m", 1, "-inf", users, "-timeout", "200s", "-recv_timeout", 190_000
         return self._sipp(f"call{self.calls}", *fixed, *arguments, f"127.0.0.1:{self.sip_port}")
 
     def over(self, call: Program, caller: str) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.interop.server import NANOS_PER_SECOND, Server
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.peer
 
 HERE = Path(__file__).parent / "erlang"
-LONGEST_S = 90
 SESSIONS = 100
 KINDS = {"data": ("32251@3gpp.org", "CC-Total-Octets"), "voice": ("32260@3gpp.org", "CC-Time")}
 
@@ -34,7 +34,7 @@ def run(
         ["escript", HERE / "client.escript", folder, HERE / "gy.dia", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=LONGEST_S,
+        timeout=3 * PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -15,11 +15,11 @@ from bench.load.wire import INITIAL, SUCCESS, TERMINATION, UPDATE, Service, Subs
 from tests.longrun.link import Lost, Peer
 from tests.longrun.mutator import Mutator
 from tests.longrun.traffic import FIRST_IMSI, FIRST_MSISDN
+from tests.support.waiting import PATIENCE_S
 
 BATCH = 64
 TORN_EVERY = 200  # frames
 DECODED_EVERY = 50  # answers that python-diameter reads as well
-CLOSED_S = 15.0
 ENDING = (wire.CER, wire.DPR)
 HOST = "hostile.load.test"
 GRANT = 1_000_000
@@ -77,7 +77,7 @@ class Hostile:
                 peer.write(bytes(frame))  # an answer that nobody has asked for is dropped
             elif _command(frame) not in ENDING:
                 posted.append((frame, peer.post(frame)))
-        async with asyncio.timeout(CLOSED_S):
+        async with asyncio.timeout(PATIENCE_S):
             opened = [self._judge(frame, await answered) for frame, answered in posted]
             for ending in [peer.post(frame) for frame in opened if frame is not None]:
                 ended = wire.answer(await ending)
@@ -148,7 +148,7 @@ class Hostile:
         writer.write(wire.capabilities(f"torn{self.torn}.load.test", REALM) + octets)
         writer.write_eof()
         try:
-            async with asyncio.timeout(CLOSED_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while await reader.read(65_536):
                     continue
         except ConnectionResetError:

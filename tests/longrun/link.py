@@ -5,9 +5,9 @@ import json
 from typing import Any, cast
 
 from bench.load import wire
+from tests.support.waiting import PATIENCE_S
 
 REALM = "load.test"
-ANSWER_S = 20.0
 RE_AUTH, ABORT_SESSION = 258, 274
 
 
@@ -101,7 +101,7 @@ class Peer(asyncio.Protocol):
 
     async def send(self, frame: bytearray) -> bytes:
         """The answer to a request."""
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.post(frame)
 
     async def close(self) -> None:
@@ -134,7 +134,7 @@ class Caller:
         try:
             self._writer.write(json.dumps(request).encode())
             await self._writer.drain()
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(PATIENCE_S):
                 reply = await self._reply()
         except OSError as error:
             raise Lost(str(error)) from error

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 LOOKS_S = 0.01  # between two looks
 
 

@@ -25,7 +25,7 @@ main([Folder, Dia, Port, Count, Who, Group, Context, Unit, Amount]) ->
         {transport_config, [{raddr, {127, 0, 0, 1}}, {rport, list_to_integer(Port)}, {reuseaddr, true}]},
         {connect_timer, 1000}]}),
     receive {diameter_event, client, Event} when element(1, Event) =:= up -> ok
-    after 20000 -> io:format("no connection~n"), halt(2) end,
+    after 60000 -> io:format("no connection~n"), halt(2) end,
     Me = self(), Sessions = list_to_integer(Count),
     Used = #{list_to_atom(Unit) => [list_to_integer(Amount)]},
     About = {Who, list_to_integer(Group), Context},
@@ -47,7 +47,7 @@ ask(Id, {Who, Group, Context}, Type, Number, Service) ->
         'Session-Id' => Id, 'Destination-Realm' => "test.invalid", 'Auth-Application-Id' => 4,
         'Service-Context-Id' => Context, 'CC-Request-Type' => Type, 'CC-Request-Number' => Number,
         'Subscription-Id' => [#{'Subscription-Id-Type' => 0, 'Subscription-Id-Data' => Who}],
-        'Multiple-Services-Credit-Control' => [Service#{'Rating-Group' => [Group]}]}], [{timeout, 20000}]),
+        'Multiple-Services-Credit-Control' => [Service#{'Rating-Group' => [Group]}]}], [{timeout, 60000}]),
     case Answer of
         {ok, #{'Result-Code' := Code, 'Multiple-Services-Credit-Control' := [Of | _]}} ->
             line([Type, Number, Code, hd(maps:get('Result-Code', Of, [none]))]);
