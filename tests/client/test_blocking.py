@@ -26,6 +26,7 @@ from tests.cli.conftest import FakeServer
 from tests.cli.conftest import server as server
 from tests.rpc.test_tcp import until
 from tests.rpc.world import World, in_world
+from tests.support.ports import free_port
 
 
 def beside(world: World, work: Callable[[Client], Any], **options: Any) -> Any:
@@ -105,13 +106,13 @@ async def test_threads_share_a_client(world: World) -> None:
 
 
 def test_server_that_says_nothing_is_not_waited_for() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        with (
-            Client(f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.05) as client,
-            pytest.raises(NoAnswer),
-        ):
-            client.call("A.B")
-        port = silent.getsockname()[1]
+    port = free_port()
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        Client(f"127.0.0.1:{port}", timeout_s=0.05) as client,
+        pytest.raises(NoAnswer),
+    ):
+        client.call("A.B")
     with Client(f"127.0.0.1:{port}") as client, pytest.raises(Unreachable, match="is `ocs serve` running"):
         client.call("A.B")
 

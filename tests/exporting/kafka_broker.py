@@ -8,6 +8,8 @@ import asyncio
 import struct
 from contextlib import suppress
 
+from tests.support.ports import free_port
+
 PRODUCE, METADATA, API_VERSIONS, INIT_PRODUCER_ID = 0, 3, 18, 22
 OFFERED = ((PRODUCE, 3, 3), (METADATA, 1, 1), (API_VERSIONS, 0, 0), (INIT_PRODUCER_ID, 0, 0))
 NOT_ENOUGH_REPLICAS, MESSAGE_TOO_LARGE = 19, 10
@@ -59,7 +61,7 @@ class Broker:
         self._topic = topic
         self.kept: list[tuple[bytes | None, bytes | None]] = []
         self.error = 0
-        self.port = 0
+        self.port = free_port()  # its own over restarts
         self._producers = 0
         self._seen: set[tuple[int, int, int]] = set()
         self._server: asyncio.Server | None = None
@@ -67,7 +69,6 @@ class Broker:
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Die, with every connection."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from ocs.agents.kamailio.netstring import NetstringDecoder, encode_netstring
+from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE_S
 
 
@@ -21,16 +22,15 @@ class EvapiServer:
         self.heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.reads: list[bytes] = []
         self.connections = 0
-        self.port = 0
+        self.port = free_port()  # its own over restarts
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
         self._connected = asyncio.Event()
         self._gone = asyncio.Event()
 
     async def start(self) -> None:
-        """Listen, on the same port as before if there was one."""
+        """Listen."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
