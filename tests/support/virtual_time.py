@@ -6,13 +6,16 @@ from typing import Any
 
 
 class _Jumping(selectors.SelectSelector):
-    """Never blocks for a timer: the clock jumps to it."""
+    """Never blocks for a timer: the clock jumps to it. What a thread does takes no time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
+        self.threads = 0  # at work; the last of them wakes the loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.threads and (timeout is None or timeout > 0):
+            return super().select()
         if timeout is None:
             raise RuntimeError("everybody waits and no timer is set: this would hang for ever")
         self.now_s += max(timeout, 0)
@@ -25,6 +28,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _Jumping()
         super().__init__(self._jumping)
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        """Have a thread do something, for which the clock waits."""
+        working = super().run_in_executor(executor, func, *args)
+        self._jumping.threads += 1
+        working.add_done_callback(self._done)
+        return working
+
+    def _done(self, working: object) -> None:
+        self._jumping.threads -= 1
 
     def time(self) -> float:
         """Seconds of virtual time since the loop was made."""
