@@ -7,7 +7,7 @@ import msgspec
 
 from ocs.cgrates.cost_forms import event_cost_form, summary_form
 from ocs.cgrates.cost_reader import told_details
-from ocs.cgrates.details import BalanceSummary, Details, Money
+from ocs.cgrates.details import BalanceSummary, Details, Held, Money
 from ocs.cgrates.objects.numbers import number, real
 from ocs.cgrates.state import NO_CALLS, State
 from ocs.charging.cgrates import cdr, event_cost, model, session
@@ -152,8 +152,9 @@ class CgratesAccounting:
         money: Money = run.money
         context = self._context((run,))
         rated, after, charges = cdr.rate_session_cdr(context, money.run, money.first)
+        held = money.before or self._held_now(run)
         self._keep(run, context, after)
-        return self._rated(rated, money.first, charges, after)
+        return self._rated(rated, money.first, charges, after, held)
 
     def rate(self, run: Run, *, is_rerate: bool = False) -> Rated:
         """The cost of a run that has no session."""
@@ -163,8 +164,9 @@ class CgratesAccounting:
             self._forget_expired(account_id(money.run.call))
         context = self._context((run,))
         rated, after, charges = cdr.rate_cdr(context, money.run.call, run.request_type)
+        held = self._held_now(run)
         self._keep(run, context, after)
-        return self._rated(rated, money.first, charges, after)
+        return self._rated(rated, money.first, charges, after, held)
 
     def _forget_expired(self, name: str) -> None:
         """What has expired since a record was first charged does not pay it again."""
@@ -216,7 +218,7 @@ class CgratesAccounting:
         money: Money = run.money
         if money.run.charges is None:
             return None
-        return details_of(money.first, money.run.charges, self._context((run,)))
+        return details_of(money.first, money.run.charges, self._context((run,)), money.before)
 
     def paid_cost(self, call: Call, debited: Debited) -> dict[str, Any]:
         """The outcome of a debit, kept or not, as the `EventCost` of the API."""
@@ -255,19 +257,33 @@ class CgratesAccounting:
 
     def _kept(self, runs: tuple[Run, ...], stepped: Stepped) -> Step:
         """Takes over the accounts of a step; its runs in the pipeline's form."""
+        before = [self._held(run, money) for run, money in zip(runs, stepped.runs, strict=True)]
         for key, account in stepped.context.snapshot.accounts.items():
             if self._state.accounts.get(key) is not account:
                 self._state.put_accounts(
                     {key: account}, _calls(runs) if self._state.watches_accounts else NO_CALLS
                 )
         after = tuple(
-            msgspec.structs.replace(run, money=Money(money, run.money.first))
-            for run, money in zip(runs, stepped.runs, strict=True)
+            msgspec.structs.replace(run, money=Money(money, run.money.first, held))
+            for run, money, held in zip(runs, stepped.runs, before, strict=True)
         )
         outcome = stepped.outcome
         return Step(
             after, Outcome(refusal=str(outcome)) if isinstance(outcome, Refusal) else Outcome(outcome)
         )
+
+    def _held(self, run: Run, after: model.Run) -> Held:
+        """What the balances of a run's account hold, where it is charged for the first time; else what they did."""
+        held: Held = run.money.before
+        if held or after.charges is None or run.money.run.charges is not None:
+            return held
+        return self._held_now(run)
+
+    def _held_now(self, run: Run) -> Held:
+        account = self._state.accounts.get(account_id(run.money.first))
+        if account is None:
+            return ()
+        return tuple([(balance.uid, balance.value_nanos) for _, balance in all_balances(account)])
 
     def _keep(self, run: Run, before: Context, after: Context) -> None:
         if after is not before:
@@ -281,8 +297,10 @@ class CgratesAccounting:
                 _calls((run,)),
             )
 
-    def _rated(self, rated: RatedCdr, call: Call, charges: Charges | None, after: Context) -> Rated:
-        details = details_of(call, charges, after) if charges is not None else None
+    def _rated(
+        self, rated: RatedCdr, call: Call, charges: Charges | None, after: Context, held: Held = ()
+    ) -> Rated:
+        details = details_of(call, charges, after, held) if charges is not None else None
         return Rated(rated.usage_ns, rated.cost_nanos, rated.source, rated.extra, details)
 
 
@@ -348,8 +366,8 @@ def _payers(charges: Charges) -> set[str]:
     }
 
 
-def details_of(call: Call, charges: Charges, context: Context) -> Details:
-    """Charges with the account that they have left behind."""
+def details_of(call: Call, charges: Charges, context: Context, held: Held = ()) -> Details:
+    """Charges with the account that they have left behind, and what it held before them."""
     account = context.snapshot.accounts.get(account_id(call))
     return Details(
         charges,
@@ -360,6 +378,7 @@ def details_of(call: Call, charges: Charges, context: Context) -> Details:
         () if account is None else _summaries(account, event_cost.taken_nanos(charges)),
         account is not None and account.allows_negative,
         account is not None and account.is_disabled,
+        held,
     )
 
 

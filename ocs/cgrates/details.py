@@ -6,6 +6,8 @@ from ocs.charging.cgrates import model
 from ocs.charging.cgrates.call import Call
 from ocs.charging.cgrates.model import Charges
 
+Held = tuple[tuple[str, int], ...]  # nanos by the uid of a balance
+
 
 class BalanceSummary(msgspec.Struct, frozen=True, gc=False):
     """A balance beside a cost: what it held before the debit, and after it."""
@@ -21,7 +23,8 @@ class BalanceSummary(msgspec.Struct, frozen=True, gc=False):
 
 
 class Details(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Who paid what of a run, with the account as the last debit left it."""
+    """Who paid what of a run, with the account as the last debit left it; `before` is what its balances held before
+    the first one."""
 
     charges: Charges
     start_ns: int
@@ -31,10 +34,13 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     balances: tuple[BalanceSummary, ...] = ()
     allows_negative: bool = False
     is_disabled: bool = False
+    before: Held = ()
 
 
-class Money(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of a run: its state in the core, and the period of its first event."""
+class Money(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What is kept of a run: its state in the core, the period of its first event, and what the balances of its
+    account held before it was charged anything."""
 
     run: model.Run
     first: Call
+    before: Held = ()

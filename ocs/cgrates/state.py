@@ -31,6 +31,8 @@ log = structlog.get_logger()
 Done = Callable[[JournalError | None], None]
 AccountsChanged = Callable[[Mapping[str, Account | None], Mapping[str, Call]], None]
 NO_CALLS: Mapping[str, Call] = {}
+PRICES_CHANGED = "prices changed"
+PRICE_KINDS = (Kind.DESTINATION, Kind.TIMING, Kind.RATING_PLAN, Kind.RATING_PROFILE)
 LAST_ORDER = "last order id of a removed record"
 MOST_COSTS = 100_000  # that wait for their record
 MOST_CDRS = 100_000  # that are kept where there is no disk
@@ -120,6 +122,7 @@ class State:
         old = table.get(key)
         if kind in TARIFF_KINDS:
             self._live.change(kind, key, old, record)
+            self._reprices(kind)
         table[key] = record
         if kind is Kind.ACCOUNT:
             self.updated[key] = self.now_ns()
@@ -134,6 +137,7 @@ class State:
             return False
         if kind in TARIFF_KINDS:
             self._live.change(kind, key, old, None)
+            self._reprices(kind)
         elif kind is Kind.ACCOUNT:
             self.updated.pop(key, None)
         self._changed(kind, key, None)
@@ -236,6 +240,18 @@ class State:
         if self.keeps:
             self._pending[kind, key] = record
             self.changes += 1
+
+    def _reprices(self, kind: Kind) -> None:
+        """Remembers when prices were changed last."""
+        if kind in PRICE_KINDS:
+            self.tables[Kind.META][PRICES_CHANGED] = now_ns = self.now_ns()
+            self._changed(Kind.META, PRICES_CHANGED, now_ns)
+
+    @property
+    def prices_changed_ns(self) -> int:
+        """When destinations, timings, plans or profiles were changed last, as far as is known."""
+        changed_ns: int = self.tables[Kind.META].get(PRICES_CHANGED, 0)
+        return changed_ns
 
     def _noted(self) -> None:
         """A record has changed that is not among those by kind and key."""

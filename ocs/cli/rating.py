@@ -82,7 +82,16 @@ def explain(arguments: argparse.Namespace) -> int:
         return WRONG
     names = ("session", "account", "client")
     parameters = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    return _ask(arguments, "OcsV1.Explain", parameters, rating_text.explained)
+    return _ask(arguments, "OcsV1.Explain", parameters, _explained)
+
+
+def _explained(result: Any) -> str:
+    """What a server answers that charges as CGRateS does has another form."""
+    if result.get("arithmetic"):
+        from ocs.cli import call_text
+
+        return call_text.explained(result)
+    return rating_text.explained(result)
 
 
 def amount(service: str, text: str, unit: Unit | None) -> tuple[Unit, int]:

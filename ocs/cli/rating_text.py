@@ -32,7 +32,7 @@ def rated(result: Mapping[str, Any]) -> str:
         lines += ["", *_piece(piece, unit)]
     lines += [
         "",
-        _amount(f"{result['result']}: total in {result['currency']}", format_nanos(result["cost_nanos"])),
+        amount_line(f"{result['result']}: total in {result['currency']}", format_nanos(result["cost_nanos"])),
     ]
     lines += ["", *_why(result)]
     return "\n".join(printable(line) for line in lines)
@@ -62,11 +62,11 @@ def _decision(piece: Mapping[str, Any]) -> str:
 def _breakdown(parts: Mapping[str, Any], unit: Unit | None) -> Iterator[str]:
     """Fee, slots, then how their exact sum became the amount."""
     if parts["connect_fee_nanos"]:
-        yield _amount("  connect fee", format_nanos(parts["connect_fee_nanos"]))
+        yield amount_line("  connect fee", format_nanos(parts["connect_fee_nanos"]))
     for slot in parts["slots"]:
         terms = f"{format_nanos(slot['price_nanos'])}/{units_text(slot['per_units'], unit)}"
         increments = f"{slot['increments']} x {units_text(slot['increment_units'], unit)}"
-        yield _amount(
+        yield amount_line(
             f"  from {units_text(slot['start_units'], unit)}: {increments} at {terms}",
             _exact(slot["cost_nanos"]),
         )
@@ -79,7 +79,7 @@ def _breakdown(parts: Mapping[str, Any], unit: Unit | None) -> Iterator[str]:
         yield f"  session {rounding}; {span}, with this: {format_nanos(parts['after_nanos'])}"
     else:
         yield f"  {_exact(parts['exact_nanos'])} {rounding}"
-    yield _amount("  cost", format_nanos(parts["cost_nanos"]))
+    yield amount_line("  cost", format_nanos(parts["cost_nanos"]))
 
 
 def _exact(text: str) -> str:
@@ -89,7 +89,8 @@ def _exact(text: str) -> str:
     return format_nanos(whole) + (f" + {rest}/{number.denominator} nano" if rest else "")
 
 
-def _amount(label: str, amount: str) -> str:
+def amount_line(label: str, amount: str) -> str:
+    """A line with an amount of money at its end."""
     return f"{label:<{COLUMN}} {amount:>14}"
 
 
@@ -123,7 +124,7 @@ def explained(result: Mapping[str, Any]) -> str:
         lines += ["", f"{paid}; looked up in the tariff:", *_charge(charge)]
     paid = format_nanos(result["entries_nanos"])
     if result["is_complete"]:
-        lines += ["", _amount("all entries together", paid)]
+        lines += ["", amount_line("all entries together", paid)]
     else:
         lines += ["", f"all entries together {paid}, the session {format_nanos(result['cost_nanos'])}"]
     return "\n".join(printable(line) for line in lines)

@@ -10,6 +10,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ocs.cli.main import main
 from tests.cgrates.engine import ON, write_folder
 from tests.charging.cgrates.small import Price, texts_of
 from tests.interop.programs import is_listening
@@ -92,6 +95,28 @@ def engine(
 def _listens(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
     assert process.poll() is None, log.read_text()
     return is_listening(port)
+
+
+def test_a_command_asks_it_why_a_call_cost_what_it_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    tariff = tmp_path / "tariff"
+    tariff.mkdir()
+    write_folder(tariff, {**dict(texts_of(Price("0 1/1/1"))), "Chargers.csv": "t,D,,,*default,*none,0\n"})
+    event = {"OriginID": "c1", "ToR": "*voice", "RequestType": "*rated", "Category": "call"}
+    event |= {"Account": "1001", "Destination": "49", "AnswerTime": "2026-06-15T12:00:00Z", "Usage": "60s"}
+    with engine(tmp_path, port, f"-data_dir={tmp_path / 'data'}"), closing(Connection(port)) as client:
+        assert client.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(tariff)}) == "OK"
+        client.call("CDRsV1.ProcessEvent", {"Flags": ["*rals"], "Tenant": "t", "Event": event})
+        server = ["--server", f"127.0.0.1:{port}"]
+        assert main(["explain", "c1", *server]) == 0
+        assert main(["explain", "--account", "t:1001", "--last", *server]) == 0
+        shown = capsys.readouterr().out.splitlines()
+        assert shown[: len(shown) // 2] == shown[len(shown) // 2 :]
+        assert shown[0].startswith("call c1 of nobody named")
+        assert main(["explain", "c2", *server]) == 1
+        assert "no record of c2" in capsys.readouterr().err
 
 
 def test_it_has_the_name_and_the_manners_of_the_engine(tmp_path: Path) -> None:

@@ -88,9 +88,11 @@ class Link:
                 assert time.monotonic() < until, "the server does not come up"
                 time.sleep(0.02)  # another process: there is nothing to wait for but its port
 
-    def send(self, method: str, params: dict[str, Any]) -> None:
+    def send(self, method: str, params: dict[str, Any]) -> int:
+        """Asks; the number that the answer will have."""
         self._last += 1
         self._socket.sendall(json.dumps({"method": method, "id": self._last, "params": [params]}).encode())
+        return self._last
 
     def answer(self) -> dict[str, Any]:
         line = self._file.readline()
