@@ -1,11 +1,10 @@
 """Call detail records of a journal of the second layout, which had them among all other records.
 
-They move in pieces, each a transaction; a start that is cut short goes on at the next one.
+All of it is one transaction: a start that is cut short leaves the file as it was.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import structlog
@@ -17,56 +16,60 @@ log = structlog.get_logger()
 
 KIND = "cdr"
 PIECE = 5_000
-OLDEST = "select number, value from record where kind = 'cdr' and number > ? order by number limit ?"
-GONE = "delete from record where kind = 'cdr' and number <= ?"
-FORGET = "delete from record where kind = 'cdr' and key = ?"
+OLDEST = "select number, key, value from record where kind = 'cdr' and number > ? order by number limit ?"
+TAKEN = "select 1 from cdr where order_id = ?"
+# To copy what stays is quicker than to take away what goes, which is nearly all.
+OTHERS = "insert into record select * from old_record where kind != 'cdr' order by number"
 
 _decode = msgspec.json.Decoder(Cdr).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def move(connection: sqlite3.Connection, recent: Mapping[str, bytes | None]) -> None:
+def move(
+    connection: sqlite3.Connection, recent: Mapping[str, bytes | None], schema: str, layout: int
+) -> None:
     """Bring all records into their table; `recent` are those that changed last, by key, None for one that is gone.
 
     Raises sqlite3.Error, msgspec.MsgspecError.
     """
-    moved = 0
-    with _transaction(connection):
-        connection.executemany(FORGET, [(key,) for key in recent])
-        _put(connection, [value for value in recent.values() if value is not None])
-    last = 0
-    while rows := connection.execute(OLDEST, (last, PIECE)).fetchall():
-        last = rows[-1][0]
-        with _transaction(connection):
-            _put(connection, [value for _, value in rows])
-            connection.execute(GONE, (last,))
-        moved += len(rows)
-        log.info("journal.cdrs_moved", records=moved)
-
-
-def _put(connection: sqlite3.Connection, values: Iterable[bytes]) -> None:
-    for value in values:
-        cdr = _decode(value)
-        connection.execute(cdr_rows.PUT, cdr_rows.row_of(_with_order(connection, cdr), _encode))
-
-
-def _with_order(connection: sqlite3.Connection, cdr: Cdr) -> Cdr:
-    """A record with an order id that no other one has."""
-    query = "select 1 from cdr where order_id = ? and not (cgrid = ? and run_id = ?)"
-    is_taken = connection.execute(query, (cdr.order_id, cdr.cgrid, cdr.run_id)).fetchone() is not None
-    if cdr.order_id > 0 and not is_taken:
-        return cdr
-    last: int = connection.execute(cdr_rows.LAST).fetchone()[0]
-    return msgspec.structs.replace(cdr, order_id=last + 1)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing."""
     connection.execute("begin immediate")
     try:
-        yield
+        connection.execute(cdr_rows.TABLE)
+        _put(connection, [value for value in recent.values() if value is not None])
+        last = moved = 0
+        while rows := connection.execute(OLDEST, (last, PIECE)).fetchall():
+            last, moved = rows[-1][0], moved + len(rows)
+            _put(connection, [value for _, key, value in rows if key not in recent])
+            log.info("journal.cdrs_moved", records=moved)
+        if moved:
+            connection.execute("alter table record rename to old_record")
+            _execute(connection, schema)
+            connection.execute(OTHERS)
+        _execute(connection, cdr_rows.INDEXES)
+        connection.execute(f"pragma user_version={layout}")
     except BaseException:
         connection.execute("rollback")
         raise
     connection.execute("commit")
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Give back the room of what was moved; within the other transaction all of it would be held in memory."""
+    connection.execute("drop table if exists old_record")
+    connection.execute("pragma wal_checkpoint(truncate)")
+
+
+def _execute(connection: sqlite3.Connection, statements: str) -> None:
+    """Several statements of a transaction, which `executescript` would end."""
+    for statement in statements.split(";"):
+        connection.execute(statement)
+
+
+def _put(connection: sqlite3.Connection, values: Iterable[bytes]) -> None:
+    """Add records, each with an order id that no other one has."""
+    for value in values:
+        cdr = _decode(value)
+        if cdr.order_id <= 0 or connection.execute(TAKEN, (cdr.order_id,)).fetchone() is not None:
+            last: int = connection.execute(cdr_rows.LAST).fetchone()[0]
+            cdr = msgspec.structs.replace(cdr, order_id=last + 1)
+        connection.execute(cdr_rows.PUT, cdr_rows.row_of(cdr, _encode))

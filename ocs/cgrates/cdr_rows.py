@@ -12,13 +12,15 @@ import msgspec
 from ocs.cgrates.cdr_filter import EXISTS, CdrFilter, Span
 from ocs.sessions.model import Cdr
 
-SCHEMA = """
+TABLE = """
 create table if not exists cdr (
     order_id integer primary key, cgrid text not null, run_id text not null, origin_host text not null,
     source text not null, origin_id text not null, tor text not null, request_type text not null,
     tenant text not null, category text not null, account text not null, subject text not null,
     destination text not null, setup_ns integer not null, answer_ns integer not null, usage integer not null,
     cost_nanos integer not null, created_ns integer not null, updated_ns integer not null, rest blob not null);
+"""
+INDEXES = """
 create unique index if not exists cdr_by_run on cdr (cgrid, run_id);
 create index if not exists cdr_by_origin on cdr (origin_id);
 create index if not exists cdr_by_account on cdr (account);

@@ -114,12 +114,14 @@ class SqliteJournal:
                 self._connection.execute(f"pragma {pragma}")
             layout = self._layout()
             self._has_table = layout == LAYOUT
-            self._connection.executescript(SCHEMA + cdr_rows.SCHEMA)
+            self._connection.executescript(SCHEMA)
             self._number = self._connection.execute("select max(number) from record").fetchone()[0] or 0
             self._row = 0
             self._read_log()
             if layout < LAYOUT:
                 self._take_over_cdrs()
+            self._connection.executescript(cdr_rows.TABLE + cdr_rows.INDEXES)
+            cdr_migration.clear(self._connection)
             self.cdrs = CdrTable(path)
         except (sqlite3.Error, msgspec.MsgspecError, TableError) as error:
             os.close(self._lock)
@@ -252,13 +254,12 @@ class SqliteJournal:
         return version
 
     def _take_over_cdrs(self) -> None:
-        """Bring the call detail records of an older layout into their table; what is done stays done."""
+        """Bring the call detail records of an older layout into their table, all or nothing."""
         recent = {key: each.value for (kind, key), each in self._recent.items() if kind == cdr_migration.KIND}
-        cdr_migration.move(self._connection, recent)
+        cdr_migration.move(self._connection, recent, SCHEMA, LAYOUT)
         for key in recent:
             del self._recent[cdr_migration.KIND, key]
         self._forget_before(self._oldest())
-        self._connection.execute(f"pragma user_version={LAYOUT}")
 
     def _read_log(self) -> None:
         """Know again what is in the log alone."""

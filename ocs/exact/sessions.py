@@ -56,7 +56,7 @@ ROLLED_BACK = (
 )
 KEPT_OPEN_NS = 600 * 1_000_000_000  # how long the core waits for a session that the pipeline has
 KEEPING_S = 60.0
-KEPT_AT_ONCE = 1_000
+KEPT_AT_ONCE, MOST_RECORDS = 1_000, 1_000_000
 ATTEMPTS = 8  # to have all accounts of a step in memory at once
 
 
@@ -439,11 +439,12 @@ class ExactRuntime(Runtime):
                 await asyncio.sleep(0)
 
     async def forget_records(self) -> None:
-        """Forgets records that are too old, which are the first; those of the core stay."""
+        """Forgets records that are too old or too many, the first ones first; those of the core stay."""
         before_ns = self.wall_ns() - self._record_retention_ns
         while True:
             oldest = list(islice(self.state.tables[Kind.CDR].values(), KEPT_AT_ONCE))
-            old = [cdr for cdr in oldest if cdr.created_ns < before_ns]
+            many = max(len(self.state.tables[Kind.CDR]) - MOST_RECORDS, 0)
+            old = [*oldest[:many], *(cdr for cdr in oldest[many:] if cdr.created_ns < before_ns)]
             for cdr in old:
                 self.state.remove_cdr(cdr)
             if not old:

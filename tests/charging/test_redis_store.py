@@ -101,6 +101,32 @@ async def numbers(store: RedisStore, key: str) -> list[int]:
     return [row.at_ns for row in reversed(page.rows) if isinstance(row, Posting)]
 
 
+async def test_a_posting_takes_no_more_memory_than_operators_are_told(own_server: RedisServer) -> None:
+    def used() -> int:
+        lines = own_server.say("INFO memory").decode().splitlines()
+        return int(next(line for line in lines if line.startswith("used_memory:")).partition(":")[2])
+
+    entry = Entry(
+        EntryKind.DEBIT, "main", Unit.MONEY, -123_456_789, 10**12, 10, Unit.OCTETS, 10**6, "r|s|4915"
+    )
+    session = "pgw.example.org|pgw.example.org;1;23456"
+    count, before = 4_000, used()
+    async with nodes(own_server.settings()) as (store,):
+        for first in range(0, count, 500):
+            told = put(
+                store,
+                *(
+                    Change(
+                        state(f"{number % 50}", number // 50 + 1),
+                        (Posting(f"{number % 50}", session, EventKind.UPDATE, number, 10**18, (entry,)),),
+                    )
+                    for number in range(first, first + 500)
+                ),
+            )
+            assert await asyncio.gather(*told) == [None] * 500
+        assert (used() - before) / count < 300
+
+
 async def test_what_rests_on_a_refused_change_is_refused_although_its_version_fits(
     server: RedisServer, prefix: str
 ) -> None:

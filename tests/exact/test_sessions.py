@@ -178,6 +178,19 @@ async def test_a_new_runtime_on_the_same_store_goes_on() -> None:
     assert await live.money() == (96, 0)
 
 
+async def test_the_oldest_records_are_forgotten_where_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ocs.exact.sessions.MOST_RECORDS", 2)
+    monkeypatch.setattr("ocs.exact.sessions.KEPT_AT_ONCE", 2)
+    live = Live()
+    await live.service.create(Change(account(balance("100", "cash"))))
+    for name in "abcde":
+        live.runtime.cdrs.process(await live.ready(5 * S, OriginID=name))
+    await live.runtime.forget_records()
+    assert [cdr.origin_id for cdr in live.runtime.state.tables[Kind.CDR].values()] == ["d", "e"]
+
+
 async def test_records_are_forgotten_when_they_are_old_enough() -> None:
     live = Live()
     await live.service.create(Change(account(balance("100", "cash"))))

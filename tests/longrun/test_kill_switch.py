@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.longrun.test_kill_runs import ON, Link, World, configuration
+from tests.longrun.test_kill_runs import ACCOUNTS as RUNS
+from tests.longrun.test_kill_runs import FOLDER, GIFTED, ON, Link, World, configuration
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE_S
 from tests.test_app import ROOT
@@ -273,8 +274,9 @@ class LoadWorld(World):
 
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
-        self.asked: list[int] = []  # the factor of every load
-        self.acknowledged = 0  # of them
+        self.asked: list[int] = []  # the factor of every load that counts, or may
+        self.loads = 0  # how often one was sent
+        self.acknowledged = 0  # of those that count
         self.started: set[str] = set()
         self.ended: set[str] = set()
         self.recorded: set[str] = set()
@@ -295,9 +297,9 @@ class LoadWorld(World):
 
     def fill(self, link: Link) -> None:
         """Money for everybody; the first load is that of `traffic`."""
-        for name in ("customer", "carrier", "reseller"):
+        for name, value in (*[(each, MONEY) for each in RUNS], (GIFTED, 0)):
             balance = {"ID": "main", "Weight": 10}
-            request = {"Account": name, "BalanceType": "*monetary", "Value": MONEY, "Balance": balance}
+            request = {"Account": name, "BalanceType": "*monetary", "Value": value, "Balance": balance}
             assert link.call("APIerSv1.SetBalance", request) == "OK"
         self.load(link)
         assert link.answer()["result"] == "OK"
@@ -307,6 +309,7 @@ class LoadWorld(World):
         """Asks for the other folder; the number of the request."""
         factor = FACTORS[len(self.asked) % 2]
         self.asked.append(factor)
+        self.loads += 1
         folder = {"FolderPath": str(self.folder / str(factor))}
         return link.send("APIerSv1.LoadTariffPlanFromFolder", folder)
 
@@ -377,7 +380,7 @@ class LoadWorld(World):
             self._check_record(each)
         names = Counter((each["OriginID"], each["RunID"]) for each in records)
         assert set(names.values()) == {1}
-        for run in ("customer", "carrier", "reseller"):
+        for run in RUNS:
             cost = sum(each["Cost"] for each in records if each["RunID"] == run)
             assert round(cost + self.balance(link, run), 6) == MONEY
             assert self.started | self.recorded <= {
@@ -410,18 +413,17 @@ def cgrates_folder(factor: int) -> dict[str, str]:
     """A tariff of many rates, all `factor` times the first one's, and what is run at once."""
     every = DESTINATIONS
     profiles = "cgrates.org,call,*any,2014-01-14T00:00:00Z,RP,\n"
-    runs = ("customer", "carrier", "reseller")
     return {
         "Destinations.csv": "".join(f"D{prefix},{prefix}\n" for prefix in every),
         "Rates.csv": "".join(f"R{prefix},0,0.{factor:03d},1s,1s,0s\n" for prefix in every),
         "DestinationRates.csv": "".join(f"DR{prefix},D{prefix},R{prefix},*up,4,0,\n" for prefix in every),
         "RatingPlans.csv": "".join(f"RP,DR{prefix},*any,10\n" for prefix in every),
         "RatingProfiles.csv": profiles,
-        "Chargers.csv": "".join(
-            f"cgrates.org,{name},,,{name},*constant:*req.Account:{name},0\n" for name in runs
-        ),
-        "Resources.csv": "cgrates.org,CHANNELS,,,-1,-1,ok,false,true,10,*none\n",
-        "Actions.csv": "ONE,*topup,,,count,*sms,,,,,*unlimited,,1,10,false,false,10\n",
+        "Chargers.csv": FOLDER["Chargers.csv"],
+        "Resources.csv": FOLDER["Resources.csv"],
+        "Thresholds.csv": FOLDER["Thresholds.csv"],
+        "Actions.csv": FOLDER["Actions.csv"]
+        + "ONE,*topup,,,count,*sms,,,,,*unlimited,,1,10,false,false,10\n",
         "ActionPlans.csv": "AP,ONE,*asap,10\n",
         "AccountActions.csv": "cgrates.org,loads,AP,,,\n",
     }
@@ -445,12 +447,12 @@ def loaded(folder: Path, seed: int, kills: int) -> LoadWorld:
 
 def test_serve_is_killed_in_switches_of_its_tariff(tmp_path: Path) -> None:
     priced = switched(tmp_path, 7, kills=4)
-    assert all(priced[factor] > 4 for factor in FACTORS), priced
+    assert priced[1] + priced[3] > 20
 
 
 def test_cgrates_is_killed_while_it_loads_a_folder(tmp_path: Path) -> None:
     world = loaded(tmp_path, 7, kills=4)
-    assert len(world.asked) > 1
+    assert world.loads > 2
     assert len(world.recorded) > 1
 
 
