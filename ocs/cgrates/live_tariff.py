@@ -4,7 +4,7 @@ Where several destinations have one prefix they stand in the order of their ids,
 records by key, finds the same price.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from typing import Any
 
 from ocs.cgrates.kinds import Kind
@@ -53,11 +53,15 @@ class LiveTariff:
             _keep(self._plain[kind], key, new)
 
     def _change_prefixes(self, name: str, old: tuple[str, ...], new: tuple[str, ...]) -> None:
-        gone, added = set(old).difference(new), set(new).difference(old)
-        for prefixes, edit in ((gone, _without), (added, _with)):
-            for prefix in prefixes:
-                names = edit(list(self._destinations.get(prefix, ())), name)
-                _keep(self._destinations, prefix, tuple(names) or None)
+        known, alone = self._destinations, (name,)
+        for prefix in set(old).difference(new):
+            names = list(known[prefix])
+            del names[bisect_left(names, name)]
+            _keep(known, prefix, tuple(names) or None)
+        for prefix in set(new).difference(old) if old else dict.fromkeys(new):
+            others = known.setdefault(prefix, alone)
+            if others is not alone:
+                known[prefix] = tuple(sorted((*others, name)))
 
 
 def _keep(table: dict[Any, Any], key: Any, value: Any) -> None:
@@ -65,13 +69,3 @@ def _keep(table: dict[Any, Any], key: Any, value: Any) -> None:
         table.pop(key, None)
     else:
         table[key] = value
-
-
-def _with(names: list[str], name: str) -> list[str]:
-    insort(names, name)
-    return names
-
-
-def _without(names: list[str], name: str) -> list[str]:
-    del names[bisect_left(names, name)]
-    return names

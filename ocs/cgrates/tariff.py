@@ -75,6 +75,7 @@ class Compiled(msgspec.Struct, frozen=True):
 
     rows: Rows
     tariff: Tariff
+    destinations: Mapping[str, tuple[str, ...]]
     profiles: tuple[Profiles, ...] = ()  # of YAML files
 
 
@@ -93,7 +94,14 @@ def compile_files(
         problems = tuple(Problem("tariff", 0, 0, text) for text in faults(found))
     if problems:
         raise TariffError(problems)
-    return Compiled(rows, found, profiles)
+    return Compiled(rows, found, _destinations(rows), profiles)
+
+
+def _destinations(rows: Rows) -> dict[str, tuple[str, ...]]:
+    prefixes: dict[str, list[str]] = {}
+    for row in rows.get("Destinations.csv", ()):
+        prefixes.setdefault(row.cells[0], []).append(row.cells[1])
+    return {name: tuple(found) for name, found in prefixes.items()}
 
 
 def _read_yaml(files: list[tuple[str, str]]) -> tuple[tuple[Profiles, ...], list[Problem]]:
@@ -113,7 +121,9 @@ def _read_yaml(files: list[tuple[str, str]]) -> tuple[tuple[Profiles, ...], list
 def put(state: State, compiled: Compiled, now_ns: int) -> Loaded:
     """Puts compiled files into the state; profiles that cannot be used are told and left out."""
     rows, added = compiled.rows, compiled.tariff
-    _put_rating(state, rows, added)
+    for name, prefixes in compiled.destinations.items():
+        state.put(Kind.DESTINATION, name, prefixes)
+    _put_rating(state, added)
     _put_actions(state, added, now_ns)
     bad_profiles = [*put_profiles(state, rows), *_put_yaml(state, compiled.profiles)]
     asap = [pair for row in added.account_actions for pair in _put_account(state, row, now_ns)]
@@ -140,12 +150,7 @@ def load(state: State, files: list[tuple[str, str]], now_ns: int = 0) -> Loaded:
     return put(state, compile_files(files, state.tariff.timings), now_ns)
 
 
-def _put_rating(state: State, rows: Rows, added: Tariff) -> None:
-    prefixes: dict[str, list[str]] = {}
-    for row in rows.get("Destinations.csv", ()):
-        prefixes.setdefault(row.cells[0], []).append(row.cells[1])
-    for name, found in prefixes.items():
-        state.put(Kind.DESTINATION, name, tuple(found))
+def _put_rating(state: State, added: Tariff) -> None:
     known = predefined_timings()
     for name, timing in added.timings.items():
         if known.get(name) != timing and state.tables[Kind.TIMING].get(name) != timing:
