@@ -295,6 +295,12 @@ async def test_a_top_up_has_clients_ask_again_and_an_operator_can_end_their_sess
         client.send(reply(request, 2002))
         assert (await client.update(1, service(10, requested()))).said == "2001 10=100000000"
         (active,) = await served.call("SessionSv1.GetActiveSessions", {})
+        chosen = {"Filters": [f"*string:~*req.Account:{ALICE}"]}
+        altered = asyncio.create_task(
+            served.call("SessionSv1.AlterSessions", {**chosen, "Tenant": "cgrates.org", "Event": {"x": "y"}})
+        )
+        client.send(reply(await received(client, 258), 2001))
+        await altered
         ended = asyncio.create_task(
             served.call("SessionSv1.ForceDisconnect", {"Filters": [f"*string:~*req.Account:{ALICE}"]})
         )
