@@ -77,6 +77,7 @@ COMPAT = (
     "ocs/charging/cgrates/timings.py",
     "ocs/charging/cgrates/usable.py",
     "ocs/charging/cgrates/usage.py",
+    "ocs/rpc/capacity.py",
     "ocs/rpc/dispatch.py",
     "ocs/rpc/later.py",
     "ocs/rpc/tcp.py",

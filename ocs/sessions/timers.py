@@ -4,6 +4,7 @@ A session that ends here gets its record at once, its resources back, and its cl
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -284,12 +285,12 @@ class SessionTimers:
         log.info("session.ended_by_server", cgrid=session.cgrid)
 
     def _released(self, session: Session) -> None:
-        try:
-            self._sessions.surroundings.release_resources(
-                CgrEvent(session.tenant, session.event, session.options)
-            )
-        except ServiceError:
-            return  # it held none
+        """Takes back the places and the address that a session held, if it held any."""
+        event = CgrEvent(session.tenant, session.event, session.options)
+        surroundings = self._sessions.surroundings
+        for release in (surroundings.release_resources, surroundings.release_ip):
+            with contextlib.suppress(ServiceError):
+                release(event)
 
     def _used(self, session: Session) -> int:
         """Usage of the run that has used most: runs that take no credit do not count theirs."""

@@ -91,3 +91,19 @@ def test_pools_come_from_a_folder(timed: Api) -> None:
     timed.engine.load({"IPs.csv": rows})
     given = [timed("IPsV1.AllocateIP", **asked(name))["Message"] for name in "ab"]
     assert given == ["first", "second"]
+
+
+def test_a_session_that_the_server_ends_gives_its_address_back() -> None:
+    here = ["*internal"]
+    api = Api({"ips": {"enabled": True}, "sessions": {"ips_conns": here, "session_ttl": "1s"}}, is_timed=True)
+    pool = {"ID": "P", "Range": "10.0.0.5/32"}
+    api("APIerSv1.SetIPProfile", ID="IP1", TTL="1h", Pools=[pool])
+    api("APIerSv1.SetChargerProfile", ID="D", RunID="*default", AttributeIDs=["*none"])
+    api.runner.run(api.runtime.start())
+    for name in ("a", "b"):
+        event = {"OriginID": name, "RequestType": "*none", "ToR": "*voice", "Account": "1001"}
+        answer = api("SessionSv1.InitiateSession", InitSession=True, AllocateIP=True, Event=event)
+        assert answer["AllocatedIP"]["Address"] == "10.0.0.5"
+        api.wait(2 * 10**9)
+    api.runner.run(api.runtime.stop())
+    api.close()
