@@ -7,12 +7,16 @@ transaction of what the actions change.
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import structlog
+
 from ocs.cgrates.journal import JournalError
 from ocs.cgrates.kinds import Kind, Wanted
 from ocs.cgrates.state import State
 from ocs.charging.profiles.thresholds import Fired
 from ocs.sessions import values
 from ocs.sessions.model import CgrEvent
+
+log = structlog.get_logger()
 
 Perform = Callable[[str, Wanted], Awaitable[None]]
 
@@ -64,6 +68,8 @@ class WantedActions:
             wanted = self._state.tables[Kind.WANTED].get(key)
             if wanted is not None:  # else its step came to nothing
                 await self._perform(key, wanted)
+        except JournalError as error:  # it waits still: whoever looks after what waits tries again
+            log.warning("threshold.put_off", error=str(error))
         finally:
             self._running.discard(key)
 
