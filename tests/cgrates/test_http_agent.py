@@ -16,6 +16,7 @@ from ocs.cli.jsonrpc import call
 from tests.interop.programs import Program, is_listening
 from tests.interop.server import PROJECT
 from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE_S
 
 EXAMPLES = PROJECT / "docs" / "examples" / "cgrates"
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -56,7 +57,7 @@ class Gateway:
         headers = {} if body is None else {"Content-Type": kind}
         asked = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", body, headers)
         try:
-            with urllib.request.urlopen(asked, timeout=30) as answer:
+            with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
                 return answer.status, answer.headers["Content-Type"], answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.headers["Content-Type"], error.read().decode()

@@ -14,6 +14,7 @@ from ocs.sessions.model import cgrid_of
 from tests.cgrates.calls import DEFAULT
 from tests.cgrates.places import Place, Processes, VirtualTime
 from tests.charging.cgrates.small import Price, S
+from tests.support.waiting import PATIENCE_S
 
 FS_40CNT = Price("0.8 0.4/60s/30s@0s 0.2/60s/10s@60s")
 RT_10CNT = Price("0.2 0.1/60s/60s@0s 0.05/60s/1s@60s")
@@ -333,7 +334,7 @@ def test_a_client_ends_a_call_that_is_debited_every_millisecond(processes: Proce
         call, wire = await processes.call_both_ways(FREE, settings={"debit_interval": "1ms"})
         await call.give("*voice", HOUR, RatingSubject="*zero1ms")
         assert await call.initiate(Usage="200ms") == -1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while await call.held("*voice") > [HOUR - 5 * MS]:  # noqa: ASYNC110 - a server
                 await asyncio.sleep(0)
         await call.end(Usage="7ms")

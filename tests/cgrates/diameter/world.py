@@ -25,6 +25,7 @@ from ocs.sessions.model import Cdr
 from tests.cgrates.engine import NOW_NS, Engine
 from tests.support.diameter_peer import Peer, answer_to
 from tests.support.gy import CLIENT, subscription
+from tests.support.waiting import PATIENCE_S
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "cgrates"
 VOICE, DATA, SMS, MMS = "32260@3gpp.org", "32251@3gpp.org", "32274@3gpp.org", "32270@3gpp.org"
@@ -48,10 +49,10 @@ def section(*processors: dict[str, Any], **keys: Any) -> dict[str, Any]:
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    """Run one test to its end, for 20 s at most."""
+    """Run one test to its end, within the patience of all tests."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await test
 
     asyncio.run(bounded())
@@ -164,7 +165,7 @@ async def served(settings: dict[str, Any], nanos: int = 10 * S) -> AsyncIterator
     finally:
         for peer in world.peers:
             peer.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await world.agents.stop()
             await world.runtime.stop()
 
