@@ -25,6 +25,14 @@ EXACT = (
     "ocs/agents/diameter/mapping/rules.py",
     "ocs/agents/diameter/mapping/units.py",
     "ocs/agents/diameter/peer.py",
+    "ocs/agents/radius/accounting.py",
+    "ocs/agents/radius/exchange.py",
+    "ocs/agents/radius/mapping/access.py",
+    "ocs/agents/radius/mapping/charging.py",
+    "ocs/agents/radius/mapping/report.py",
+    "ocs/agents/radius/mapping/session.py",
+    "ocs/agents/radius/replies.py",
+    "ocs/agents/radius/wire/packet.py",
     "ocs/charging/acting.py",
     "ocs/charging/cdr.py",
     "ocs/charging/correction.py",
@@ -63,6 +71,7 @@ EXACT = (
 COMPAT = (
     "ocs/cgrates/accounting.py",
     "ocs/cgrates/objects/given.py",
+    "ocs/cgrates/state.py",
     "ocs/charging/cgrates/authorize.py",
     "ocs/charging/cgrates/cdr.py",
     "ocs/charging/cgrates/cost.py",
@@ -77,22 +86,37 @@ COMPAT = (
     "ocs/charging/cgrates/timings.py",
     "ocs/charging/cgrates/usable.py",
     "ocs/charging/cgrates/usage.py",
+    "ocs/charging/profiles/chargers.py",
+    "ocs/charging/profiles/shelf.py",
     "ocs/rpc/capacity.py",
     "ocs/rpc/dispatch.py",
+    "ocs/rpc/envelope.py",
     "ocs/rpc/later.py",
+    "ocs/rpc/methods/cgrates/answering.py",
+    "ocs/rpc/methods/cgrates/session_forms.py",
     "ocs/rpc/tcp.py",
+    "ocs/sessions/identity.py",
     "ocs/sessions/pipeline.py",
     "ocs/sessions/service.py",
     "ocs/sessions/values.py",
 )
 ATTRIBUTES = Path(__file__).with_name("hatch_attributes.h")  # says what it is for
-# Two libraries, so that two processors compile at the same time.
+# Two libraries, so that two processors compile at the same time. Names that a module imports are looked up in its
+# globals: the header has a way that remembers.
 SETUP = """
+import re
+from pathlib import Path
 from mypyc.build import mypycify
 from setuptools import setup
 modules = mypycify({arguments!r}, opt_level="3", debug_level="0", separate={groups!r})
+LOOK_UP = re.compile(
+    r"((\\w+) = CPyStatic_\\w+___globals;\\s+(\\w+) = CPyStatics\\[\\d+\\];[^;]*= )"
+    r"CPyDict_GetItem(?=\\(\\2, \\3\\);)"
+)
 for module in modules:
     module.extra_compile_args = [*module.extra_compile_args, "-include", {header!r}]
+    for source in map(Path, module.sources):
+        source.write_text(LOOK_UP.sub(r"\\1OCS_GLOBAL", source.read_text("utf-8")), "utf-8")
 setup(name="ocs", packages=[], ext_modules=modules)
 """
 

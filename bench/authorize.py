@@ -41,7 +41,7 @@ from ocs.config.settings import SessionSettings
 from ocs.exact.sessions import ExactRuntime
 from ocs.rpc.caller import Caller
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import EnvelopeLimits
+from ocs.rpc.messages import EnvelopeLimits
 from ocs.rpc.methods.cgrates import CGRATES, on_exact
 from ocs.rpc.registry import Registry
 from ocs.sessions.model import CgrEvent

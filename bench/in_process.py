@@ -16,8 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ if __name__ == "__main__":
 from bench.load import wire
 from bench.load.generator import DIGITS, FIRST_IMSI, FIRST_MSISDN, REALM, Template
 from bench.load.measure import FINE, TARIFFS, accounts_text
+from bench.load.rpc_echo import loop_factory
 from bench.load.wire import INITIAL, UPDATE, Service
 from ocs.agents.diameter.agent import DiameterAgent
 from ocs.agents.diameter.peer import PeerProtocol
@@ -173,14 +172,14 @@ def instrument(state: str) -> None:
         subprocess.run(["callgrind_control", "-i", state, str(os.getpid())], check=True, capture_output=True)
 
 
-def under_callgrind(file: str) -> float:
-    """Instructions of a request, counted in a process of its own."""
+def counted(program: str, file: str, rounds: int) -> int:
+    """Instructions of all that a bench measures in so many rounds, in a process of its own."""
     command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={file}"]
     environment = {**os.environ, "OCS_CALLGRIND": "1", "PYTHONHASHSEED": "0"}
-    again = [sys.executable, __file__, "--rounds", str(CALLGRIND_ROUNDS)]
+    again = [sys.executable, program, "--rounds", str(rounds)]
     subprocess.run([*command, *again], env=environment, check=True, capture_output=True)
     totals = next(line for line in Path(file).read_text("utf-8").splitlines() if line.startswith("totals:"))
-    return int(totals.split()[1]) / (CALLGRIND_ROUNDS * WINDOW)
+    return int(totals.split()[1])
 
 
 def main() -> None:
@@ -194,15 +193,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.callgrind:
-        print(f"{under_callgrind(options.callgrind):,.0f} instructions a request")
+        requests = CALLGRIND_ROUNDS * WINDOW
+        print(
+            f"{counted(__file__, options.callgrind, CALLGRIND_ROUNDS) / requests:,.0f} instructions a request"
+        )
         return
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    if find_spec("uvloop") is not None:
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         print(f"{runner.run(measured(options.rounds)) * 1e6:.1f} us of processor a request")
 
 

@@ -33,6 +33,7 @@ AT_ONCE = 64
 CONNECTIONS = 8
 SUBSCRIBERS = 100  # of the shipped accounts
 FIRST = 15550100001
+FIRST_ACCOUNT = 1001  # of those that are made for `ocs cgrates`
 START_S = 10.0
 ECHOED = 60_000  # calls: the clock of processes is coarse
 TICK_S = 0.01
@@ -65,8 +66,8 @@ def event(number: int, run: str, **fields: Any) -> dict[str, Any]:
         "RequestType": "*prepaid",
         "Tenant": "cgrates.org",
         "Category": "call",
-        "Account": str(1001 + number % SUBSCRIBERS),
-        "Subject": str(1001 + number % SUBSCRIBERS),
+        "Account": str(FIRST_ACCOUNT + number % SUBSCRIBERS),
+        "Subject": str(FIRST_ACCOUNT + number % SUBSCRIBERS),
         "Destination": "1002",
         "SetupTime": "2026-11-22T10:00:00Z",
         "Usage": "60s",
@@ -86,6 +87,12 @@ def session(number: int, run: str) -> Conversation:
         request("SessionSv1.UpdateSession", {"UpdateSession": True, "Event": answered}),
         request("SessionSv1.TerminateSession", {"TerminateSession": True, "Event": answered}),
     ]
+
+
+def rich(number: int) -> dict[str, Any]:
+    """The parameters that give an account money."""
+    account = {"Tenant": "cgrates.org", "Account": str(FIRST_ACCOUNT + number)}
+    return account | {"BalanceType": "*monetary", "Value": 1_000_000, "Balance": {"ID": "main"}}
 
 
 def many(make: Callable[[int, str], Conversation], calls: int, run: str) -> Iterator[Conversation]:
@@ -212,7 +219,10 @@ def _fill(port: int, plan: Path) -> None:
         call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(plan)})
         for number in range(SUBSCRIBERS):
             balance = {"BalanceType": "*monetary", "Value": 1_000_000, "Balance": {"ID": "main"}}
-            call("APIerSv1.SetBalance", {"Tenant": "cgrates.org", "Account": str(1001 + number), **balance})
+            call(
+                "APIerSv1.SetBalance",
+                {"Tenant": "cgrates.org", "Account": str(FIRST_ACCOUNT + number), **balance},
+            )
 
 
 # --- the measurement

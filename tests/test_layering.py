@@ -82,8 +82,10 @@ NETWORK_PURE = Row(
 # Import nothing of `ocs`.
 LEAVES = (
     *("charging.enums", "charging.money", "charging.store.redis.resp", "cgrates.jsonc", "cgrates.passport"),
-    *("config.currencies", "demo", "diameter", "lazily", "rpc.errors", "rpc.later"),
+    *("config.currencies", "demo", "diameter", "lazily", "rpc.errors", "rpc.later", "subclassing"),
 )
+
+EVERYWHERE = ("ocs.__version__", "ocs.lazily", "ocs.subclassing")
 
 TABLE: dict[str, Row] = {
     **{f"ocs.{name}": Row(pure=True) for name in LEAVES},
@@ -106,7 +108,7 @@ TABLE: dict[str, Row] = {
         )
     ),
     "ocs.client": Row(allowed=("ocs.rpc.envelope", "ocs.rpc.errors")),
-    "ocs.client.wire": Row(allowed=("ocs.client.errors", "ocs.rpc.envelope"), pure=True),
+    "ocs.client.wire": Row(allowed=("ocs.client.errors", "ocs.rpc.envelope", "ocs.rpc.messages"), pure=True),
     "ocs.cli.routes": Row(allowed=("ocs.cli", "ocs.cgrates", "ocs.sessions")),
     "ocs.config": Row(allowed=("ocs.charging.money",)),
     "ocs.config.settings": Row(
@@ -405,7 +407,8 @@ TABLE: dict[str, Row] = {
         denied=STORES,
     ),
     "ocs.rpc.keys": Row(allowed=("ocs.rpc.caller",), pure=True),
-    "ocs.rpc.envelope": Row(allowed=("ocs.rpc.errors",), pure=True),
+    "ocs.rpc.envelope": Row(allowed=("ocs.rpc.errors", "ocs.rpc.messages"), pure=True),
+    "ocs.rpc.messages": Row(allowed=("ocs.rpc.errors",), pure=True),
     "ocs.rpc.values": Row(allowed=("ocs.rpc.errors", "ocs.charging.money"), pure=True),
     "ocs.rpc.methods.cgrates": Row(
         allowed=("ocs.cgrates", "ocs.charging", "ocs.exporting", "ocs.rpc", "ocs.sessions"),
@@ -458,9 +461,7 @@ def _may_import(name: str, row: Row, imported: str) -> bool:
     if any(is_below(imported, denied) for denied in row.denied):
         return False
     own = () if name == "ocs" else (name,)
-    return any(
-        is_below(imported, allowed) for allowed in ("ocs.__version__", "ocs.lazily", *own, *row.allowed)
-    )
+    return any(is_below(imported, allowed) for allowed in (*EVERYWHERE, *own, *row.allowed))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 from bench.load.rpc_echo import HOST, RESULT, loop_factory
 from ocs.config.settings import Endpoint
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor, Listeners
+from ocs.rpc.messages import EnvelopeLimits
 from ocs.rpc.registry import Registry, Role
 from ocs.rpc.tasks import Tasks
 from ocs.rpc.tcp import TcpLimits

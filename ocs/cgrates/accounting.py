@@ -125,7 +125,7 @@ class CgratesAccounting:
         """What runs may touch, less what others hold of it."""
         context = self._context(runs)
         known = context.snapshot.accounts
-        return context.after({name: less(known[name], held[name]) for name in known if name in held})
+        return session.after(context, {name: less(known[name], held[name]) for name in known if name in held})
 
     def update(self, runs: tuple[Run, ...], report: Report, *, is_paused: bool = False) -> Step:
         """Settles the last grant of every run and grants more."""
@@ -231,7 +231,8 @@ class CgratesAccounting:
     def _details_of_debit(self, call: Call, debited: Debited) -> Details:
         state = self._state
         snapshot = state.snapshot(account_id(call))
-        after = Context(snapshot, state.tariff, self._settings, self._now_ns()).after(debited.accounts)
+        before = Context(snapshot, state.tariff, self._settings, self._now_ns())
+        after = session.after(before, debited.accounts)
         return details_of(call, event_cost.charges_of(debited.paid), after)
 
     def cost_details(self, cgrid: str, run_id: str, details: Any) -> dict[str, Any]:

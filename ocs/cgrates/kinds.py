@@ -145,3 +145,12 @@ PROFILE_KINDS = (
     Kind.STAT,
     Kind.THRESHOLD,
 )
+
+
+class _Stamp(msgspec.Struct, frozen=True):
+    """What the record of an account has beside it."""
+
+    updated_ns: int = 0
+
+
+stamp_of = msgspec.json.Decoder(_Stamp).decode

@@ -17,7 +17,8 @@ from ocs.cgrates.state import State
 from ocs.charging.profiles.rsr import Value, parse_value
 from ocs.charging.profiles.values import Event
 from ocs.charging.profiles.view import View
-from ocs.sessions.model import CgrEvent, cgrid_of
+from ocs.sessions.identity import cgrid_of
+from ocs.sessions.model import CgrEvent
 
 PARTIAL = "Partial"
 ACTIONS = ("*none", "*post_cdr", "*dump_to_file", "*dump_to_json")

@@ -21,8 +21,8 @@ from ocs.config.settings import LogSettings
 from ocs.log import configure
 from ocs.rpc.capacity import Capacity
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor
+from ocs.rpc.messages import EnvelopeLimits
 from ocs.rpc.methods.cgrates import BIDIRECTIONAL, CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from ocs.rpc.tcp import TcpLimits

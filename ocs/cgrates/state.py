@@ -16,7 +16,7 @@ import structlog
 from ocs.cgrates.cdr_book import CdrBook, DiskCdrs, MemoryCdrs
 from ocs.cgrates.cdr_rows import NONE
 from ocs.cgrates.journal import Entry, Journal, JournalError, NoJournal, SqliteJournal
-from ocs.cgrates.kinds import PROFILE_KINDS, TARIFF_KINDS, TYPES, Kind
+from ocs.cgrates.kinds import PROFILE_KINDS, TARIFF_KINDS, TYPES, Kind, stamp_of
 from ocs.cgrates.live_tariff import LiveTariff
 from ocs.cgrates.profile_records import put_record, remove_record
 from ocs.charging.cgrates.account import Account, Snapshot
@@ -25,6 +25,7 @@ from ocs.charging.cgrates.plan import Tariff
 from ocs.charging.cgrates.triggers import Watch
 from ocs.charging.profiles.book import ProfileBook
 from ocs.sessions.model import Cdr, Session, SessionCost
+from ocs.subclassing import mypyc_attr
 
 log = structlog.get_logger()
 
@@ -38,6 +39,7 @@ MOST_COSTS = 100_000  # that wait for their record
 MOST_CDRS = 100_000  # that are kept where there is no disk
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class State:
     """Records by kind and key. `accounts`, `sessions`, `members` are the tables of those kinds: read them, change
     them by `put` alone. Call detail records are in `cdrs`, which has them on disk where there is one."""
@@ -268,7 +270,7 @@ class State:
                 kind = Kind(kind_name)
                 record = self.tables[kind][key] = decoders[kind](value)
                 if kind is Kind.ACCOUNT:
-                    self.updated[key] = _stamp_of(value).updated_ns
+                    self.updated[key] = stamp_of(value).updated_ns
                 if kind in TARIFF_KINDS:
                     self._live.change(kind, key, None, record)
             except (ValueError, msgspec.MsgspecError) as error:
@@ -383,15 +385,6 @@ def encode_record(record: Any) -> bytes:
         return _encode(record)
     except UnicodeEncodeError:
         return _encode(_unicode(msgspec.to_builtins(record, enc_hook=_builtin)))
-
-
-class _Stamp(msgspec.Struct, frozen=True):
-    """What the record of an account has beside it."""
-
-    updated_ns: int = 0
-
-
-_stamp_of = msgspec.json.Decoder(_Stamp).decode
 
 
 def entries_of(pending: Mapping[tuple[Kind, str], Any], updated: Mapping[str, int] = {}) -> list[Entry]:

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import UNSET
 
 from ocs.client.errors import Garbled, call_failed
-from ocs.rpc.envelope import EnvelopeLimits, Framer
+from ocs.rpc.envelope import Framer
+from ocs.rpc.messages import EnvelopeLimits
 
 LIMITS = EnvelopeLimits(message_octets=64 << 20, depth=128, objects=5_000_000)
 DEFAULT_PORT = 2012

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from ocs.config.convert import Converter
-from ocs.config.document import read_document
 from ocs.config.problems import ConfigError, Problem
 from ocs.config.profiles import BUILT_IN
 from ocs.config.settings import CONDITIONS, SHIPPED, ChargingSettings, DiameterSettings, QuotaRule, Settings
@@ -32,6 +30,10 @@ def check(path: str | Path) -> list[Problem]:
 
 
 def _read(path: Path) -> tuple[Settings | None, list[Problem]]:
+    # Here, for whoever needs the types of `settings` alone would import YAML with them.
+    from ocs.config.convert import Converter
+    from ocs.config.document import read_document
+
     document = read_document(path)
     if isinstance(document, Problem):
         return None, [document]

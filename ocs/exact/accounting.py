@@ -34,9 +34,9 @@ from ocs.charging.events import (
 )
 from ocs.charging.service import ChargingService
 from ocs.exact.costs import cost_details
-from ocs.sessions import values
+from ocs.sessions import identity, values
 from ocs.sessions.accounting import UNLIMITED, Outcome, Rated, Report, Step
-from ocs.sessions.model import Run, cgrid_of
+from ocs.sessions.model import Run
 from ocs.sessions.values import Event
 
 CLIENT = SESSION_API
@@ -188,7 +188,7 @@ class ExactAccounting:
         cost = event.get("Cost")
         return Money(
             self._account_key(tenant, event),
-            f"{cgrid_of(event)}:{values.text(event.get('RunID'))}:{now_ns}",  # an id may come again
+            f"{identity.cgrid_of(event)}:{values.text(event.get('RunID'))}:{now_ns}",  # an id may come again
             service,
             unit,
             REQUEST_TYPES.get(request_type, RequestType.PREPAID),

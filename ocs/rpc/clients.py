@@ -10,7 +10,8 @@ from typing import Final
 
 import structlog
 
-from ocs.rpc.envelope import Reply, encode_request
+from ocs.rpc.envelope import encode_request
+from ocs.rpc.messages import Reply
 
 log = structlog.get_logger()
 

@@ -14,20 +14,13 @@ from typing import Any, Protocol
 import structlog
 
 from ocs.charging.store import StoreError
-from ocs.rpc.caller import Caller, Role
+from ocs.rpc.caller import EVERYTHING, Caller, Role
 from ocs.rpc.capacity import Capacity
-from ocs.rpc.envelope import (
-    EnvelopeLimits,
-    Message,
-    Request,
-    decode,
-    encode_batch,
-    encode_error,
-    encode_result,
-)
+from ocs.rpc.envelope import decode, encode_batch, encode_error, encode_result
 from ocs.rpc.errors import INTERNAL_ERROR, UNAVAILABLE, RpcError
 from ocs.rpc.gate import Gate, OpenGate
 from ocs.rpc.later import Later
+from ocs.rpc.messages import EnvelopeLimits, Message, Request
 from ocs.rpc.registry import Method, Registry
 
 log = structlog.get_logger()
@@ -39,7 +32,6 @@ TIMEOUT_S = 30.0
 FRAMES_LOGGED = 6
 
 Deliver = Callable[[bytes | None], None]
-Answered = Callable[[object, Exception | None], None]
 
 
 class Background(Protocol):
@@ -66,15 +58,20 @@ class Dispatcher:
         self._context = context
         self._capacity = capacity or Capacity()
 
-    def submit(self, frame: bytes, caller: Caller, deliver: Deliver) -> None:
-        """Answer one message; see `run`."""
-        self.run(decode(frame, self.limits), caller, deliver)
+    def submit(self, frame: bytes | Request, caller: Caller, deliver: Deliver) -> None:
+        """Answer one message, which may have been read already; see `run`."""
+        if isinstance(frame, bytes):
+            self.run(decode(frame, self.limits), caller, deliver)
+        elif not self._capacity.is_full:
+            self._run_one(frame, caller, deliver)
+        elif not self._capacity.waits(partial(self.submit, frame, caller, deliver)):
+            self._refuse(frame, deliver)
 
     def run(self, message: Message, caller: Caller, deliver: Deliver) -> None:
         """Answer a message: `deliver` is called once, maybe at once, with None where nobody wants an answer."""
         if self._capacity.is_full:
             if not self._capacity.waits(partial(self.run, message, caller, deliver)):
-                deliver(encode_error(message.requests[0], RpcError(EXCEEDED, UNAVAILABLE)))
+                self._refuse(message.requests[0], deliver)
             return
         if not message.is_batch:
             self._run_one(message.requests[0], caller, deliver)
@@ -93,6 +90,9 @@ class Dispatcher:
         self.submit(frame, caller, deliver)
         return answered
 
+    def _refuse(self, request: Request, deliver: Deliver) -> None:
+        deliver(encode_error(request, RpcError(EXCEEDED, UNAVAILABLE)))
+
     # --- one request
 
     def _run_one(self, request: Request, caller: Caller, deliver: Deliver) -> None:
@@ -102,7 +102,7 @@ class Dispatcher:
             if request.method in (DISCOVER, LOGIN):
                 deliver(self._answer(request, self._built_in(request, caller)))
                 return
-            method = self._registry.find(request.method)
+            method = self._registry.methods.get(request.method) or self._registry.find(request.method)
             allowed = self._allowed(method, request, caller)
             params = method.read(request.params)
             if method.is_async:
@@ -116,20 +116,20 @@ class Dispatcher:
         except Exception as error:
             self._finish(request, caller, deliver, None, error)
             return
-        if type(outcome) is Later:
+        if isinstance(outcome, Later):
             self._capacity.begun()
-            outcome.then(self._later(request, allowed, deliver))
+            outcome.then(_Waiting(self, request, allowed, deliver).answered)
         else:
             self._finish(request, allowed, deliver, outcome, None)
 
-    def _later(self, request: Request, caller: Caller, deliver: Deliver) -> Answered:
-        def then(value: object, error: Exception | None) -> None:
-            try:
-                self._finish(request, caller, deliver, value, error)
-            finally:
-                self._capacity.ended()
-
-        return then
+    def answer_later(
+        self, request: Request, caller: Caller, deliver: Deliver, value: object, error: Exception | None
+    ) -> None:
+        """A request that was waited for has its result, or an error."""
+        try:
+            self._finish(request, caller, deliver, value, error)
+        finally:
+            self._capacity.ended()
 
     async def _run_task(
         self, method: Method, request: Request, params: object, caller: Caller, deliver: Deliver
@@ -202,7 +202,7 @@ class Dispatcher:
 
     def _allowed(self, method: Method, request: Request, caller: Caller) -> Caller:
         """The caller, or whoever the request's own key names; Forbidden where neither may."""
-        if method.role in caller.roles:
+        if caller.roles is EVERYTHING or method.role in caller.roles:
             return caller
         return self.gate.allowed(caller, method.role, request.params)
 
@@ -212,6 +212,22 @@ class Dispatcher:
         if Role.READ not in caller.roles:
             self.gate.allowed(caller, Role.READ, request.params)
         return self._registry.describe()
+
+
+class _Waiting:
+    """A request whose result comes later."""
+
+    __slots__ = ("_caller", "_deliver", "_dispatcher", "_request")
+
+    def __init__(self, dispatcher: Dispatcher, request: Request, caller: Caller, deliver: Deliver) -> None:
+        self._dispatcher = dispatcher
+        self._request = request
+        self._caller = caller
+        self._deliver = deliver
+
+    def answered(self, value: object, error: Exception | None) -> None:
+        """It is there."""
+        self._dispatcher.answer_later(self._request, self._caller, self._deliver, value, error)
 
 
 async def _awaited(work: Any) -> object:

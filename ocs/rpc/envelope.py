@@ -7,12 +7,24 @@ the stream one after the other, with or without white space between; an answer e
 
 import re
 from decimal import Decimal
-from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from ocs.rpc.errors import INVALID_REQUEST, PARSE_ERROR, RpcError
+from ocs.rpc.messages import (
+    Answer,
+    Call,
+    Call2,
+    EnvelopeLimits,
+    Error,
+    ErrorBody,
+    Incoming,
+    Message,
+    Reply,
+    Request,
+    Result,
+)
 
 VERSION = "2.0"
 # What lies between two brackets: anything but brackets and quotation marks, and whole strings. There is one way
@@ -22,17 +34,12 @@ _IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _QUOTE = 0x22
 _skimmer = msgspec.json.Decoder(msgspec.Raw)  # sees whether JSON is well formed, and makes nothing of it
+_incoming = msgspec.json.Decoder(Incoming, float_hook=Decimal)
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")  # an id that is a decimal is echoed as it came
+_NOT_READ = (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError, ArithmeticError)
 _OPENING = b"{["
 _BLANKS = b" \t\r"
-
-
-class EnvelopeLimits(msgspec.Struct, frozen=True):
-    """The longest message, how deep and how many its brackets may be, and how many requests a batch may have."""
-
-    message_octets: int = 1 << 20
-    depth: int = 64
-    objects: int = 10_000
-    batch: int = 100
 
 
 class Framer:
@@ -64,9 +71,16 @@ class Framer:
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take octets; return the messages they complete."""
-        frames: list[bytes] = []
+        return [frame for frame in self._received(data, reads=False) if isinstance(frame, bytes)]
+
+    def read(self, data: bytes) -> list[bytes | Request]:
+        """The same, but what is a plain request comes as one: the parser goes over it once and not twice."""
+        return self._received(data, reads=True)
+
+    def _received(self, data: bytes, *, reads: bool) -> list[bytes | Request]:
+        frames: list[bytes | Request] = []
         if not self._buffer and self.failure is None:
-            data = self._whole(data, frames)
+            data = self._whole(data, frames, reads)
             if not data:
                 return frames
         self._buffer += data
@@ -84,7 +98,7 @@ class Framer:
             self._start = 0
         return frames
 
-    def _whole(self, data: bytes, frames: list[bytes]) -> bytes:
+    def _whole(self, data: bytes, frames: list[bytes | Request], reads: bool) -> bytes:
         """Take the lines at the beginning that are whole messages, and return the rest.
 
         This is a short cut for what clients send nearly always. A line that is JSON as a whole is one message, and
@@ -100,13 +114,15 @@ class Framer:
             if line:
                 if line[0] not in _OPENING or len(line) > limits.message_octets:
                     break
-                if line.count(b"{") + line.count(b"[") > limits.depth:
+                if len(line) - len(line.translate(None, _OPENING)) > limits.depth:
                     break
-                try:
-                    _skimmer.decode(line)
-                except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError):
+                request = _plain_request(line) if reads else None
+                if request is not None:
+                    frames.append(request)
+                elif _is_json(line):
+                    frames.append(line)
+                else:
                     break
-                frames.append(line)
             position = end + 1
         return data[position:]
 
@@ -180,65 +196,42 @@ def _end(pattern: re.Pattern[bytes], buffer: bytearray, position: int) -> int:
     return found.end()
 
 
-class Request(msgspec.Struct, frozen=True):
-    """One request; `failure` says why it cannot be run. `params` is None where there are none."""
-
-    method: str
-    params: object
-    id: object = None
-    is_v2: bool = False
-    is_notification: bool = False
-    failure: RpcError | None = None
+def _is_json(line: bytes) -> bool:
+    try:
+        _skimmer.decode(line)
+    except _NOT_READ:
+        return False
+    return True
 
 
-class Message(msgspec.Struct, frozen=True):
-    """What one frame holds: a request, or in 2.0 several that get one answer."""
-
-    requests: tuple[Request, ...]
-    is_batch: bool = False
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """What the other end says to a request of ours; `error` is its text, or None."""
-
-    id: object
-    result: object
-    error: str | None
-
-
-class _Incoming(msgspec.Struct, gc=False):
-    """A request or reply with its members as they are nearly always written."""
-
-    method: str = ""
-    params: list[Any] | dict[str, Any] | None = None
-    id: int | str | UnsetType | None = UNSET
-    jsonrpc: str | None = None
-    result: Any = UNSET
-    error: Any = UNSET
-
-
-_incoming = msgspec.json.Decoder(_Incoming, float_hook=Decimal)
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
-_encoder = msgspec.json.Encoder(decimal_format="number")  # an id that is a decimal is echoed as it came
+def _plain_request(frame: bytes) -> Request | None:
+    """A request with the one object of its parameters in an array, as clients send them; None for all else."""
+    try:
+        found = _incoming.decode(frame)
+    except _NOT_READ:
+        return None
+    params = found.params
+    if not found.method or type(params) is not list or not params:
+        return None
+    name = None if found.id is UNSET else found.id
+    if found.jsonrpc is None:
+        return Request(found.method, params[0], name)
+    if found.jsonrpc == VERSION and len(params) == 1:
+        return Request(found.method, params[0], name, True, found.id is UNSET)
+    return None
 
 
 def decode(frame: bytes, limits: EnvelopeLimits) -> Message:
     """The requests of a frame; what is wrong with one becomes its `failure`."""
-    try:
-        found = _incoming.decode(frame)
-    except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError, ArithmeticError):
-        return _decode_slowly(frame, limits)
-    if found.method and found.jsonrpc is None and type(found.params) is list and found.params:
-        name = None if found.id is UNSET else found.id
-        return Message((Request(found.method, found.params[0], name),))
-    return _decode_slowly(frame, limits)
+    request = _plain_request(frame)
+    return _decode_slowly(frame, limits) if request is None else Message((request,))
 
 
 def decode_either(frame: bytes, limits: EnvelopeLimits) -> Message | Reply:
     """What comes on a connection where both ends ask: without a method it is a reply."""
     try:
         found = _incoming.decode(frame)
-    except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError, ArithmeticError):
+    except _NOT_READ:
         return _decode_slowly(frame, limits)
     if found.method or (found.result is UNSET and found.error is UNSET):
         return decode(frame, limits)
@@ -257,7 +250,7 @@ def _text_of(error: object) -> str:
 def _decode_slowly(frame: bytes, limits: EnvelopeLimits) -> Message:
     try:
         value = _decoder.decode(frame)
-    except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError, ArithmeticError) as error:
+    except _NOT_READ as error:
         return _failed(RpcError(f"not JSON: {error}", PARSE_ERROR))
     if not isinstance(value, list):
         return Message((_request(value),))
@@ -310,59 +303,23 @@ def _params(value: object, is_v2: bool) -> object:
     return value
 
 
-class _Answer(msgspec.Struct, gc=False):
-    id: object
-    result: object
-    error: str | None
-
-
-class _Result(msgspec.Struct, gc=False):
-    jsonrpc: str
-    id: object
-    result: object
-
-
-class _Call(msgspec.Struct):
-    method: str
-    params: tuple[object]
-    id: int
-
-
-class _Call2(msgspec.Struct):
-    jsonrpc: str
-    method: str
-    params: tuple[object]
-    id: int
-
-
-class _ErrorBody(msgspec.Struct):
-    code: int
-    message: str
-
-
-class _Error(msgspec.Struct):
-    jsonrpc: str
-    id: object
-    error: _ErrorBody
-
-
 def encode_request(method: str, params: object, name: int, is_v2: bool = False) -> bytes:
     """A request of ours; OpenSIPS wants exactly one element in `params`, in either version."""
-    return encode(_Call2(VERSION, method, (params,), name) if is_v2 else _Call(method, (params,), name))
+    return encode(Call2(VERSION, method, (params,), name) if is_v2 else Call(method, (params,), name))
 
 
 def encode_result(request: Request, result: object) -> bytes:
     """The answer with what a method returned."""
     if request.is_v2:
-        return encode(_Result(VERSION, request.id, result))
-    return encode(_Answer(request.id, result, None))
+        return encode(Result(VERSION, request.id, result))
+    return encode(Answer(request.id, result, None))
 
 
 def encode_error(request: Request, error: RpcError) -> bytes:
     """The answer of a request that failed."""
     if request.is_v2:
-        return encode(_Error(VERSION, request.id, _ErrorBody(error.code, error.text)))
-    return encode(_Answer(request.id, None, error.text))
+        return encode(Error(VERSION, request.id, ErrorBody(error.code, error.text)))
+    return encode(Answer(request.id, None, error.text))
 
 
 def encode_batch(answers: list[bytes]) -> bytes:

@@ -40,3 +40,7 @@ class Forbidden(RpcError):
 
     def __init__(self, text: str = "UNAUTHORIZED_API") -> None:
         super().__init__(text, FORBIDDEN)
+
+
+class TryAgain(RpcError):
+    """Another server was quicker: nothing of the call has happened."""

@@ -20,10 +20,11 @@ from aiohttp.web_protocol import RequestHandler
 from ocs.rpc.caller import NOTHING, Caller, is_loopback
 from ocs.rpc.clients import Client, Clients
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import Framer, Message, Reply, Request, decode_either, encode_error
+from ocs.rpc.envelope import Framer, decode_either, encode_error
 from ocs.rpc.errors import PARSE_ERROR, RpcError
 from ocs.rpc.http_limits import SECOND_NS, HttpLimits, Shares
 from ocs.rpc.http_paths import HttpPaths
+from ocs.rpc.messages import Message, Reply, Request
 
 log = structlog.get_logger()
 

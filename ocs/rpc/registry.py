@@ -44,19 +44,19 @@ class Registry:
 
     def __init__(self, missing: str = "") -> None:
         self._missing = missing
-        self._methods: dict[str, Method] = {}
+        self.methods: dict[str, Method] = {}
         self.administrative: set[str] = set()  # names of methods that change things
         self._services: set[str] = set()
         self._document: dict[str, object] | None = None
 
     def __len__(self) -> int:
-        return len(self._methods)
+        return len(self.methods)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._methods
+        return name in self.methods
 
     def __iter__(self) -> Iterator[Method]:
-        return iter(self._methods.values())
+        return iter(self.methods.values())
 
     def method(
         self, name: str, role: Role, read: Callable[[object], object] | None = None
@@ -67,9 +67,9 @@ class Registry:
         """
 
         def add(function: Function) -> Function:
-            assert name not in self._methods, f"{name} is there already"
+            assert name not in self.methods, f"{name} is there already"
             hints = typing.get_type_hints(function)
-            self._methods[name] = Method(
+            self.methods[name] = Method(
                 name,
                 function,
                 hints["params"],
@@ -90,7 +90,7 @@ class Registry:
 
     def find(self, name: str) -> Method:
         """The method of that name; RpcError in the words of Go's net/rpc where there is none."""
-        method = self._methods.get(name)
+        method = self.methods.get(name)
         if method is not None:
             return method
         if self._missing:
@@ -103,11 +103,11 @@ class Registry:
     def only(self, services: Collection[str], missing: str) -> "Registry":
         """A registry of some services; `missing` is what it says of any other method, with its name behind."""
         found = Registry(missing)
-        for name, method in self._methods.items():
+        for name, method in self.methods.items():
             if name.rpartition(".")[0] in services:
-                found._methods[name] = method
+                found.methods[name] = method
         found._services = set(services)
-        found.administrative = self.administrative & set(found._methods)
+        found.administrative = self.administrative & set(found.methods)
         return found
 
     def describe(self) -> dict[str, object]:

@@ -16,13 +16,13 @@ from ocs.rpc.audit import Audit
 from ocs.rpc.clients import Clients
 from ocs.rpc.context import Context, Peers, RefusedPeers, nobody
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.feed import Feed
 from ocs.rpc.front import FrontDoor, Listeners
 from ocs.rpc.http_limits import HttpLimits
 from ocs.rpc.key_file import KeyFile
 from ocs.rpc.key_gate import KeyGate
 from ocs.rpc.live import LivePages
+from ocs.rpc.messages import EnvelopeLimits
 from ocs.rpc.methods import REGISTRY
 from ocs.rpc.registry import Registry
 from ocs.rpc.tcp import TcpLimits

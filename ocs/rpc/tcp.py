@@ -14,8 +14,9 @@ import structlog
 from ocs.rpc.caller import NOTHING
 from ocs.rpc.clients import Client, Clients
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import Framer, Reply, Request, decode_either, encode_error
+from ocs.rpc.envelope import Framer, decode_either, encode_error
 from ocs.rpc.errors import UNAVAILABLE, RpcError
+from ocs.rpc.messages import Reply, Request
 
 log = structlog.get_logger()
 
@@ -133,7 +134,7 @@ class TcpConnection(asyncio.Protocol):
         self._limits = service.limits
         self._loop = asyncio.get_running_loop()
         self._framer = Framer(service.dispatcher.limits)
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes | Request] = deque()
         self._out: list[bytes] = []
         self._in_flight = 0
         self._is_pumping = self._pump_due = self._write_due = False
@@ -176,7 +177,7 @@ class TcpConnection(asyncio.Protocol):
         if self._ending:
             return
         framer = self._framer
-        frames = framer.receive(data)
+        frames = framer.read(data)
         if frames:
             self._waiting.extend(frames)
             self._began_ns = None
@@ -289,7 +290,7 @@ class TcpConnection(asyncio.Protocol):
                 transport.write(encode_error(Request("", None), self._failure) + b"\n")
             transport.close()
 
-    def _start(self, waiting: deque[bytes]) -> None:
+    def _start(self, waiting: deque[bytes | Request]) -> None:
         """Run requests, as many as this turn and the limits let."""
         dispatcher, limits = self._service.dispatcher, self._limits
         left = PER_TURN
@@ -306,8 +307,12 @@ class TcpConnection(asyncio.Protocol):
             else:
                 self._take(waiting.popleft(), self.client)
 
-    def _take(self, frame: bytes, client: Client) -> None:
+    def _take(self, frame: bytes | Request, client: Client) -> None:
         """A request, or the answer to one of ours."""
+        if not isinstance(frame, bytes):
+            client.is_v2 = frame.is_v2
+            self._service.dispatcher.submit(frame, self.caller, self._deliver)
+            return
         message = decode_either(frame, self._service.dispatcher.limits)
         if isinstance(message, Reply):
             self._in_flight -= 1

@@ -14,7 +14,8 @@ from ocs.sessions import values
 from ocs.sessions.accounting import Accounting, Rated
 from ocs.sessions.cdr_steps import CdrSteps
 from ocs.sessions.errors import EXISTS, NOT_FOUND, PARTIALLY_EXECUTED, ServiceError, wrapped
-from ocs.sessions.model import NOT_EXTRA, Cdr, CgrEvent, Run, Session, cgrid_of
+from ocs.sessions.identity import cgrid_of
+from ocs.sessions.model import NOT_EXTRA, Cdr, CgrEvent, Run, Session
 from ocs.sessions.records import Records
 from ocs.sessions.service import SessionService
 from ocs.sessions.values import Event

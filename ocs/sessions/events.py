@@ -14,7 +14,8 @@ from ocs.sessions.accounting import Rated
 from ocs.sessions.clients import Client
 from ocs.sessions.errors import NOT_FOUND, PARTIALLY_EXECUTED, ServiceError, wrapped
 from ocs.sessions.flags import Flags
-from ocs.sessions.model import CgrEvent, with_cgrid
+from ocs.sessions.identity import with_cgrid
+from ocs.sessions.model import CgrEvent
 from ocs.sessions.pipeline import EventPipeline
 from ocs.sessions.surroundings import Address, Altered, Routed, RouteOptions
 from ocs.sessions.wanted import Answer, Wanted

@@ -4,8 +4,8 @@ Attributes may rewrite the event before anything else; what fails before chargin
 behind it (thresholds, statistics) makes the answer PARTIALLY_EXECUTED.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -14,7 +14,8 @@ from ocs.sessions.cdrs import CdrService
 from ocs.sessions.clients import Client
 from ocs.sessions.errors import NOT_FOUND, PARTIALLY_EXECUTED, ServiceError, missing, wrapped
 from ocs.sessions.flags import Flags
-from ocs.sessions.model import CgrEvent, with_cgrid
+from ocs.sessions.identity import with_cgrid
+from ocs.sessions.model import CgrEvent
 from ocs.sessions.service import SessionService
 from ocs.sessions.surroundings import Address, Surroundings
 from ocs.sessions.wanted import Answer, Wanted
@@ -70,11 +71,14 @@ class EventPipeline:
             answer.resources = self._asked(
                 "ResourceS", "RESOURCES", self.surroundings.allocate_resources, event
             )
-        with self._kept(event, answer):
+        try:
             if wanted.ips:
                 answer.address = self._asked("IPs", "IPS", self.surroundings.allocate_ip, event)
             if wanted.charges:
                 answer.usage = self.sessions.initiate(event, forces=wanted.forces, client=client)
+        except ServiceError:
+            self._give_back(event, answer)
+            raise
         self._count(event, wanted, answer)
         return answer
 
@@ -89,7 +93,7 @@ class EventPipeline:
 
     def terminate(self, event: CgrEvent, wanted: Wanted) -> Answer:
         """The session, resources, address, thresholds, statistics."""
-        if wanted.is_empty:
+        if _is_empty(wanted):
             raise missing("Subsystems")
         answer = Answer()
         try:
@@ -118,12 +122,15 @@ class EventPipeline:
             answer.resources = self._asked(
                 "ResourceS", "RESOURCES", self.surroundings.allocate_resources, event
             )
-        with self._kept(event, answer):
+        try:
             if wanted.ips:
                 answer.address = self._asked("IPs", "IPS", self.surroundings.allocate_ip, event)
             self._route(event, wanted, answer)
             if wanted.charges:
                 answer.usage = self.sessions.message(event, forces=wanted.forces)
+        except ServiceError:
+            self._give_back(event, answer)
+            raise
         self._count(event, wanted, answer)
         return answer
 
@@ -168,17 +175,12 @@ class EventPipeline:
         if subsystem not in self._connected:
             raise ServiceError(f"NOT_CONNECTED: {subsystem}")
 
-    @contextmanager
-    def _kept(self, event: CgrEvent, answer: Answer) -> Iterator[None]:
-        """What was allocated for a session that cannot be is given back."""
-        try:
-            yield
-        except ServiceError:
-            if answer.resources is not None:
-                self.surroundings.release_resources(event)
-            if answer.address is not None:
-                self.surroundings.release_ip(event)
-            raise
+    def _give_back(self, event: CgrEvent, answer: Answer) -> None:
+        """Release what was allocated for a session that cannot be."""
+        if answer.resources is not None:
+            self.surroundings.release_resources(event)
+        if answer.address is not None:
+            self.surroundings.release_ip(event)
 
     def attributes(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> CgrEvent:
         """The event after its attributes; one that no profile matches stays as it is."""
@@ -192,7 +194,7 @@ class EventPipeline:
         return answer.attributes.event
 
     def _begin(self, event: CgrEvent, wanted: Wanted, answer: Answer) -> CgrEvent:
-        if wanted.is_empty:
+        if _is_empty(wanted):
             raise missing("Subsystems")
         if wanted.ips:
             self.need("IPs")
@@ -233,3 +235,8 @@ class EventPipeline:
                 log.warning("session.not_counted", subsystem=name, error=str(error))
                 answer.is_partial = True
             return None
+
+
+def _is_empty(wanted: Wanted) -> bool:
+    """Whether nothing is asked for that counts alone; thresholds and statistics do not."""
+    return not (wanted.charges or wanted.attributes or wanted.resources or wanted.ips or wanted.routes)

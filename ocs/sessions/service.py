@@ -13,7 +13,8 @@ from ocs.sessions import values
 from ocs.sessions.accounting import Accounting, Outcome, Report
 from ocs.sessions.clients import Client, Clients
 from ocs.sessions.errors import EXISTS, NOT_FOUND, ServiceError, missing, wrapped
-from ocs.sessions.model import CgrEvent, Run, Session, Told, cgrid_of, digest_of
+from ocs.sessions.identity import cgrid_of, digest_of
+from ocs.sessions.model import CgrEvent, Run, Session, Told
 from ocs.sessions.records import Records
 from ocs.sessions.settings import SessionSettings
 from ocs.sessions.surroundings import Surroundings
@@ -233,10 +234,11 @@ class SessionService:
 
     def _session_of(self, event: CgrEvent) -> Session | None:
         """The active session of an event, under its new name where the event moves it."""
-        found = self.session_named(event)
-        if found is None or found.cgrid == cgrid_of(event.event):
+        found = self.records.sessions.get(cgrid_of(event.event))
+        if found is not None or not event.event.get("InitialOriginID"):
             return found
-        return self._relocated(found, event.event)
+        old = self.session_named(event)
+        return None if old is None else self._relocated(old, event.event)
 
     def session_named(self, event: CgrEvent) -> Session | None:
         """The active session of an event, as it is."""

@@ -16,7 +16,8 @@ from ocs.sessions.accounting import Outcome, Report
 from ocs.sessions.cdrs import CdrService
 from ocs.sessions.clients import Client, ClientError
 from ocs.sessions.errors import Outrun, ServiceError
-from ocs.sessions.model import CgrEvent, Run, Session, cgrid_of
+from ocs.sessions.identity import cgrid_of
+from ocs.sessions.model import CgrEvent, Run, Session
 from ocs.sessions.service import SessionService, duration_in
 
 log = structlog.get_logger()
@@ -300,6 +301,8 @@ class SessionTimers:
 
     def _lifetime(self, session: Session) -> int:
         settings = self._sessions.settings
+        if not session.options and not settings.session_ttl_ns:
+            return 0
         given = duration_in(session.options, "*sessionsTTL")
         lifetime_ns = settings.session_ttl_ns if given is None else given
         most = duration_in(session.options, "*sessionsTTLMaxDelay")

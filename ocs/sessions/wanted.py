@@ -21,11 +21,6 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
     stats: bool = False
     stat_ids: tuple[str, ...] = ()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is asked for that counts alone; thresholds and statistics do not."""
-        return not (self.charges or self.attributes or self.resources or self.ips or self.routes)
-
 
 class Answer(msgspec.Struct, gc=False):
     """What was done; None where it was not asked for."""

@@ -13,7 +13,7 @@ from ocs.cgrates.state import State
 from ocs.charging.cgrates import values
 from ocs.rpc.caller import Caller
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import EnvelopeLimits
+from ocs.rpc.messages import EnvelopeLimits
 from ocs.rpc.methods.cgrates import CGRATES
 from ocs.rpc.methods.cgrates.internal import methods_of
 from tests.support.waiting import PATIENCE_S

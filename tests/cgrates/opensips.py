@@ -10,7 +10,7 @@ from ocs.cgrates.callbacks import FrontClients
 from ocs.rpc.caller import Caller
 from ocs.rpc.clients import Client, Clients
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import EnvelopeLimits, Reply
+from ocs.rpc.messages import EnvelopeLimits, Reply
 from ocs.rpc.methods.cgrates import BIDIRECTIONAL, CGRATES
 from tests.cgrates.engine import Engine
 from tests.support.virtual_time import running

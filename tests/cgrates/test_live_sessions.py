@@ -11,7 +11,7 @@ from ocs.cgrates.journal import SqliteJournal
 from ocs.cgrates.state import State
 from ocs.rpc.caller import Caller
 from ocs.rpc.clients import Client, Clients
-from ocs.rpc.envelope import Reply
+from ocs.rpc.messages import Reply
 from tests.cgrates.calls import Call
 from tests.cgrates.engine import Engine
 from tests.charging.cgrates.small import Price, S, texts_of

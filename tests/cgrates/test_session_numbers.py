@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from ocs.charging.cgrates.values import instant_ns
-from ocs.sessions.model import cgrid_of
+from ocs.sessions.identity import cgrid_of
 from tests.cgrates.calls import DEFAULT
 from tests.cgrates.places import Place, Processes, VirtualTime
 from tests.charging.cgrates.small import Price, S

@@ -9,10 +9,10 @@ from typing import Any
 from ocs.config.settings import Endpoint
 from ocs.rpc.caller import Caller
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import EnvelopeLimits
 from ocs.rpc.front import FrontDoor, Listeners
 from ocs.rpc.gate import Gate
 from ocs.rpc.later import Later
+from ocs.rpc.messages import EnvelopeLimits
 from ocs.rpc.registry import Registry, Role
 from ocs.rpc.tasks import Tasks
 from ocs.rpc.tcp import TcpLimits

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocs.rpc.envelope import EnvelopeLimits, Framer, Request, decode, encode, encode_error, encode_result
+from ocs.rpc.envelope import Framer, decode, encode, encode_error, encode_result
 from ocs.rpc.errors import INVALID_REQUEST, PARSE_ERROR, RpcError
+from ocs.rpc.messages import EnvelopeLimits, Request
 from tests.support.effort import at_most
 
 LIMITS = EnvelopeLimits()

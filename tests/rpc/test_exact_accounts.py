@@ -16,7 +16,7 @@ from ocs.rpc.activity import Activity
 from ocs.rpc.caller import Caller
 from ocs.rpc.context import Context
 from ocs.rpc.dispatch import Dispatcher
-from ocs.rpc.envelope import EnvelopeLimits
+from ocs.rpc.messages import EnvelopeLimits
 from ocs.rpc.methods.cgrates.exact_accounts import ExactAccounts
 from ocs.rpc.methods.ocs_v1 import all as ocs_v1
 from ocs.rpc.registry import Registry

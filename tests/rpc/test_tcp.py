@@ -10,7 +10,7 @@ import pytest
 from ocs.charging.account import Account
 from ocs.charging.store import StoreUnavailable
 from ocs.charging.store.memory import MemoryStore
-from ocs.rpc.envelope import EnvelopeLimits
+from ocs.rpc.messages import EnvelopeLimits
 from ocs.rpc.tcp import TcpLimits
 from tests.rpc.world import MSISDN, Client, World, in_world, running
 from tests.support.waiting import PATIENCE_S

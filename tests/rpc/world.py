@@ -25,7 +25,7 @@ from ocs.charging.tariff.model import Choice, Plan, PlanVersion, Rule, Tariff, V
 from ocs.config.settings import Endpoint, IdentitySettings, LogSettings, RpcSettings, Settings
 from ocs.metrics import Metrics
 from ocs.rpc.activity import Activity
-from ocs.rpc.envelope import EnvelopeLimits
+from ocs.rpc.messages import EnvelopeLimits
 from ocs.rpc.server import RpcServer
 from ocs.rpc.tcp import TcpLimits
 from tests.support.waiting import PATIENCE_S

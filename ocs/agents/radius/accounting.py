@@ -17,7 +17,8 @@ from ocs.agents.radius.exchange import Exchange
 from ocs.agents.radius.mapping.access import account_in_class
 from ocs.agents.radius.mapping.charging import SECOND_NS, initial, termination, update
 from ocs.agents.radius.mapping.clients import Client, Clients
-from ocs.agents.radius.mapping.report import Report, decode_report, facts_of
+from ocs.agents.radius.mapping.model import Report
+from ocs.agents.radius.mapping.report import decode_report, facts_of
 from ocs.agents.radius.mapping.session import ACCOUNT, NasSession
 from ocs.agents.radius.metrics import RadiusMetrics
 from ocs.agents.radius.wire import codes

@@ -22,7 +22,8 @@ from ocs.charging.profiles.values import Event
 from ocs.sessions.clients import Client
 from ocs.sessions.errors import ServiceError
 from ocs.sessions.events import reply
-from ocs.sessions.model import Cdr, CgrEvent, cgrid_of
+from ocs.sessions.identity import cgrid_of
+from ocs.sessions.model import Cdr, CgrEvent
 from ocs.sessions.service import checked
 from ocs.sessions.wanted import Wanted
 

@@ -39,7 +39,8 @@ from ocs.charging.events import (
 )
 from ocs.sessions.clients import Client
 from ocs.sessions.errors import EXISTS, PARTIALLY_EXECUTED, ServiceError
-from ocs.sessions.model import CgrEvent, Run, Session, cgrid_of
+from ocs.sessions.identity import cgrid_of
+from ocs.sessions.model import CgrEvent, Run, Session
 from ocs.sessions.service import checked
 
 log = structlog.get_logger()

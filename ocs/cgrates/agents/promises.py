@@ -14,7 +14,8 @@ from ocs.cgrates.agents import events
 from ocs.cgrates.kinds import Kind
 from ocs.cgrates.runtime import Runtime
 from ocs.sessions.errors import wrapped
-from ocs.sessions.model import CgrEvent, Run, Session, cgrid_of
+from ocs.sessions.identity import cgrid_of
+from ocs.sessions.model import CgrEvent, Run, Session
 
 PROMISED = "promised"
 HELD = "held"

@@ -13,7 +13,8 @@ import structlog
 from ocs.cgrates.agents.events import Wishes
 from ocs.charging.events import ProfileResults
 from ocs.sessions.errors import NOT_FOUND, ServiceError, wrapped
-from ocs.sessions.model import CgrEvent, with_cgrid
+from ocs.sessions.identity import with_cgrid
+from ocs.sessions.model import CgrEvent
 from ocs.sessions.surroundings import RouteOptions, Surroundings
 
 log = structlog.get_logger()

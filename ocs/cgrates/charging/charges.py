@@ -21,7 +21,8 @@ from ocs.sessions import values
 from ocs.sessions.cdrs import DEFAULT_RUN
 from ocs.sessions.clients import Client
 from ocs.sessions.errors import EXISTS, PARTIALLY_EXECUTED, ServiceError
-from ocs.sessions.model import Cdr, CgrEvent, Session, cgrid_of
+from ocs.sessions.identity import cgrid_of
+from ocs.sessions.model import Cdr, CgrEvent, Session
 from ocs.sessions.network_events import fields_of
 from ocs.sessions.values import Event
 

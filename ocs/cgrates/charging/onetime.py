@@ -26,7 +26,8 @@ from ocs.sessions import values
 from ocs.sessions.accounting import Rated
 from ocs.sessions.cdrs import BOOKED, DEFAULT_RUN, cdr_of
 from ocs.sessions.errors import ServiceError
-from ocs.sessions.model import Cdr, CgrEvent, Run, cgrid_of
+from ocs.sessions.identity import cgrid_of
+from ocs.sessions.model import Cdr, CgrEvent, Run
 
 UNLIMITED = -1
 TOO_LARGE = "MAX_USAGE_EXCEEDED"

@@ -25,8 +25,8 @@ from ocs.charging.events import (
 from ocs.charging.quota import ChargingPolicy
 from ocs.charging.supervision import SessionRef, Supervision
 from ocs.sessions.errors import NOT_FOUND, ServiceError
+from ocs.sessions.identity import cgrid_of
 from ocs.sessions.model import Cdr as Record
-from ocs.sessions.model import cgrid_of
 
 log = structlog.get_logger()
 

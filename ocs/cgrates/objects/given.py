@@ -13,6 +13,8 @@ from ocs.charging.cgrates import values
 
 NANOS = 1_000_000_000
 INTEGER_BITS = 63
+REMEMBERED = 10_000
+_SMALL: dict[str, str] = {}  # names of members in small letters: they are few, and asked for all the time
 
 
 class Given:
@@ -26,15 +28,15 @@ class Given:
             raise Wrong(_kind(value), name or "params", "object")
         self._members: dict[str, Any] = {}
         for member, item in value.items():
-            self._members.setdefault(str(member).casefold(), item)
+            self._members.setdefault(_small(str(member)), item)
 
     def __contains__(self, name: str) -> bool:
         """Whether a member is there and not null."""
-        return self._members.get(name.casefold()) is not None
+        return self._members.get(_small(name)) is not None
 
     def raw(self, name: str) -> Any:
         """A member as it came, None where it is missing."""
-        return self._members.get(name.casefold())
+        return self._members.get(_small(name))
 
     def key(self, without: Collection[str]) -> tuple[object, ...] | None:
         """Members but for some (in small letters) as something to look up; None where one is a list or object."""
@@ -197,6 +199,16 @@ class Given:
         if not isinstance(value, dict):
             raise Wrong(_kind(value), name, "map[string]interface {}")
         return value
+
+
+def _small(name: str) -> str:
+    """A name in small letters."""
+    found = _SMALL.get(name)
+    if found is None:
+        found = name.casefold()
+        if len(_SMALL) < REMEMBERED and len(name) < INTEGER_BITS:
+            _SMALL[name] = found
+    return found
 
 
 class Flat(Given):

@@ -1,6 +1,5 @@
 """The question put to rating and accounting: one period of one service, and how outcomes are named."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -61,9 +60,3 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     def duration_ns(self) -> int:
         """Length of the period."""
         return self.end_ns - self.start_ns
-
-
-def exceeds(limits: Mapping[str, int], kind: str, usage: int) -> bool:
-    """Whether a usage is above the limit of its kind; kinds without one of their own have the `*any` limit."""
-    limit = limits.get(kind, limits.get("*any"))
-    return limit is not None and usage > limit

@@ -16,6 +16,7 @@ from ocs.charging.cgrates.call import (
 from ocs.charging.cgrates.cost import call_cost
 from ocs.charging.cgrates.grid import NANOS
 from ocs.charging.cgrates.model import Charges, Context, RatedCdr, Run
+from ocs.charging.cgrates.session import after
 from ocs.charging.cgrates.usage import debit_call
 
 UNRATED_NANOS = -NANOS
@@ -39,7 +40,7 @@ def rate_cdr(context: Context, call: Call, request_type: str) -> tuple[RatedCdr,
         if isinstance(debited, Refusal):
             return RatedCdr(usage_ns, UNRATED_NANOS, "", str(debited)), context, None
         charges = event_cost.charges_of(debited.paid)
-        return RatedCdr(usage_ns, debited.paid.cost_nanos, CDRS), context.after(debited.accounts), charges
+        return RatedCdr(usage_ns, debited.paid.cost_nanos, CDRS), after(context, debited.accounts), charges
     cost = call_cost(context.tariff, call, context.settings)
     if isinstance(cost, Refusal):
         return RatedCdr(usage_ns, UNRATED_NANOS, "", str(cost)), context, None
@@ -60,5 +61,5 @@ def rate_session_cdr(context: Context, run: Run, first: Call) -> tuple[RatedCdr,
         rated = RatedCdr(usage_ns, event_cost.cost_nanos(charges, context.settings), SESSIONS)
         return rated, context, charges
     books = event_cost.refund(context.snapshot, charges, call.kind, context.settings, is_partial=False)
-    cdr, context, charges = rate_cdr(context.after(books.changed()), call, run.request_type)
+    cdr, context, charges = rate_cdr(after(context, books.changed()), call, run.request_type)
     return msgspec.structs.replace(cdr, source=cdr.source or SESSIONS), context, charges

@@ -1,13 +1,21 @@
 """What a call costs: increments of a span, compression of equal neighbours, and the three ways to add them up."""
 
+from collections.abc import Mapping
+
 import msgspec
 
-from ocs.charging.cgrates.call import Call, Refusal, exceeds
+from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.grid import DECIMALS_MAX, round_double, round_to_nanos, snap_nanos, to_double
 from ocs.charging.cgrates.matching import match_call
 from ocs.charging.cgrates.model import CallCost, Increments, Match, Matched, RatedSpan
 from ocs.charging.cgrates.plan import RateInterval, Settings, Tariff
-from ocs.charging.cgrates.spans import Span, split_call
+from ocs.charging.cgrates.spans import Span, slot_at, split_call
+
+
+def exceeds(limits: Mapping[str, int], kind: str, usage: int) -> bool:
+    """Whether a usage is above the limit of its kind; kinds without one of their own have the `*any` limit."""
+    limit = limits.get(kind, limits.get("*any"))
+    return limit is not None and usage > limit
 
 
 def rate(tariff: Tariff, call: Call, settings: Settings) -> tuple[RatedSpan, ...] | Refusal:
@@ -142,7 +150,7 @@ def _empty_span(call: Call, match: Match) -> RatedSpan:
 def _priced(span: Span, match: Match, offset_ns: int, settings: Settings) -> RatedSpan:
     decimals = settings.rounding_decimals
     blank = RatedSpan(span.start_ns - offset_ns, span.end_ns - offset_ns, span.index_ns, match, span.interval)
-    slot = span.interval.rate.slot_at(span.position_ns) if span.interval else None
+    slot = slot_at(span.interval.rate, span.position_ns) if span.interval else None
     if slot is None:
         return blank
     whole_nanos = round_to_nanos(slot.price / slot.unit_ns * span.duration_ns, decimals)

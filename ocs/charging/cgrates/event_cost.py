@@ -38,7 +38,12 @@ def _priced_steps(span: RatedSpan) -> tuple[Steps, ...]:
 
 def usage_ns(charges: Charges) -> int:
     """Usage that all charges cover."""
-    return sum(charge.usage_ns for charge in charges)
+    return sum(part_ns(charge) * charge.factor for charge in charges)
+
+
+def part_ns(charge: Charge) -> int:
+    """Usage of one part of a charge."""
+    return sum(steps.duration_ns * steps.count for steps in charge.steps)
 
 
 def cost_nanos(charges: Charges, settings: Settings) -> int:
@@ -79,11 +84,12 @@ def trim(charges: Charges, wanted_ns: int) -> tuple[Charges, Charges]:
         if wanted_ns <= 0:
             surplus.append(charge)
             continue
-        if charge.usage_ns <= wanted_ns:
+        charge_ns = part_ns(charge) * charge.factor
+        if charge_ns <= wanted_ns:
             kept.append(charge)
         else:
             _cut(charge, wanted_ns, kept, surplus)
-        wanted_ns -= charge.usage_ns
+        wanted_ns -= charge_ns
     return tuple(kept), tuple(surplus)
 
 
@@ -168,10 +174,11 @@ def _goes_on(last: Steps, following: Steps) -> bool:
 
 def _cut(charge: Charge, wanted_ns: int, kept: list[Charge], surplus: list[Charge]) -> None:
     """Cuts one charge after the step that reaches a usage: whole parts first, then steps of the last part."""
-    parts = -(-wanted_ns // charge.part_ns)
+    length_ns = part_ns(charge)
+    parts = -(-wanted_ns // length_ns)
     if parts > 1:
         kept.append(msgspec.structs.replace(charge, factor=parts - 1))
-    left, right = _cut_steps(charge.steps, wanted_ns - (parts - 1) * charge.part_ns)
+    left, right = _cut_steps(charge.steps, wanted_ns - (parts - 1) * length_ns)
     kept.append(msgspec.structs.replace(charge, factor=1, steps=left))
     if right:
         surplus.append(msgspec.structs.replace(charge, factor=1, steps=right))

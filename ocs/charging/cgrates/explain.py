@@ -16,6 +16,7 @@ from ocs.charging.cgrates.matching import match_call
 from ocs.charging.cgrates.model import Charge, Charges, Matched, Steps
 from ocs.charging.cgrates.plan import ANY, Activation, RateInterval, RatingPlan, Settings, Tariff, Timing
 from ocs.charging.cgrates.session import PAUSE
+from ocs.charging.cgrates.spans import slot_at
 from ocs.charging.cgrates.timings import is_active, left_margin
 
 MOST_CONSIDERED = 100  # of one charge
@@ -88,7 +89,7 @@ def explain(
     used = 0
     for charge in charges:
         found.append(_explained(charge, used, call, tariff, settings, names))
-        used += charge.usage_ns
+        used += event_cost.part_ns(charge) * charge.factor
     return tuple(found)
 
 
@@ -102,11 +103,13 @@ def _explained(
 ) -> Explained:
     match, interval = charge.match, charge.interval
     start_ns = call.start_ns + used
-    there = msgspec.structs.replace(call, start_ns=start_ns, end_ns=start_ns + max(charge.part_ns, 1))
+    there = msgspec.structs.replace(
+        call, start_ns=start_ns, end_ns=start_ns + max(event_cost.part_ns(charge), 1)
+    )
     considered, note = _lost(charge, there, tariff, settings)
     return Explained(
         used,
-        charge.part_ns,
+        event_cost.part_ns(charge),
         charge.factor,
         event_cost.cost_nanos((charge,), settings),
         names.get(match.subject, match.subject),
@@ -143,7 +146,7 @@ def _increments(charge: Charge, used: int, names: Mapping[str, str]) -> Iterator
 
 def _slot(interval: RateInterval | None, position: int, steps: Steps) -> Slot | None:
     """The slot that steps are priced by; None for a connect fee."""
-    slot = None if interval is None or not steps.duration_ns else interval.rate.slot_at(position)
+    slot = None if interval is None or not steps.duration_ns else slot_at(interval.rate, position)
     return None if slot is None else Slot(slot.start_ns, slot.price, slot.unit_ns, slot.increment_ns)
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.model import Match, Matched
-from ocs.charging.cgrates.plan import ANY, Activation, RatingPlan, Settings, Tariff
+from ocs.charging.cgrates.plan import ANY, Activation, Found, RatingPlan, Settings, Tariff
 from ocs.charging.cgrates.timings import is_active, is_always
 
 REMEMBERED = 65_536
@@ -39,7 +39,7 @@ def match_call(tariff: Tariff, call: Call, settings: Settings) -> Matched | Refu
     if subject is None:
         return Refusal.RATING_PLAN_NOT_FOUND
     remembered = tariff.found
-    if remembered is None or not remembered.is_of(tariff):
+    if remembered is None or not _is_of(remembered, tariff):
         return _search(tariff, call, subject, settings)
     key = (call.tenant, call.category, subject, call.destination)
     known = remembered.matches.get(key)
@@ -52,6 +52,15 @@ def match_call(tariff: Tariff, call: Call, settings: Settings) -> Matched | Refu
             remembered.matches.clear()
         remembered.matches[key] = (tariff.profiles[call.tenant, call.category, subject][0].active_ns, found)
     return found
+
+
+def _is_of(remembered: Found, tariff: Tariff) -> bool:
+    """Whether what is remembered was found in the maps of a tariff, and not of one that differs in some of them."""
+    return (
+        remembered.profiles is tariff.profiles
+        and remembered.plans is tariff.plans
+        and remembered.destinations is tariff.destinations
+    )
 
 
 def _holds_for_ever(tariff: Tariff, call: Call, subject: str, match: Match) -> bool:

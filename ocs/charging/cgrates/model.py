@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ocs.charging.cgrates.account import Account, Snapshot
-from ocs.charging.cgrates.call import DYNAPREPAID, PREPAID, Call, Refusal
+from ocs.charging.cgrates.call import Call, Refusal
 from ocs.charging.cgrates.plan import RateInterval, Settings, Tariff
 
 
@@ -103,11 +103,6 @@ class PaidCall(msgspec.Struct, frozen=True, gc=False):
     usage_ns: int = 0
     spans: tuple[PaidSpan, ...] = ()
 
-    @property
-    def end_ns(self) -> int | None:
-        """End of what is covered."""
-        return self.spans[-1].end_ns if self.spans else None
-
 
 class Spent(msgspec.Struct, frozen=True, gc=False):
     """What a debit covered; `owes_fee` says that the connect fee went below zero.
@@ -149,16 +144,6 @@ class Charge(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     rounding_nanos: int = 0
     is_late: bool = False
 
-    @property
-    def part_ns(self) -> int:
-        """Usage of one part."""
-        return sum(steps.duration_ns * steps.count for steps in self.steps)
-
-    @property
-    def usage_ns(self) -> int:
-        """Usage of all parts."""
-        return self.part_ns * self.factor
-
 
 Charges = tuple[Charge, ...]
 
@@ -174,11 +159,6 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     total_usage_ns: int = 0
     charges: Charges | None = None  # None until something was charged
 
-    @property
-    def debits(self) -> bool:
-        """Whether the run takes money while the session lasts."""
-        return self.request_type in (PREPAID, DYNAPREPAID)
-
 
 class Context(msgspec.Struct, frozen=True, gc=False):
     """What every step reads: accounts, tariff, settings and the present time."""
@@ -187,13 +167,6 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     tariff: Tariff
     settings: Settings
     now_ns: int
-
-    def after(self, accounts: Mapping[str, Account]) -> "Context":
-        """The context with changed accounts."""
-        if not accounts:
-            return self
-        merged = msgspec.structs.replace(self.snapshot, accounts={**self.snapshot.accounts, **accounts})
-        return msgspec.structs.replace(self, snapshot=merged)
 
 
 class Stepped(msgspec.Struct, frozen=True, gc=False):

@@ -56,15 +56,6 @@ class Rate(msgspec.Struct, frozen=True, gc=False):
     fee_nanos: int
     slots: tuple[Slot, ...]  # by start
 
-    def slot_at(self, position_ns: int) -> Slot | None:
-        """The slot that prices what begins at a position; None before the first one."""
-        found = None
-        for slot in self.slots:
-            if slot.start_ns > position_ns:
-                break
-            found = slot
-        return found
-
 
 class RateInterval(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One price of a destination in a plan, with the hours at which it holds."""
@@ -116,14 +107,6 @@ class Found:
         self.matches: dict[
             tuple[str, str, str, str], tuple[int, Any]
         ] = {}  # with the moment from which each holds
-
-    def is_of(self, tariff: "Tariff") -> bool:
-        """Whether these are the maps of a tariff, and not of one that differs in some of them."""
-        return (
-            self.profiles is tariff.profiles
-            and self.plans is tariff.plans
-            and self.destinations is tariff.destinations
-        )
 
 
 class Tariff(msgspec.Struct, frozen=True):

@@ -136,7 +136,8 @@ class Books:
         ranked = []
         for purse in [purse for one in kinds_for(kind) for purse in self.purses(account_id, one)]:
             balance = purse.balance
-            if balance.is_disabled or balance.expired_at(call.start_ns):
+            expires_ns = balance.expires_ns
+            if balance.is_disabled or (expires_ns is not None and expires_ns <= call.start_ns):
                 continue
             if purse.value_nanos <= 0 and not balance.shared_groups and not balance.is_blocker:
                 continue

@@ -4,15 +4,28 @@ A session has one run per charger. Every function takes the state and returns th
 changed; nothing is kept here.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ocs.charging.cgrates import event_cost
+from ocs.charging.cgrates.account import Account, Snapshot
 from ocs.charging.cgrates.authorize import authorize
-from ocs.charging.cgrates.call import PSEUDOPREPAID, Call, Refusal
+from ocs.charging.cgrates.call import DYNAPREPAID, PREPAID, PSEUDOPREPAID, Call, Refusal
 from ocs.charging.cgrates.model import Charge, Context, Match, Report, Run, Stepped, Steps
 from ocs.charging.cgrates.usage import debit_call, max_debit, max_usage
 
+DEBITING = (PREPAID, DYNAPREPAID)  # runs that take money while the session lasts
 PAUSE = Match("", "", "", "*pause")  # rating of time that is not charged
+
+
+def after(context: Context, accounts: Mapping[str, Account]) -> Context:
+    """A context with changed accounts."""
+    if not accounts:
+        return context
+    snapshot = context.snapshot
+    merged = Snapshot({**snapshot.accounts, **accounts}, snapshot.members)
+    return Context(merged, context.tariff, context.settings, context.now_ns)
 
 
 def update(context: Context, runs: tuple[Run, ...], report: Report) -> Stepped:
@@ -36,7 +49,7 @@ def pause(context: Context, runs: tuple[Run, ...], report: Report) -> Stepped:
     """Lets time pass that nobody pays: the pool goes back into it, and later debits do not start a call."""
     done: list[Run] = []
     for run in runs:
-        if run.debits:
+        if run.request_type in DEBITING:
             call = next_period(run.call, report.wanted_ns)
             step = Steps(report.wanted_ns, 0, 1)
             charge = Charge(PAUSE, None, (step,))
@@ -96,7 +109,7 @@ def refund_all(context: Context, runs: tuple[Run, ...]) -> Context:
             books = event_cost.refund(
                 context.snapshot, run.charges, run.call.kind, context.settings, is_partial=False
             )
-            context = context.after(books.changed())
+            context = after(context, books.changed())
     return context
 
 
@@ -113,13 +126,13 @@ def _from_total(report: Report, run: Run) -> Report:
 
 
 def _update_run(context: Context, run: Run, report: Report) -> tuple[Run, Context, int | Refusal]:
-    if run.debits:
+    if run.request_type in DEBITING:
         return _debit_run(context, run, report)
     if run.request_type == PSEUDOPREPAID:
         found = max_usage(context.snapshot, context.tariff, run.call, context.settings)
         if isinstance(found, Refusal):
             return run, context, found
-        return run, context.after(found.accounts), found.usage_ns
+        return run, after(context, found.accounts), found.usage_ns
     return run, context, report.wanted_ns
 
 
@@ -154,7 +167,7 @@ def _debit_run(context: Context, run: Run, report: Report) -> tuple[Run, Context
     paid = debited.paid
     covered_ns = sum(span.end_ns - span.start_ns for span in paid.spans)
     granted_ns = wanted_ns if covered_ns >= missing_ns else covered_ns + pool_ns
-    end_ns = paid.end_ns
+    end_ns = paid.spans[-1].end_ns if paid.spans else context.now_ns
     charges = run.charges
     if covered_ns != 0:
         fresh = event_cost.charges_of(paid, is_late=charges is not None)
@@ -163,7 +176,7 @@ def _debit_run(context: Context, run: Run, report: Report) -> tuple[Run, Context
         run,
         call=msgspec.structs.replace(
             call,
-            end_ns=context.now_ns if end_ns is None else end_ns,
+            end_ns=end_ns,
             index_ns=call.index_ns + covered_ns - missing_ns,
             max_cost_so_far_nanos=call.max_cost_so_far_nanos + paid.cost_nanos,
             loop=call.loop + 1,
@@ -173,7 +186,7 @@ def _debit_run(context: Context, run: Run, report: Report) -> tuple[Run, Context
         total_usage_ns=run.total_usage_ns + granted_ns,
         charges=charges,
     )
-    return run, context.after(debited.accounts), granted_ns
+    return run, after(context, debited.accounts), granted_ns
 
 
 def next_period(call: Call, missing_ns: int) -> Call:
@@ -200,7 +213,7 @@ def _end_run(
         if isinstance(debited, Refusal):
             refusal = debited
         else:
-            context = context.after(debited.accounts)
+            context = after(context, debited.accounts)
             late = event_cost.charges_of(debited.paid, is_late=True)
             charges = (*charges, *late) if further_ns else event_cost.merge(charges, late)
     elif missing_ns < 0:
@@ -208,9 +221,9 @@ def _end_run(
         books = event_cost.refund(
             context.snapshot, surplus, run.call.kind, context.settings, is_partial=bool(charges)
         )
-        context = context.after(books.changed())
+        context = after(context, books.changed())
     charges, books = event_cost.book_rounding(context.snapshot, charges, context.settings)
-    return msgspec.structs.replace(run, charges=charges), context.after(books.changed()), refusal
+    return msgspec.structs.replace(run, charges=charges), after(context, books.changed()), refusal
 
 
 def authorize_run(context: Context, run: Run) -> int | Refusal:

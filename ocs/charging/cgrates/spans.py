@@ -6,7 +6,7 @@ at slots only and keep the price that holds at their start.
 
 from ocs.charging.cgrates.call import VOICE, Call
 from ocs.charging.cgrates.model import Matched
-from ocs.charging.cgrates.plan import RateInterval
+from ocs.charging.cgrates.plan import Rate, RateInterval, Slot
 from ocs.charging.cgrates.timings import (
     DAY_NS,
     SECOND_NS,
@@ -74,6 +74,16 @@ def split_call(call: Call, matched: Matched) -> tuple[tuple[Span, ...], tuple[Ra
     return tuple(_round_up(done)), tuple(order)
 
 
+def slot_at(rate: Rate, position_ns: int) -> Slot | None:
+    """The slot that prices what begins at a position; None before the first one."""
+    found: Slot | None = None
+    for slot in rate.slots:
+        if slot.start_ns > position_ns:
+            break
+        found = slot
+    return found
+
+
 def _only_price(matched: Matched, whole: Span, is_voice: bool) -> RateInterval | None:
     """The interval of a call that nothing cuts: there is no other, and it holds always and from first to last."""
     if len(matched.intervals) != 1 or matched.cut_ns is not None:
@@ -98,7 +108,10 @@ def _split_at_midnights(span: Span) -> list[Span]:
 
 def _same_day(span: Span) -> bool:
     """The incumbent's test: equal days of the month, whatever the month, or an end at midnight's second."""
-    return day_of_month(span.start_ns) == day_of_month(span.end_ns) or span.end_ns % DAY_NS < SECOND_NS
+    start_ns, end_ns = span.start_ns, span.end_ns
+    if start_ns // DAY_NS == end_ns // DAY_NS:
+        return True
+    return end_ns % DAY_NS < SECOND_NS or day_of_month(start_ns) == day_of_month(end_ns)
 
 
 def _price(span: Span, order: list[RateInterval], is_voice: bool) -> tuple[Span, list[Span]]:
@@ -209,7 +222,7 @@ def _round_up(spans: list[Span]) -> list[Span]:
 
 
 def _to_increment(span: Span) -> Span:
-    slot = span.interval.rate.slot_at(span.position_ns) if span.interval else None
+    slot = slot_at(span.interval.rate, span.position_ns) if span.interval else None
     if slot is None:
         return span
     missing_ns = -span.duration_ns % slot.increment_ns

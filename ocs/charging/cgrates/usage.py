@@ -3,13 +3,14 @@
 import msgspec
 
 from ocs.charging.cgrates.account import DEFAULT_ID, Account, Snapshot
-from ocs.charging.cgrates.call import MONETARY, Call, Refusal, exceeds
-from ocs.charging.cgrates.cost import correction_nanos, rate
+from ocs.charging.cgrates.call import MONETARY, Call, Refusal
+from ocs.charging.cgrates.cost import correction_nanos, exceeds, rate
 from ocs.charging.cgrates.debit import debit
 from ocs.charging.cgrates.model import Debited, MaxUsage, PaidCall, PaidSpan, Spent
 from ocs.charging.cgrates.paid import span_cost
 from ocs.charging.cgrates.plan import Settings, Tariff
 from ocs.charging.cgrates.purse import Books
+from ocs.charging.cgrates.spans import slot_at
 
 UNLIMITED = -1
 
@@ -178,7 +179,7 @@ def _default_credit(account: Account) -> tuple[int, str]:
 def _is_too_dear(span: PaidSpan, call: Call) -> bool:
     if call.max_rate <= 0 or call.max_rate_unit_ns <= 0 or span.interval is None:
         return False
-    slot = span.interval.rate.slot_at(max(0, span.index_ns - (span.end_ns - span.start_ns)))
+    slot = slot_at(span.interval.rate, max(0, span.index_ns - (span.end_ns - span.start_ns)))
     if slot is None:
         return False
     return slot.price / (slot.unit_ns / 1e9) > call.max_rate / (call.max_rate_unit_ns / 1e9)

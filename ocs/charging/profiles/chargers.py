@@ -5,24 +5,12 @@ from collections.abc import Collection
 import msgspec
 
 from ocs.charging.profiles.attributes import AttributeShelf, Rewritten, is_inline
-from ocs.charging.profiles.model import NONE, ChargerProfile
+from ocs.charging.profiles.model import NONE, ChargerProfile, Run
 from ocs.charging.profiles.shelf import Shelf
 from ocs.charging.profiles.view import View
 
 RUN_ID = "RunID"
 CONTEXT = "*chargers"
-
-
-class Run(msgspec.Struct, frozen=True, gc=False):
-    """One run: its charger, its event, and what attributes did to it."""
-
-    charger_id: str
-    run_id: str
-    tenant: str
-    event: dict[str, object]
-    opts: dict[str, object]
-    attribute_ids: tuple[str, ...] = ()
-    altered: tuple[str, ...] = ()
 
 
 def runs_of(

@@ -46,6 +46,18 @@ class ChargerProfile(ProfileBase, frozen=True, kw_only=True):
     attribute_ids: tuple[str, ...] = ()
 
 
+class Run(msgspec.Struct, frozen=True, gc=False):
+    """One run: its charger, its event, and what attributes did to it."""
+
+    charger_id: str
+    run_id: str
+    tenant: str
+    event: dict[str, object]
+    opts: dict[str, object]
+    attribute_ids: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+
+
 class ResourceProfile(ProfileBase, frozen=True, kw_only=True):
     """How many units of something may be in use at once."""
 

@@ -8,7 +8,7 @@ how many profiles there are; only profiles without such a rule are always tried.
 from collections.abc import Collection, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
-from ocs.charging.profiles.activation import Activation
+from ocs.charging.profiles.activation import ALWAYS, Activation
 from ocs.charging.profiles.filters import INDEXED, FilterBook, Key, Rule, passes
 from ocs.charging.profiles.rsr import Part
 from ocs.charging.profiles.values import text_of
@@ -106,7 +106,10 @@ class Shelf(Generic[P]):
         found = []
         for name in names:
             each = filed[name]
-            if each.profile.activation.holds(view.now_ns) and (ignores_filters or passes(each.rules, view)):
+            activation, rules = each.profile.activation, each.rules
+            if activation is not ALWAYS and not activation.holds(view.now_ns):
+                continue
+            if not rules or ignores_filters or passes(rules, view):
                 found.append(each.profile)
         if len(found) > 1:
             found.sort(key=_rank)

@@ -6,6 +6,7 @@ import pytest
 
 from ocs.charging.cgrates.compile import compile_tariff
 from ocs.charging.cgrates.csv_folder import read_folder, read_texts
+from ocs.charging.cgrates.spans import slot_at
 
 
 def test_rows_of_equal_names_are_merged_in_the_order_of_their_paths(tmp_path: Path) -> None:
@@ -83,4 +84,4 @@ def test_fee_is_the_first_rows_and_zero_units_are_a_second() -> None:
     assert rate.fee_nanos == 10**8
     assert [slot.start_ns for slot in rate.slots] == [0, 10 * 10**9]
     assert (rate.slots[1].unit_ns, rate.slots[1].increment_ns) == (10**9, 10**9)
-    assert rate.slot_at(5) == rate.slots[0]
+    assert slot_at(rate, 5) == rate.slots[0]

@@ -1,9 +1,9 @@
 """Chargers: one run per matching profile, each with its own event."""
 
 from ocs.charging.profiles.attributes import AttributeShelf
-from ocs.charging.profiles.chargers import Run, runs_of
+from ocs.charging.profiles.chargers import runs_of
 from ocs.charging.profiles.filters import FilterBook
-from ocs.charging.profiles.model import AttributeProfile, AttributeRule, ChargerProfile
+from ocs.charging.profiles.model import AttributeProfile, AttributeRule, ChargerProfile, Run
 from ocs.charging.profiles.shelf import Shelf
 from ocs.charging.profiles.view import View
 

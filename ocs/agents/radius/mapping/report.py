@@ -8,8 +8,7 @@ import ipaddress
 from functools import lru_cache
 from typing import Final
 
-import msgspec
-
+from ocs.agents.radius.mapping.model import Counters, Report
 from ocs.agents.radius.wire import codes
 from ocs.agents.radius.wire.packet import Malformed, Packet
 
@@ -29,28 +28,6 @@ TEXTS: Final = (
     (50, "Acct-Multi-Session-Id"),
 )
 ADDRESSES: Final = ((codes.NAS_IP_ADDRESS, "NAS-IP-Address"), (codes.FRAMED_IP_ADDRESS, "Framed-IP-Address"))
-
-
-class Counters(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an access server has counted; None where it did not say."""
-
-    seconds: int | None = None
-    received: int | None = None  # Acct-Input-Octets: from the user
-    sent: int | None = None
-    has_gigawords: bool = False
-
-
-class Report(msgspec.Struct, frozen=True, gc=False):
-    """One Accounting-Request; `is_timed` where it says itself when it happened."""
-
-    status: int
-    nas: str
-    session_id: str
-    user: str
-    happened_s: int
-    is_timed: bool
-    counters: Counters
-    terminate_cause: int | None = None
 
 
 def decode_report(packet: Packet, source: str, now_s: int) -> Report:

@@ -7,7 +7,8 @@ server, what it charged is left out of the totals of the next one: `settled`.
 
 from typing import Final
 
-from ocs.agents.radius.mapping.report import GIGAWORD, Counters, Report
+from ocs.agents.radius.mapping.model import Counters, Report
+from ocs.agents.radius.mapping.report import GIGAWORD
 
 SAME_START_S: Final = 10  # how far two accounts of one beginning may lie apart
 SAME_UNTIMED_START_S: Final = 300

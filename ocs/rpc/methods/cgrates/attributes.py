@@ -7,7 +7,8 @@ from ocs.cgrates.objects.given import Given
 from ocs.cgrates.objects.plain import plain
 from ocs.cgrates.runtime import Runtime
 from ocs.charging.profiles.attributes import words_of
-from ocs.charging.profiles.chargers import Run, runs_of
+from ocs.charging.profiles.chargers import runs_of
+from ocs.charging.profiles.model import Run
 from ocs.rpc.caller import Role
 from ocs.rpc.methods.cgrates.events import filtered_event, found_or_error
 from ocs.rpc.methods.cgrates.method import method

@@ -16,7 +16,7 @@ from ocs.charging.cgrates.event_cost import book_rounding
 from ocs.rpc.caller import Role
 from ocs.rpc.errors import RpcError
 from ocs.rpc.methods.cgrates.method import method
-from ocs.rpc.methods.cgrates.sessions import bare_event
+from ocs.rpc.methods.cgrates.session_forms import bare_event
 from ocs.rpc.registry import Registry
 from ocs.sessions import values
 from ocs.sessions.cdrs import DEFAULT_RUN

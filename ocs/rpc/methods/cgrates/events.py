@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from ocs.cgrates.objects.given import Given
 from ocs.cgrates.runtime import Runtime
-from ocs.rpc.methods.cgrates.sessions import bare_event
+from ocs.rpc.methods.cgrates.session_forms import bare_event
 from ocs.sessions.errors import NOT_FOUND, ServiceError, missing
 from ocs.sessions.model import CgrEvent
 

@@ -12,7 +12,7 @@ from ocs.rpc.methods.cgrates.events import filtered_event, found_or_error
 from ocs.rpc.methods.cgrates.method import method
 from ocs.rpc.registry import Registry
 from ocs.sessions.errors import NOT_FOUND, ServiceError, missing
-from ocs.sessions.model import cgrid_of
+from ocs.sessions.identity import cgrid_of
 from ocs.sessions.values import text
 
 

@@ -4,7 +4,7 @@ from ocs.cgrates.objects.given import Flat
 from ocs.cgrates.runtime import Runtime
 from ocs.rpc.caller import Caller, Role
 from ocs.rpc.methods.cgrates.method import method
-from ocs.rpc.methods.cgrates.sessions import client_of
+from ocs.rpc.methods.cgrates.session_forms import client_of
 from ocs.rpc.registry import Registry
 from ocs.sessions import values
 from ocs.sessions.model import CgrEvent

@@ -9,7 +9,7 @@ from ocs.cgrates.objects.given import Given
 from ocs.cgrates.runtime import Runtime
 from ocs.rpc.caller import Role
 from ocs.rpc.methods.cgrates.method import method
-from ocs.rpc.methods.cgrates.sessions import bare_event
+from ocs.rpc.methods.cgrates.session_forms import bare_event
 from ocs.rpc.registry import Registry
 from ocs.sessions import external, values
 from ocs.sessions.clients import ClientError

@@ -10,6 +10,7 @@ from typing import Protocol
 from ocs.cgrates.objects.given import Flat, Given
 from ocs.cgrates.runtime import Runtime
 from ocs.rpc.caller import Caller, Role
+from ocs.rpc.errors import TryAgain
 from ocs.rpc.later import Later
 from ocs.rpc.methods.cgrates import (
     attributes,
@@ -29,7 +30,8 @@ from ocs.rpc.methods.cgrates import (
     stir,
     thresholds,
 )
-from ocs.rpc.methods.cgrates.method import TIMEOUT_S, TryAgain
+from ocs.rpc.methods.cgrates.answering import TIMEOUT_S
+from ocs.rpc.methods.cgrates.session_forms import bare_event
 from ocs.rpc.registry import Method, Registry
 from ocs.rpc.tasks import Tasks
 from ocs.sessions import values
@@ -171,8 +173,8 @@ def events_of(runtime: Runtime, name: str, params: object) -> tuple[CgrEvent, ..
     if isinstance(params, Flat):
         return (CgrEvent(values.text(params.event.get("Tenant")) or runtime.tenant, params.event),)
     if "CGREvents" in params:
-        return tuple([sessions.bare_event(runtime, one) for one in params.rows("CGREvents")])
+        return tuple([bare_event(runtime, one) for one in params.rows("CGREvents")])
     if "Event" in params:
-        return (sessions.bare_event(runtime, params),)
+        return (bare_event(runtime, params),)
     members = {name: params.raw(name) for name in MAIN_FIELDS if params.raw(name) is not None}
     return (CgrEvent(params.text("Tenant") or runtime.tenant, members),) if members else ()
