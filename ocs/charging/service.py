@@ -76,7 +76,12 @@ class ChargingService(ActingDoor):
         self._adopted.clear()
         after: str | int | None = ""
         while after is not None:
-            page = await self.store.read(StoreQuery(Table.SESSIONS, after=after, limit=200))
+            try:
+                page = await self.store.read(StoreQuery(Table.SESSIONS, after=after, limit=200))
+            except StoreError as error:  # it may come back; until then its sessions are not watched
+                log.warning("charging.adoption_delayed", error=str(error))
+                await asyncio.sleep(1)
+                continue
             for account in page.rows:
                 if isinstance(account, Account) and account.key not in self._accounts:
                     self._watch(account)

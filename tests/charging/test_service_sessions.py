@@ -59,6 +59,21 @@ async def test_a_silent_session_is_closed_and_a_late_report_still_taken() -> Non
     running_service.cancel()
 
 
+async def test_open_sessions_are_found_when_a_store_that_was_away_at_the_start_is_back() -> None:
+    world = await door()
+    await world.say(initial(rg(10, 100)))
+    again = Door(world.truth)
+    again.store.is_unreadable = True
+    running_service = asyncio.create_task(again.service.run())
+    await asyncio.sleep(60)
+    assert not running_service.done(), "a server does not end because its store is away"
+    again.store.is_unreadable = False
+    await asyncio.sleep(2 * 3600 + 5)
+    assert world.books() == "main 10000"
+    assert [cdr.cause for cdr in world.truth.cdrs] == ["client silent"]
+    running_service.cancel()
+
+
 async def test_a_session_that_is_heard_of_is_not_closed() -> None:
     world = await door()
     running_service = asyncio.create_task(world.service.run())
