@@ -159,7 +159,9 @@ def _compiled(root: Path) -> dict[str, str]:
         shutil.rmtree(folder.parent, ignore_errors=True)
         shutil.copytree(root / "ocs", folder / "ocs", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
         groups = [(list(EXACT), "ocs_exact"), (list(COMPAT), "ocs_compat")]
-        arguments = ["--ignore-missing-imports", *EXACT, *COMPAT]
+        # Types are checked by `make lint`; here not every library is there, and what comes of one that is not is Any.
+        lenient = ["--ignore-missing-imports", "--no-warn-return-any", "--allow-subclassing-any"]
+        arguments = [*lenient, *EXACT, *COMPAT]
         script = SETUP.format(arguments=arguments, groups=groups, header=str(ATTRIBUTES))
         (folder / "setup.py").write_text(script, encoding="utf-8")
         command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace", "--parallel", "2"]
