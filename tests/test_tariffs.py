@@ -149,5 +149,5 @@ def test_versions_are_looked_up_for_explanations(tariffs: Tariffs) -> None:
     assert asyncio.run(tariffs.look_up(3, current)) is None
     assert (
         msgspec.json.encode(Switch(1, "active"))
-        == b'{"number":1,"state":"active","error":"","activation":null}'
+        == b'{"number":1,"state":"active","error":"","activation":null,"warnings":[]}'
     )

@@ -14,7 +14,7 @@ from ocs.client import Client, ClientError
 KEY, AUTHORITY = "OCS_KEY", "OCS_CA"
 
 
-NOT_OWN = "rpc: can't find service OcsV1."
+NOT_OWN = ("rpc: can't find service OcsV1.", "rpc: can't find method OcsV1.")
 OTHER = (
     "the server at {} is `ocs cgrates`, which has the methods of CGRateS alone:"
     """ ocs call APIerSv2.GetAccount '{{"Account":"1001"}}' --server {}"""

@@ -102,6 +102,7 @@ def _doubled(rate: Rate) -> Rate:
 
 TARIFF = tariff(Plan("standard", (PlanVersion(RULES),)), OWN)
 DEAR = tuple(dearer(rule) for rule in RULES)
+LONGEST_HOURS = 3  # that what was topped up lives
 GROUPS = st.sampled_from([10, 20, 30, 40, 50, 60, 70, 80])
 SESSIONS = st.sampled_from(["s1", "s2"])
 WHO = st.sampled_from(KEYS)
@@ -268,11 +269,13 @@ class Charging(RuleBasedStateMachine):
             self.debits.append((key, event, decision.answered.posting))
 
     @precondition(lambda self: self.debits)
-    @rule(data=st.data())
-    def refund(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), hours=st.sampled_from([0, LONGEST_HOURS + 1]))
+    def refund(self, data: st.DataObject, hours: int) -> None:
+        """At once, or when what paid may have expired."""
         key, sent, posting = data.draw(st.sampled_from(self.debits))
         if sent.session_id in self.refunded:
             return
+        self.world.now_ns += hours * HOUR_NS
         self.refunded.add(sent.session_id)
         token = f"{sent.session_id}".encode()
         back = once(
@@ -321,7 +324,7 @@ class Charging(RuleBasedStateMachine):
         name=st.sampled_from(["one", "two"]),
         unit=st.sampled_from([Unit.MONEY, Unit.OCTETS]),
         terms=TERMS,
-        hours=st.none() | st.integers(1, 3),
+        hours=st.none() | st.integers(1, LONGEST_HOURS),
     )
     def top_up(self, key: str, amount: int, name: str, unit: Unit, terms: Terms, hours: int | None) -> None:
         expires_at_ns = None if hours is None else self.world.now_ns + hours * HOUR_NS
