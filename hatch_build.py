@@ -159,7 +159,7 @@ def _compiled(root: Path) -> dict[str, str]:
         shutil.rmtree(folder.parent, ignore_errors=True)
         shutil.copytree(root / "ocs", folder / "ocs", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
         groups = [(list(EXACT), "ocs_exact"), (list(COMPAT), "ocs_compat")]
-        # Types are checked by `make lint`; here not every library is there, and what comes of one that is not is Any.
+        # `make lint` checks types; here not every library is there, and what comes of one that is not is Any.
         lenient = ["--ignore-missing-imports", "--no-warn-return-any", "--allow-subclassing-any"]
         arguments = [*lenient, *EXACT, *COMPAT]
         script = SETUP.format(arguments=arguments, groups=groups, header=str(ATTRIBUTES))
