@@ -92,11 +92,11 @@ def test_each_port_is_tried(tmp_path: Path) -> None:
             f"radius: {{clients: [{{address: 127.0.0.1, name: nas, secret: testing123}}],"
             f" listen: [{{authentication: '127.0.0.1:{udp}', accounting: '127.0.0.1:{spare}'}}]}}",
             f"[{{address: 127.0.0.1, port: {taken}}}, {{address: 127.0.0.1, port: {free}}},"
-            f" {{address: 192.0.2.1, port: {free}}}, {{address: 127.0.0.1, port: {free}, transport: sctp}}]",
+            f" {{address: 203.0.113.1, port: {free}}}, {{address: 127.0.0.1, port: {free}, transport: sctp}}]",
         )
     assert looked[f"diameter tcp 127.0.0.1:{taken}"] == ("fail", "in use by another program")
     assert looked[f"diameter tcp 127.0.0.1:{free}"] == ("ok", "is free")
-    assert looked[f"diameter tcp 192.0.2.1:{free}"] == ("fail", "is no address of this machine")
+    assert looked[f"diameter tcp 203.0.113.1:{free}"] == ("fail", "is no address of this machine")
     assert looked[f"radius authentication 127.0.0.1:{udp}"] == ("ok", "is free")
     has_sctp = Path("/proc/net/sctp").exists()
     sctp = ("ok", "is free") if has_sctp else ("fail", "this kernel has no SCTP")
@@ -249,9 +249,9 @@ def test_the_command_ends_by_what_it_found(tmp_path: Path, capsys: pytest.Captur
     path = settings_of(tmp_path)
     assert main(["doctor", "--config", str(path), "--data-dir", str(tmp_path / "data")]) == 0
     assert "ok    data folder" in capsys.readouterr().out
-    path = settings_of(tmp_path, diameter="[{address: 192.0.2.1, port: 3868}]")
+    path = settings_of(tmp_path, diameter="[{address: 203.0.113.1, port: 3868}]")
     assert main(["doctor", "--config", str(path), "--data-dir", str(tmp_path / "data")]) == 1
-    assert "FAIL  diameter tcp 192.0.2.1:3868: is no address" in capsys.readouterr().out
+    assert "FAIL  diameter tcp 203.0.113.1:3868: is no address" in capsys.readouterr().out
     assert main(["doctor", "--json", "--config", str(path), "--data-dir", str(tmp_path / "data")]) == 1
     looked: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
     assert {"verdict", "about", "found", "advice"} == set(looked[0])

@@ -7,10 +7,12 @@ from tests.interop.capture import Capture
 from tests.interop.freediameter_rules import make_certificate
 from tests.interop.ims_world import Charging
 from tests.interop.programs import Program, filled
+from tests.interop.server import HOST
 from tests.support.ports import free_ports
 
 HERE = Path(__file__).parent / "freediameter"
 AGENT = "dra.test.invalid"
+OPENED = f"-> 'STATE_OPEN'\t'{HOST}'"
 
 
 class Relayed:
@@ -28,9 +30,15 @@ class Relayed:
         self.agent = self.start()
 
     def start(self) -> Program:
-        """Start the agent, and return when it has the server as its peer."""
-        self.agent = Program(["freeDiameterd", "-c", self.folder / "dra.conf"], self.folder / "dra.log")
-        self.agent.until(lambda: AGENT in self.server.open_peers(), "freeDiameter connects")
+        """Start the agent, and return when it and the server have each other as peers.
+
+        It takes the server for one only when it has read the answer that has made it the server's.
+        """
+        log = self.folder / "dra.log"
+        before = log.read_text().count(OPENED) if log.exists() else 0
+        self.agent = Program(["freeDiameterd", "-c", self.folder / "dra.conf"], log)
+        self.agent.until(lambda: self.agent.output().count(OPENED) > before, "freeDiameter connects")
+        self.agent.until(lambda: AGENT in self.server.open_peers(), "the server knows it")
         return self.agent
 
     def end(self) -> None:
