@@ -14,9 +14,9 @@ from ocs.client import Client, ClientError
 KEY, AUTHORITY = "OCS_KEY", "OCS_CA"
 
 
-NOT_OWN = ("rpc: can't find service OcsV1.", "rpc: can't find method OcsV1.")
+NOT_OWN = "rpc: can't find service OcsV1.", "rpc: can't find method OcsV1."  # it has a few of them
 OTHER = (
-    "the server at {} is `ocs cgrates`, which has the methods of CGRateS alone:"
+    "the server at {} has no such method; if it is `ocs cgrates`, it has those of CGRateS:"
     """ ocs call APIerSv2.GetAccount '{{"Account":"1001"}}' --server {}"""
 )
 
