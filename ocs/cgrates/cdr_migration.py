@@ -47,7 +47,7 @@ def move(
             connection.execute(OTHERS)
         _execute(connection, cdr_rows.INDEXES)
         connection.execute(f"pragma user_version={layout}")
-    except BaseException:
+    except BaseException:  # whatever ends it: all records are where they were, or all are moved
         connection.execute("rollback")
         raise
     connection.execute("commit")
