@@ -203,7 +203,7 @@ class DiameterFront:
     ) -> None:
         if before is not None:
             await asyncio.wait((before,))
-        reply = self._failure(message, ResultCode.UNABLE_TO_COMPLY)
+        reply: Reply | None = None  # it stays so where the task is ended: what was done may be kept
         try:
             reply = await self._made(peer, message)
         except DecodeError as error:
@@ -213,16 +213,22 @@ class DiameterFront:
             reply = self._fault(message, error.result_code, error)
         except TemplateError as error:
             log.warning("diameter.request_unusable", peer=peer.name, reason=str(error))
+            reply = self._failure(message, ResultCode.UNABLE_TO_COMPLY)
         except JournalError:
             log.warning("diameter.request_not_durable", peer=peer.name)
             self._repeats.forget(message)
             reply = self._failure(message, ResultCode.TOO_BUSY)
         except Exception:
             log.exception("diameter.request_failed", peer=peer.name)
+            reply = self._failure(message, ResultCode.UNABLE_TO_COMPLY)
         finally:
             self._caps.ended()
-            answered.set_result(reply)
-            self._send(peer, reply.encoded(message))
+            if reply is None:
+                answered.cancel()
+                peer.answer_sent()
+            else:
+                answered.set_result(reply)
+                self._send(peer, reply.encoded(message))
 
     async def _made(self, peer: PeerProtocol, message: Message) -> Reply:
         """What the processors make of a request, on disk."""

@@ -10,7 +10,18 @@ from ocs.diameter.avp import encode_octets, encode_utf8, group
 from ocs.diameter.codes import PROXIABLE, REQUEST
 from ocs.diameter.message import Message
 from tests.cgrates.diameter.processors import AGAIN, INIT, PAID, call, processor, wish
-from tests.cgrates.diameter.world import INITIAL, TERMINATION, TO, S, example, groups, run, section, served
+from tests.cgrates.diameter.world import (
+    EVENT,
+    INITIAL,
+    TERMINATION,
+    TO,
+    S,
+    example,
+    groups,
+    run,
+    section,
+    served,
+)
 from tests.support.diameter_peer import code_of
 from tests.support.gy import requested, seconds, service, used
 
@@ -85,6 +96,33 @@ def test_a_repeat_waits_for_the_answer_that_is_under_way(monkeypatch: pytest.Mon
                 Message.decode(each).hop_by_hop for each in asked
             }
             assert world.left() == 10 * S - 300 * PAID
+
+    run(test())
+
+
+def test_a_request_that_is_ended_before_it_is_on_disk_is_not_told_to_have_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test() -> None:
+        async with served(example()) as world:
+            client = await world.client()
+
+            async def never() -> None:
+                await asyncio.get_running_loop().create_future()
+
+            with monkeypatch.context() as patch:
+                patch.setattr(world.runtime, "durable", never)
+                client.peer.send(client.ccr(INITIAL, 0, TO, service(100, requested(seconds(300)))))
+                while not world.front._tasks:  # noqa: ASYNC110 - it has come, by the agent's own count
+                    await asyncio.sleep(0)
+                (task,) = world.front._tasks
+                while world.left() == 10 * S:  # noqa: ASYNC110 - its charge is on its way to the disk
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait((task,))
+            later = client.ccr(EVENT, 0, session="s;2", context="unknown@test.invalid")
+            answer = await client.ask(later)
+            assert answer.hop_by_hop == Message.decode(later).hop_by_hop, "nothing was sent before it"
 
     run(test())
 
